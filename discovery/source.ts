@@ -1,0 +1,59 @@
+/**
+ * The one interface behind which every way of finding nodes stands: mDNS, static seeds, later the DHT and DNS.
+ *
+ * A source publishes this node's record and reports others as found, changed or lost. It never dials and never judges:
+ * what it says is a hint, and only the handshake proves anything. A source that cannot work says so in its status and
+ * stays harmless; it never throws after `start` and never takes the node down.
+ */
+import type { Address } from '../transport/address.ts'
+
+/** What a node says of itself. */
+export interface NodeRecord {
+  /** name@host */
+  readonly name: string
+  /** Hash of the node's key, see certs/node-id.ts. */
+  readonly id: string
+  /** 16 hex digits, new at each start. */
+  readonly incarnation: string
+  readonly addresses: readonly Address[]
+  /** Keyed hash of cookie and cluster, so that clusters on one LAN leave each other alone. Never a secret. */
+  readonly clusterTag: string
+}
+
+/** What a source knows of another node: seeds know no more than an address. */
+export interface Sighting {
+  /** Stable for the same thing within the source. */
+  readonly key: string
+  readonly name?: string
+  readonly id?: string
+  readonly incarnation?: string
+  readonly addresses: readonly Address[]
+}
+
+export type DiscoveryEvent =
+  | { readonly type: 'found'; readonly source: string; readonly sighting: Sighting }
+  | { readonly type: 'changed'; readonly source: string; readonly sighting: Sighting }
+  | { readonly type: 'lost'; readonly source: string; readonly sighting: Sighting }
+
+export interface SourceStatus {
+  /** 'mdns', 'seeds', ... */
+  readonly source: string
+  readonly state: 'starting' | 'working' | 'degraded' | 'failed' | 'stopped'
+  /** For people: what works, or why it does not and what to do. */
+  readonly detail: string
+  /** How many other nodes it sees now. */
+  readonly seen: number
+}
+
+export interface DiscoverySource {
+  readonly source: string
+  /** Begins publishing and watching; resolves when it works or has settled into a failed state. Never rejects. */
+  start(record: NodeRecord, emit: (event: DiscoveryEvent) => void): Promise<void>
+  /** Publishes a changed record. */
+  update(record: NodeRecord): void
+  /** Looks again now, because someone is asked for who is not known. */
+  refresh(): void
+  status(): SourceStatus
+  /** Takes the record back (goodbye) and frees everything; bounded in time, idempotent, never rejects. */
+  stop(): Promise<void>
+}

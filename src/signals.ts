@@ -1,0 +1,43 @@
+/**
+ * Signals: everything one process can do to another, as values. The same union travels inside a node and, encoded by
+ * wire.ts, between nodes; whoever receives one cannot tell the difference.
+ *
+ * Order: signals from one process to another arrive in the order sent (OTP, "Erlang Reference Manual, Processes:
+ * Signals"). So all of a process's signals ride its one lane.
+ *
+ * `from` is the number of the sending process on its node, 0 for the node itself. `to` is a process number on the
+ * receiving node, or a name registered there. Exit reasons are any serialisable value; the words are Erlang's.
+ */
+import type { Pid } from './pid.ts'
+
+export type Reason = unknown
+
+/** A process on the receiving node, by number or by registered name. */
+export type To = number | string
+
+export type Signal =
+  | { readonly type: 'send'; readonly from: number; readonly to: To; readonly message: unknown }
+  /** A message whose reply goes to call `call` of the sender's node (an alias: a late reply finds nothing). */
+  | { readonly type: 'call'; readonly from: number; readonly to: To; readonly call: number; readonly request: unknown }
+  /** The reply to call `call` of the receiving node. */
+  | { readonly type: 'reply'; readonly from: number; readonly call: number; readonly value: unknown }
+  | { readonly type: 'link'; readonly from: number; readonly to: number }
+  /** Ends a link; until the acknowledgement comes back the sender ignores exits of that link. */
+  | { readonly type: 'unlink'; readonly from: number; readonly to: number; readonly id: number }
+  | { readonly type: 'unlinkAck'; readonly from: number; readonly to: number; readonly id: number }
+  | { readonly type: 'monitor'; readonly from: number; readonly to: To; readonly ref: number }
+  | { readonly type: 'demonitor'; readonly from: number; readonly to: To; readonly ref: number }
+  /** A linked process ended. */
+  | { readonly type: 'linkExit'; readonly from: number; readonly to: number; readonly reason: Reason }
+  /** exit/2: somebody wants this process to end. */
+  | { readonly type: 'exit'; readonly from: number; readonly to: To; readonly reason: Reason }
+  /** The monitored process ended, or never was; `ref` names the monitor on the receiving node. */
+  | { readonly type: 'down'; readonly from: number; readonly ref: number; readonly reason: Reason }
+
+/** What a process finds in its mailbox besides plain messages. */
+export type SystemMessage =
+  /** `pid` is the monitored process, or what was monitored by name. */
+  | { readonly type: 'DOWN'; readonly ref: import('./pid.ts').Ref; readonly pid: Pid | import('./pid.ts').RemoteName; readonly reason: Reason }
+  | { readonly type: 'EXIT'; readonly pid: Pid; readonly reason: Reason }
+  | { readonly type: 'nodeup'; readonly node: string }
+  | { readonly type: 'nodedown'; readonly node: string; readonly reason: Reason }

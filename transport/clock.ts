@@ -1,0 +1,41 @@
+/**
+ * Time as the protocol cores see it: injected, so that the simulator can bend it.
+ *
+ * `now` is monotonic and only good for differences; `wallNow` is the calendar (certificates, records). Nothing outside
+ * this file and virtual-clock.ts reads the machine's clock or arms a timer of its own.
+ */
+
+export interface Timer {
+  /** Idempotent; a cancelled timer never fires. */
+  cancel(): void
+}
+
+export interface Clock {
+  /** Monotonic milliseconds (fractions allowed). */
+  now(): number
+  /** Milliseconds since 1970. */
+  wallNow(): number
+  /** Runs `fn` once, not before `ms` milliseconds from now. A pending timer keeps the process alive unless `background`. */
+  after(ms: number, fn: () => void, background?: boolean): Timer
+  /** Runs `fn` after the current turn's microtasks, before waiting for input: the moment to flush what a turn produced. */
+  endOfTurn(fn: () => void): void
+  /** Runs `fn` after pending input was handled: the moment to work through a batch. */
+  afterInput(fn: () => void): void
+}
+
+/** setTimeout's longest delay; longer ones would fire at once. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallNow: () => Date.now(),
+  after(ms, fn, background = false) {
+    const handle = setTimeout(fn, Math.min(Math.max(0, ms), MAX_TIMEOUT_MS))
+    if (background) handle.unref()
+    return { cancel: () => clearTimeout(handle) }
+  },
+  endOfTurn: (fn) => process.nextTick(fn),
+  afterInput: (fn) => {
+    setImmediate(fn)
+  },
+}

@@ -1,0 +1,88 @@
+/**
+ * What a carrier is, whichever it is: QUIC over UDP, or the memory network of the simulator.
+ *
+ * A transport owns one port. Its connections are mutually authenticated (the certificate is checked before the first
+ * byte of a stream is read) and carry unidirectional byte streams with flow control per stream. Meaning starts above:
+ * lanes.ts puts ordered frames on streams, src/handshake.ts proves membership.
+ *
+ * Calls never throw for what a peer did; that arrives as `onClosed` with a reason. `onClosed` is called exactly once for
+ * each connection that `connect` returned or `listen` announced, and nothing is called after it.
+ */
+import type { ErrorCode } from '../certs/errors.ts'
+import type { VerifiedPeer } from '../certs/certificate.ts'
+import type { Address } from './address.ts'
+
+/** Why a connection ended. `code` is ours or the peer's; `byPeer` tells whose decision it was. */
+export interface CloseReason {
+  readonly code: ErrorCode | 'closed'
+  readonly message: string
+  readonly byPeer: boolean
+  /** The application close code on the wire, 0 for a plain close. */
+  readonly wireCode: number
+}
+
+/** What `read` found. The object is reused: look at it before the next read. */
+export interface ReadResult {
+  /** Bytes written into the target; 0 when nothing waits. */
+  bytes: number
+  /** The stream ended: these were its last bytes. */
+  finished: boolean
+}
+
+export interface ConnectionHandler {
+  /** TLS is done and `peer` is verified; streams may be opened and written from now on. */
+  onOpen(): void
+  /** Bytes, or the end, of this incoming stream can be read; read until it gives 0 bytes, or leave it to hold the peer back. */
+  onReadable(stream: number): void
+  /** A chance to write: called once for each flush; write what is most urgent first. */
+  onFlush(): void
+  onClosed(reason: CloseReason): void
+}
+
+/** One connection. Stream numbers are QUIC's; outgoing ones come from `openStream`, incoming ones from `onReadable`. */
+export interface Connection {
+  readonly role: 'initiator' | 'acceptor'
+  readonly remote: Address
+  /** The peer's verified key; undefined before `onOpen`. */
+  readonly peer: VerifiedPeer | undefined
+  /** A new outgoing stream, or -1 while the peer allows no more. */
+  openStream(): number
+  /** Takes as many bytes as windows allow and returns how many; `finish` ends the stream if all were taken. Only within onFlush. */
+  write(stream: number, bytes: Uint8Array, finish: boolean): number
+  read(stream: number, target: Uint8Array): ReadResult
+  /** Asks for an `onFlush` at the end of this turn (or of this batch of input). Cheap to repeat. */
+  requestFlush(): void
+  /** Ends the connection now; the peer is told. Idempotent. */
+  close(wireCode: number, code: CloseReason['code'], message: string): void
+  /** Figures for people and for decisions; a fresh object each time. */
+  stats(): ConnectionStats
+}
+
+export interface ConnectionStats {
+  readonly rttMs: number
+  readonly sentBytes: number
+  readonly receivedBytes: number
+  readonly lostPackets: number
+  /** Datagram payload size in use, bytes. */
+  readonly pathSizeBytes: number
+}
+
+/** Kinds of datagram that share the port with QUIC (DESIGN: one port). */
+export type DatagramKind = 'krpc' | 'probe'
+
+export interface Transport {
+  readonly kind: 'quic' | 'memory'
+  /** Bound addresses as others can dial them; wildcard binds list the machine's real addresses. */
+  addresses(): readonly Address[]
+  /** Dials. The handler hears of success or failure. */
+  connect(remote: Address, handler: ConnectionHandler, options?: { timeoutMs?: number }): Connection
+  /** Announces incoming connections; the returned handler takes over. Called once. */
+  listen(accept: (connection: Connection) => ConnectionHandler): void
+  /** Sends one datagram of another kind from the same port. */
+  sendDatagram(remote: Address, bytes: Uint8Array): void
+  onDatagram(kind: DatagramKind, handler: (bytes: Uint8Array, from: Address) => void): void
+  /** Named counts since the start: received, sent, gated, unknown, ... */
+  counters(): Readonly<Record<string, number>>
+  /** Closes every connection (the peers are told) and the port. Idempotent, bounded. */
+  close(): Promise<void>
+}
