@@ -15,55 +15,161 @@ const entry = (meaning: string, hint: string): ErrorEntry => ({ meaning, hint })
 /** All codes with their meaning and the default hint. */
 export const ERRORS = {
   // configuration
-  ERR_SKEIN_BAD_OPTION: entry('An option or environment variable has a value that cannot be used.', 'Correct the named option; docs/configuration.md lists every option with its range.'),
-  ERR_SKEIN_BAD_NAME: entry('A node, cluster or process name is malformed.', 'Use 1 to 64 letters, digits, "-", "_" or "."; a node name may end in @host.'),
-  ERR_SKEIN_BAD_ADDRESS: entry('A text is not an address of the form ip:port, [ipv6]:port or host:port.', 'Write it like 192.168.1.7:4433 or [fe80::1]:4433.'),
+  ERR_SKEIN_BAD_OPTION: entry(
+    'An option or environment variable has a value that cannot be used.',
+    'Correct the named option; docs/configuration.md lists every option with its range.',
+  ),
+  ERR_SKEIN_BAD_NAME: entry(
+    'A node, cluster or process name is malformed.',
+    'Use 1 to 64 letters, digits, "-", "_" or "."; a node name may end in @host.',
+  ),
+  ERR_SKEIN_BAD_ADDRESS: entry(
+    'A text is not an address of the form ip:port, [ipv6]:port or host:port.',
+    'Write it like 192.168.1.7:4433 or [fe80::1]:4433.',
+  ),
   // identity and membership
-  ERR_SKEIN_BAD_IDENTITY: entry('A saved identity cannot be read or does not hold an Ed25519 key with its certificate.', 'Remove the file to have a new identity made, or restore it from a backup.'),
+  ERR_SKEIN_BAD_IDENTITY: entry(
+    'A saved identity cannot be read or does not hold an Ed25519 key with its certificate.',
+    'Remove the file to have a new identity made, or restore it from a backup.',
+  ),
   ERR_SKEIN_INSECURE_FILE: entry('A secret file can be read by other users.', 'Run chmod 600 on the file.'),
-  ERR_SKEIN_BAD_COOKIE: entry('The cookie is empty, too short or too long.', 'Use 8 to 1024 bytes; "openssl rand -hex 32" makes a good one.'),
-  ERR_SKEIN_COOKIE_FILE: entry('The cookie file cannot be read or made.', 'Check that the file exists and belongs to this user, or pass the cookie as an option.'),
-  ERR_SKEIN_CERT_INVALID: entry('The certificate of the other node cannot be parsed, is not Ed25519, or its signature is wrong.', 'The other side must be a Skein node with an identity of its own making.'),
-  ERR_SKEIN_CERT_EXPIRED: entry('The certificate of the other node is outside its period of validity.', 'Check the clocks of both machines; restart the other node to renew its certificate.'),
+  ERR_SKEIN_BAD_COOKIE: entry(
+    'The cookie is empty, too short or too long.',
+    'Use 8 to 1024 bytes; "openssl rand -hex 32" makes a good one.',
+  ),
+  ERR_SKEIN_COOKIE_FILE: entry(
+    'The cookie file cannot be read or made.',
+    'Check that the file exists and belongs to this user, or pass the cookie as an option.',
+  ),
+  ERR_SKEIN_CERT_INVALID: entry(
+    'The certificate of the other node cannot be parsed, is not Ed25519, or its signature is wrong.',
+    'The other side must be a Skein node with an identity of its own making.',
+  ),
+  ERR_SKEIN_CERT_EXPIRED: entry(
+    'The certificate of the other node is outside its period of validity.',
+    'Check the clocks of both machines; restart the other node to renew its certificate.',
+  ),
   ERR_SKEIN_CERT_MISSING: entry('The other side showed no certificate.', 'TLS is always mutual between Skein nodes.'),
-  ERR_SKEIN_CERT_FOREIGN: entry('The certificate of the other node belongs to a different key than the one expected here.', 'The name or address now belongs to another key; remove the stale record or correct the address.'),
+  ERR_SKEIN_CERT_FOREIGN: entry(
+    'The certificate of the other node belongs to a different key than the one expected here.',
+    'The name or address now belongs to another key; remove the stale record or correct the address.',
+  ),
   // platform and socket
-  ERR_SKEIN_PLATFORM: entry('There is no prebuilt QUIC binary for this platform.', 'Supported: linux-x64 (glibc), darwin-x64, darwin-arm64, win32-x64.'),
+  ERR_SKEIN_PLATFORM: entry(
+    'There is no prebuilt QUIC binary for this platform.',
+    'Supported: linux-x64 (glibc), darwin-x64, darwin-arm64, win32-x64.',
+  ),
   ERR_SKEIN_PORT_BUSY: entry('The UDP port is in use.', 'Choose another port, or port 0 for any free one.'),
-  ERR_SKEIN_BIND: entry('The UDP socket cannot be bound to this address.', 'Check that the address belongs to this machine and that the port is allowed.'),
-  ERR_SKEIN_UNKNOWN_HOST: entry('The host name has no address.', 'Check the spelling and the name service, or give the IP address.'),
+  ERR_SKEIN_BIND: entry(
+    'The UDP socket cannot be bound to this address.',
+    'Check that the address belongs to this machine and that the port is allowed.',
+  ),
+  ERR_SKEIN_UNKNOWN_HOST: entry(
+    'The host name has no address.',
+    'Check the spelling and the name service, or give the IP address.',
+  ),
   // connecting
-  ERR_SKEIN_CONNECT_TIMEOUT: entry('The other node did not answer in time.', 'It may be down, behind a firewall, or silent because its cookie differs: a Skein port never answers a stranger.'),
-  ERR_SKEIN_CONNECT_FAILED: entry('No attempt to reach the node succeeded.', 'The attempts list what was tried and how each ended.'),
-  ERR_SKEIN_NODE_UNKNOWN: entry('No source of discovery knows a node of this name.', 'Check the name, wait for discovery, or connect by ip:port.'),
-  ERR_SKEIN_WRONG_COOKIE: entry('The proof of membership failed: the cookies differ.', 'Give both nodes the same cookie.'),
-  ERR_SKEIN_WRONG_CLUSTER: entry('The other node belongs to another cluster.', 'Give both nodes the same cluster name.'),
-  ERR_SKEIN_NAME_TAKEN: entry('A live node with another key already has this name.', 'Choose another name, or stop the node that has it.'),
+  ERR_SKEIN_CONNECT_TIMEOUT: entry(
+    'The other node did not answer in time.',
+    'It may be down, behind a firewall, or silent because its cookie differs: a Skein port never answers a stranger.',
+  ),
+  ERR_SKEIN_CONNECT_FAILED: entry(
+    'No attempt to reach the node succeeded.',
+    'The attempts list what was tried and how each ended.',
+  ),
+  ERR_SKEIN_NODE_UNKNOWN: entry(
+    'No source of discovery knows a node of this name.',
+    'Check the name, wait for discovery, or connect by ip:port.',
+  ),
+  ERR_SKEIN_WRONG_COOKIE: entry(
+    'The proof of membership failed: the cookies differ.',
+    'Give both nodes the same cookie.',
+  ),
+  ERR_SKEIN_WRONG_CLUSTER: entry(
+    'The other node belongs to another cluster.',
+    'Give both nodes the same cluster name.',
+  ),
+  ERR_SKEIN_NAME_TAKEN: entry(
+    'A live node with another key already has this name.',
+    'Choose another name, or stop the node that has it.',
+  ),
   ERR_SKEIN_VERSION: entry('The two nodes share no protocol version.', 'Upgrade the older node.'),
-  ERR_SKEIN_SELF: entry('The address leads back to this node itself.', 'Remove the own address from the seeds; inside discovery this is harmless.'),
-  ERR_SKEIN_SIMULTANEOUS: entry('Both nodes dialled at once and the other connection won.', 'Nothing to do: the nodes are connected through the other one.'),
-  ERR_SKEIN_STALE_INCARNATION: entry('A newer incarnation of this node is already connected.', 'An old process of the same identity is still running: stop it.'),
-  ERR_SKEIN_HANDSHAKE: entry('The other side broke the rules of the handshake.', 'Update both nodes; if it persists the peer is not a Skein node.'),
-  ERR_SKEIN_PROTOCOL: entry('The other side sent a frame that the protocol does not allow.', 'Update both nodes; the connection was closed to protect this one.'),
-  ERR_SKEIN_CONNECTION_LOST: entry('The connection ended before the operation was done.', 'Try again; monitors tell when a node is gone.'),
-  ERR_SKEIN_TOO_MANY_CONNECTIONS: entry('The limit of connections or half-open connections is reached.', 'Raise the limit or find out who opens so many.'),
+  ERR_SKEIN_SELF: entry(
+    'The address leads back to this node itself.',
+    'Remove the own address from the seeds; inside discovery this is harmless.',
+  ),
+  ERR_SKEIN_SIMULTANEOUS: entry(
+    'Both nodes dialled at once and the other connection won.',
+    'Nothing to do: the nodes are connected through the other one.',
+  ),
+  ERR_SKEIN_STALE_INCARNATION: entry(
+    'A newer incarnation of this node is already connected.',
+    'An old process of the same identity is still running: stop it.',
+  ),
+  ERR_SKEIN_HANDSHAKE: entry(
+    'The other side broke the rules of the handshake.',
+    'Update both nodes; if it persists the peer is not a Skein node.',
+  ),
+  ERR_SKEIN_PROTOCOL: entry(
+    'The other side sent a frame that the protocol does not allow.',
+    'Update both nodes; the connection was closed to protect this one.',
+  ),
+  ERR_SKEIN_CONNECTION_LOST: entry(
+    'The connection ended before the operation was done.',
+    'Try again; monitors tell when a node is gone.',
+  ),
+  ERR_SKEIN_TOO_MANY_CONNECTIONS: entry(
+    'The limit of connections or half-open connections is reached.',
+    'Raise the limit or find out who opens so many.',
+  ),
   // messages
-  ERR_SKEIN_MESSAGE_TOO_LARGE: entry('The message is larger than the limit and was not sent.', 'Send it in parts, or raise maxMessageBytes on every node.'),
-  ERR_SKEIN_UNSERIALISABLE: entry('The message holds a value that cannot cross the wire and was not sent.', 'Functions, symbols, promises and class instances without a registered type stay local.'),
-  ERR_SKEIN_BAD_MESSAGE: entry('The bytes of a message do not decode within the limits.', 'The sender speaks another version or is hostile; its connection was closed.'),
-  ERR_SKEIN_UNKNOWN_TYPE: entry('A message holds a registered type that this node does not know.', 'Register the type under the same id on every node.'),
-  ERR_SKEIN_QUEUE_FULL: entry('So much waits for this node that the message was refused.', 'Heed the false that send returns, and await drained().'),
+  ERR_SKEIN_MESSAGE_TOO_LARGE: entry(
+    'The message is larger than the limit and was not sent.',
+    'Send it in parts, or raise maxMessageBytes on every node.',
+  ),
+  ERR_SKEIN_UNSERIALISABLE: entry(
+    'The message holds a value that cannot cross the wire and was not sent.',
+    'Functions, symbols, promises and class instances without a registered type stay local.',
+  ),
+  ERR_SKEIN_BAD_MESSAGE: entry(
+    'The bytes of a message do not decode within the limits.',
+    'The sender speaks another version or is hostile; its connection was closed.',
+  ),
+  ERR_SKEIN_UNKNOWN_TYPE: entry(
+    'A message holds a registered type that this node does not know.',
+    'Register the type under the same id on every node.',
+  ),
+  ERR_SKEIN_QUEUE_FULL: entry(
+    'So much waits for this node that the message was refused.',
+    'Heed the false that send returns, and await drained().',
+  ),
   // processes
   ERR_SKEIN_NOPROC: entry('The process does not exist (any more).', 'Monitor the process, or look its name up again.'),
-  ERR_SKEIN_NOCONNECTION: entry('The node of the process cannot be reached.', 'Watch nodeup and nodedown events; try again later.'),
-  ERR_SKEIN_CALL_TIMEOUT: entry('The call was not answered in time.', 'Raise timeoutMs or look at what the called process is doing; a late reply is dropped.'),
+  ERR_SKEIN_NOCONNECTION: entry(
+    'The node of the process cannot be reached.',
+    'Watch nodeup and nodedown events; try again later.',
+  ),
+  ERR_SKEIN_CALL_TIMEOUT: entry(
+    'The call was not answered in time.',
+    'Raise timeoutMs or look at what the called process is doing; a late reply is dropped.',
+  ),
   ERR_SKEIN_CALL_ABORTED: entry('The call was abandoned by its AbortSignal.', 'Nothing to do.'),
   ERR_SKEIN_CALL_EXIT: entry('The called process ended before it replied.', 'The reason is the cause of this error.'),
   ERR_SKEIN_RECEIVE_TIMEOUT: entry('No matching message arrived in time.', 'Raise timeoutMs, or handle the timeout.'),
-  ERR_SKEIN_NAME_REGISTERED: entry('The name is already registered on this node.', 'Unregister it first, or choose another name.'),
+  ERR_SKEIN_NAME_REGISTERED: entry(
+    'The name is already registered on this node.',
+    'Unregister it first, or choose another name.',
+  ),
   ERR_SKEIN_NOT_REGISTERED: entry('No process is registered under this name.', 'Register the process first.'),
   ERR_SKEIN_LIMIT: entry('A limit of this node is reached.', 'The message names the limit.'),
-  ERR_SKEIN_BAD_ARGUMENT: entry('An argument has the wrong type or shape.', 'The message names the argument and what was expected.'),
+  ERR_SKEIN_BAD_ARGUMENT: entry(
+    'An argument has the wrong type or shape.',
+    'The message names the argument and what was expected.',
+  ),
+  ERR_SKEIN_PROCESS_ENDED: entry(
+    'The process has ended; what its function still does has no effect.',
+    'Let this error pass, so that the function ends too; the reason is its cause.',
+  ),
   ERR_SKEIN_STOPPED: entry('The node has been stopped.', 'Start a new node.'),
 } as const satisfies Record<string, ErrorEntry>
 

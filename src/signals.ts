@@ -7,6 +7,10 @@
  *
  * `from` is the number of the sending process on its node, 0 for the node itself. `to` is a process number on the
  * receiving node, or a name registered there. Exit reasons are any serialisable value; the words are Erlang's.
+ *
+ * A call costs two signals when all goes well, `call` and `reply`. No monitor goes with it: the called node remembers the
+ * call until it is answered and sends `callFailed` when the process ends first (or never was); the calling node sends
+ * `callEnded` when it stops waiting for another cause, so that nothing is remembered in vain.
  */
 import type { Pid } from './pid.ts'
 
@@ -21,6 +25,10 @@ export type Signal =
   | { readonly type: 'call'; readonly from: number; readonly to: To; readonly call: number; readonly request: unknown }
   /** The reply to call `call` of the receiving node. */
   | { readonly type: 'reply'; readonly from: number; readonly call: number; readonly value: unknown }
+  /** Call `call` of the receiving node will not be answered: the called process ended with `reason`, or 'noproc'. */
+  | { readonly type: 'callFailed'; readonly from: number; readonly call: number; readonly reason: Reason }
+  /** Nobody waits any more for the reply to call `call` of the sender's node: timed out, abandoned, or answered by another node. */
+  | { readonly type: 'callEnded'; readonly from: number; readonly call: number }
   | { readonly type: 'link'; readonly from: number; readonly to: number }
   /** Ends a link; until the acknowledgement comes back the sender ignores exits of that link. */
   | { readonly type: 'unlink'; readonly from: number; readonly to: number; readonly id: number }
@@ -37,7 +45,12 @@ export type Signal =
 /** What a process finds in its mailbox besides plain messages. */
 export type SystemMessage =
   /** `pid` is the monitored process, or what was monitored by name. */
-  | { readonly type: 'DOWN'; readonly ref: import('./pid.ts').Ref; readonly pid: Pid | import('./pid.ts').RemoteName; readonly reason: Reason }
+  | {
+      readonly type: 'DOWN'
+      readonly ref: import('./pid.ts').Ref
+      readonly pid: Pid | import('./pid.ts').RemoteName
+      readonly reason: Reason
+    }
   | { readonly type: 'EXIT'; readonly pid: Pid; readonly reason: Reason }
   | { readonly type: 'nodeup'; readonly node: string }
   | { readonly type: 'nodedown'; readonly node: string; readonly reason: Reason }

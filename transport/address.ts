@@ -24,8 +24,11 @@ export const isPort = (port: unknown): port is number =>
 
 /** Splits "host:port", "[v6]:port" or a bare host; the host may still be a name. Throws ERR_SKEIN_BAD_ADDRESS. */
 export const parseHostPort = (text: string, defaultPort?: number): Address => {
-  const bad = (why: string): SkeinError => new SkeinError('ERR_SKEIN_BAD_ADDRESS', `"${text.slice(0, 120)}" is not an address: ${why}`)
-  const match = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(text) ?? (isIPv6(text) ? [text, text, undefined] : /^([^:\s]+)(?::(\d{1,5}))?$/.exec(text))
+  const bad = (why: string): SkeinError =>
+    new SkeinError('ERR_SKEIN_BAD_ADDRESS', `"${text.slice(0, 120)}" is not an address: ${why}`)
+  const match =
+    /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(text) ??
+    (isIPv6(text) ? [text, text, undefined] : /^([^:\s]+)(?::(\d{1,5}))?$/.exec(text))
   if (match === null) throw bad('expected host:port')
   const host = match[1] as string
   const port = match[2] === undefined ? defaultPort : Number(match[2])

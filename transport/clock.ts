@@ -34,7 +34,8 @@ export const systemClock: Clock = {
     if (background) handle.unref()
     return { cancel: () => clearTimeout(handle) }
   },
-  endOfTurn: (fn) => process.nextTick(fn),
+  // A tick scheduled by a microtask runs when all microtasks are through; one scheduled by the turn itself would run before.
+  endOfTurn: (fn) => queueMicrotask(() => process.nextTick(fn)),
   afterInput: (fn) => {
     setImmediate(fn)
   },

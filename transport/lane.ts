@@ -4,7 +4,7 @@
  * Every sending process owns one `LaneSender` per connected node. Frames of one sender arrive in the order sent; nothing
  * is promised between senders. The control lane is for the connection itself: handshake, tick, goodbye.
  */
-import type { Connection, CloseReason } from './transport.ts'
+import type { CloseReason, Connection } from './transport.ts'
 
 /** Frame types below this belong to the layer above; from here on to the lanes themselves. */
 export const FIRST_LANE_FRAME_TYPE = 0xf0

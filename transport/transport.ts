@@ -8,8 +8,9 @@
  * Calls never throw for what a peer did; that arrives as `onClosed` with a reason. `onClosed` is called exactly once for
  * each connection that `connect` returned or `listen` announced, and nothing is called after it.
  */
-import type { ErrorCode } from '../certs/errors.ts'
+
 import type { VerifiedPeer } from '../certs/certificate.ts'
+import type { ErrorCode } from '../certs/errors.ts'
 import type { Address } from './address.ts'
 
 /** Why a connection ended. `code` is ours or the peer's; `byPeer` tells whose decision it was. */
@@ -45,10 +46,14 @@ export interface Connection {
   readonly remote: Address
   /** The peer's verified key; undefined before `onOpen`. */
   readonly peer: VerifiedPeer | undefined
-  /** A new outgoing stream, or -1 while the peer allows no more. */
-  openStream(): number
+  /** Monotonic time (ms, the clock's) at which the last valid packet of the peer arrived. */
+  readonly lastHeardMs: number
+  /** A new outgoing stream, or -1 while the peer allows no more. Urgent streams leave first when several wait. */
+  openStream(urgent: boolean): number
   /** Takes as many bytes as windows allow and returns how many; `finish` ends the stream if all were taken. Only within onFlush. */
   write(stream: number, bytes: Uint8Array, finish: boolean): number
+  /** True while the connection as a whole takes no more bytes (congestion window, connection window, budget of this flush). */
+  blocked(): boolean
   read(stream: number, target: Uint8Array): ReadResult
   /** Asks for an `onFlush` at the end of this turn (or of this batch of input). Cheap to repeat. */
   requestFlush(): void

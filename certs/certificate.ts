@@ -1,0 +1,90 @@
+/**
+ * Judging the certificate of another node.
+ *
+ * TLS only proves that the peer holds the private key of the certificate it showed. That the certificate is one of ours
+ * is decided here, before a single byte of a stream is read: an Ed25519 key, a signature made by that same key, the id of
+ * that key as the subject, today within its period. Membership is not decided here; proof.ts does that.
+ *
+ * The bytes come from strangers: whatever they hold, the outcome is a VerifiedPeer or a SkeinError. issuer.ts makes
+ * certificates.
+ */
+import { X509Certificate } from 'node:crypto'
+import { SkeinError } from './errors.ts'
+import { nodeIdOf, rawPublicKey } from './node-id.ts'
+
+/** Who is at the other end, beyond doubt. */
+export interface VerifiedPeer {
+  /** Hash of the public key, see node-id.ts. */
+  readonly nodeId: string
+  /** The raw Ed25519 key, 32 bytes. */
+  readonly publicKey: Uint8Array
+  /** DER. */
+  readonly certificate: Uint8Array
+}
+
+/** Ours have about 340 bytes; the rest is room for what a later version may add. */
+export const MAX_CERTIFICATE_BYTES = 8 * 1024
+
+/** How far the clocks of two machines may differ; Kerberos (RFC 4120 section 8.2) settled on five minutes too. */
+export const CLOCK_SKEW_TOLERANCE_MS = 5 * 60_000
+
+/**
+ * Checks a DER certificate against the calendar time `wallNowMs`.
+ *
+ * Throws ERR_SKEIN_CERT_MISSING (no bytes), ERR_SKEIN_CERT_INVALID (anything wrong with it) or ERR_SKEIN_CERT_EXPIRED
+ * (outside its period, by more than the tolerance).
+ */
+export const verifyCertificate = (der: Uint8Array, wallNowMs: number): VerifiedPeer => {
+  const parsed = parseCertificate(der)
+  if (wallNowMs + CLOCK_SKEW_TOLERANCE_MS < parsed.notBeforeMs) {
+    throw new SkeinError('ERR_SKEIN_CERT_EXPIRED', `The certificate is not valid before ${isoTime(parsed.notBeforeMs)}`)
+  }
+  if (wallNowMs - CLOCK_SKEW_TOLERANCE_MS > parsed.notAfterMs) {
+    throw new SkeinError('ERR_SKEIN_CERT_EXPIRED', `The certificate expired at ${isoTime(parsed.notAfterMs)}`)
+  }
+  return parsed.peer
+}
+
+interface ParsedCertificate {
+  readonly peer: VerifiedPeer
+  readonly notBeforeMs: number
+  readonly notAfterMs: number
+}
+
+/** All checks but the calendar: what a certificate says, once its own key has vouched for it. */
+export const parseCertificate = (der: Uint8Array): ParsedCertificate => {
+  if (der.length === 0) throw new SkeinError('ERR_SKEIN_CERT_MISSING', 'The other side showed no certificate')
+  if (der.length > MAX_CERTIFICATE_BYTES) {
+    throw invalid(`it has ${der.length} bytes, more than ${MAX_CERTIFICATE_BYTES}`)
+  }
+  try {
+    return inspect(der)
+  } catch (error) {
+    throw error instanceof SkeinError ? error : invalid('it cannot be parsed', error)
+  }
+}
+
+const inspect = (der: Uint8Array): ParsedCertificate => {
+  const certificate = new X509Certificate(der)
+  // The constructor also takes PEM and ignores bytes after the end; one certificate shall have one spelling.
+  if (!certificate.raw.equals(der)) throw invalid('it is not exactly one DER certificate')
+
+  const { publicKey } = certificate
+  if (publicKey.asymmetricKeyType !== 'ed25519') throw invalid('its key is not Ed25519')
+  if (!certificate.verify(publicKey)) throw invalid('it is not signed by its own key')
+
+  const rawKey = rawPublicKey(publicKey)
+  const nodeId = nodeIdOf(rawKey)
+  if (certificate.subject !== `CN=${nodeId}`) throw invalid('its subject is not the id of its key')
+
+  const notBeforeMs = Date.parse(certificate.validFrom)
+  const notAfterMs = Date.parse(certificate.validTo)
+  if (!(notBeforeMs <= notAfterMs)) throw invalid('its period of validity makes no sense')
+
+  return { peer: { nodeId, publicKey: rawKey, certificate: new Uint8Array(certificate.raw) }, notBeforeMs, notAfterMs }
+}
+
+const invalid = (what: string, cause?: unknown): SkeinError =>
+  new SkeinError('ERR_SKEIN_CERT_INVALID', `The certificate is refused: ${what}`, { cause })
+
+const isoTime = (ms: number): string => new Date(ms).toISOString()

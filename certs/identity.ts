@@ -1,0 +1,128 @@
+/**
+ * Who this node is: an Ed25519 key, the id that follows from it, and a certificate for TLS made by the node itself.
+ *
+ * The key is the identity and stays; certificates come and go with it. A saved identity is one PEM file: the key, then the
+ * certificate. Processes that start at once with the same file end with the same key. Nothing here says that the node
+ * may join a cluster: see cookie.ts and proof.ts.
+ */
+import { createPrivateKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto'
+import { CLOCK_SKEW_TOLERANCE_MS, parseCertificate } from './certificate.ts'
+import { SkeinError } from './errors.ts'
+import { issueCertificate } from './issuer.ts'
+import { makeSecretFile, readSecretFile, replaceSecretFile } from './secret-file.ts'
+
+const DAY_MS = 24 * 60 * 60_000
+/** Nobody has to trust a certificate for longer than the key behind it, so this only bounds how long a node may run. */
+const DEFAULT_VALIDITY_MS = 365 * DAY_MS
+/** A saved certificate with less left than this is renewed when it is loaded. */
+const RENEW_BEFORE_MS = 90 * DAY_MS
+
+const SEED_BYTES = 32
+/** DER of a PKCS #8 Ed25519 key up to its 32-byte seed (RFC 8410 section 7). */
+const PKCS8_ED25519_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex')
+
+export interface Identity {
+  /** Hash of the public key, see node-id.ts. */
+  readonly nodeId: string
+  /** Raw Ed25519 key, 32 bytes. */
+  readonly publicKey: Uint8Array
+  /** PKCS #8. */
+  readonly privateKeyPem: string
+  readonly certificatePem: string
+  /** The same certificate, DER. */
+  readonly certificate: Uint8Array
+  /** The certificate's end, milliseconds since 1970. */
+  readonly notAfterMs: number
+}
+
+export interface CreateIdentityOptions {
+  /** Milliseconds since 1970: the certificate starts here. */
+  readonly wallNowMs: number
+  /** Source of the key; the same 32 bytes give the same identity. Default: the system's. */
+  readonly random?: (count: number) => Uint8Array
+  /** How long the certificate lasts, milliseconds. Default: 365 days. */
+  readonly validForMs?: number
+}
+
+/** A new identity in memory. */
+export const createIdentity = async (options: CreateIdentityOptions): Promise<Identity> => {
+  const { wallNowMs, random = randomBytes, validForMs = DEFAULT_VALIDITY_MS } = options
+  return certify(keyFromSeed(random(SEED_BYTES)), wallNowMs, validForMs)
+}
+
+/** The same key with a certificate that starts now: what a node does that runs for longer than its certificate lasts. */
+export const renewIdentity = (identity: Identity, options: Omit<CreateIdentityOptions, 'random'>): Promise<Identity> =>
+  certify(createPrivateKey(identity.privateKeyPem), options.wallNowMs, options.validForMs ?? DEFAULT_VALIDITY_MS)
+
+/**
+ * The identity in `file`, made if there is no such file, its certificate renewed if it nears its end or starts in the
+ * future (a clock was wrong).
+ *
+ * Throws ERR_SKEIN_INSECURE_FILE if other users can read the file, ERR_SKEIN_BAD_IDENTITY if it holds something else or
+ * cannot be read or written.
+ */
+export const loadIdentity = async (file: string, options: { readonly wallNowMs: number }): Promise<Identity> => {
+  try {
+    const content = (await readSecretFile(file)) ?? (await makeSecretFile(file, encode(await createIdentity(options))))
+    const saved = decode(content)
+    if (isFresh(saved, options.wallNowMs)) return saved.identity
+    const renewed = await renewIdentity(saved.identity, options)
+    await replaceSecretFile(file, encode(renewed))
+    return renewed
+  } catch (cause) {
+    if (cause instanceof SkeinError && cause.code === 'ERR_SKEIN_INSECURE_FILE') throw cause
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new SkeinError('ERR_SKEIN_BAD_IDENTITY', `The identity in ${file} cannot be used: ${why}`, { cause })
+  }
+}
+
+interface SavedIdentity {
+  readonly identity: Identity
+  readonly notBeforeMs: number
+}
+
+const isFresh = ({ identity, notBeforeMs }: SavedIdentity, wallNowMs: number): boolean =>
+  notBeforeMs <= wallNowMs + CLOCK_SKEW_TOLERANCE_MS && identity.notAfterMs >= wallNowMs + RENEW_BEFORE_MS
+
+const keyFromSeed = (seed: Uint8Array): KeyObject => {
+  if (seed.length !== SEED_BYTES) {
+    throw new SkeinError(
+      'ERR_SKEIN_BAD_ARGUMENT',
+      `The source of randomness gave ${seed.length} bytes, not ${SEED_BYTES}`,
+    )
+  }
+  return createPrivateKey({ key: Buffer.concat([PKCS8_ED25519_PREFIX, seed]), format: 'der', type: 'pkcs8' })
+}
+
+const certify = async (privateKey: KeyObject, wallNowMs: number, validForMs: number): Promise<Identity> => {
+  const certificate = await issueCertificate({
+    privateKey,
+    notBeforeMs: wallNowMs,
+    notAfterMs: wallNowMs + validForMs,
+  })
+  return assemble(privateKey, certificate).identity
+}
+
+/** Puts an identity together, making sure that the certificate is sound and belongs to the key. */
+const assemble = (privateKey: KeyObject, certificate: Uint8Array): SavedIdentity => {
+  const { peer, notBeforeMs, notAfterMs } = parseCertificate(certificate)
+  const x509 = new X509Certificate(certificate)
+  if (!x509.checkPrivateKey(privateKey)) throw new Error('the certificate belongs to another key')
+  const identity: Identity = {
+    nodeId: peer.nodeId,
+    publicKey: peer.publicKey,
+    privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    certificatePem: x509.toString(),
+    certificate: peer.certificate,
+    notAfterMs,
+  }
+  return { identity, notBeforeMs }
+}
+
+const encode = (identity: Identity): Uint8Array =>
+  new TextEncoder().encode(identity.privateKeyPem + identity.certificatePem)
+
+const decode = (content: Uint8Array): SavedIdentity => {
+  const pem = Buffer.from(content)
+  return assemble(createPrivateKey(pem), new Uint8Array(new X509Certificate(pem).raw))
+}

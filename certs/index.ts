@@ -1,0 +1,14 @@
+/** `skein/certs`: who a node is and how it proves membership. */
+export { type VerifiedPeer, verifyCertificate } from './certificate.ts'
+export { type CookieOptions, type ResolvedCookie, resolveCookie } from './cookie.ts'
+export {
+  type Attempt,
+  ERRORS,
+  type ErrorCode,
+  isSkeinError,
+  SkeinError,
+  type SkeinErrorOptions,
+} from './errors.ts'
+export { type CreateIdentityOptions, createIdentity, type Identity, loadIdentity, renewIdentity } from './identity.ts'
+export { type ClusterKeys, deriveKeys } from './keys.ts'
+export { nodeIdOf } from './node-id.ts'

@@ -1,0 +1,9 @@
+/**
+ * Discovery: how nodes find each other. One interface (source.ts), several sources behind it, one table over all.
+ *
+ * import { mdnsSource, seedSource, DiscoveryTable } from 'skein/discovery'
+ */
+export { type MdnsOptions, type MdnsSource, mdnsSource } from './mdns/source.ts'
+export { type SeedOptions, seedSource } from './seeds.ts'
+export type { DiscoveryEvent, DiscoverySource, NodeRecord, Sighting, SourceStatus } from './source.ts'
+export { DiscoveryTable, type DiscoveryTableOptions, type KnownNode, orderAddresses, type TableEvent } from './table.ts'

@@ -1,0 +1,178 @@
+/**
+ * The only file that knows the package multicast-dns: one socket on one interface, packets in and out.
+ *
+ * What the package leaves to its user, and what happens here: errors of the socket, of sending and of decoding are
+ * events, never thrown; the socket is closed only after it was bound (else the package leaves a timer behind); packets
+ * become typed and checked; nothing larger than MAX_PACKET_BYTES leaves. The package cannot express the QU bit, so we never ask
+ * for unicast answers; where several processes share port 5353 only multicast reaches all of them anyway.
+ */
+import { isIPv4, isIPv6 } from 'node:net'
+import multicastDns from 'multicast-dns'
+import type { Address } from '../../transport/address.ts'
+import type { MulticastInterface } from './interfaces.ts'
+import {
+  MAX_PACKET_BYTES,
+  type Packet,
+  packetBytes,
+  type Question,
+  type QuestionType,
+  type ResourceRecord,
+} from './packet.ts'
+
+export const MDNS_PORT = 5353
+const MDNS_IPV4 = '224.0.0.251'
+const MDNS_IPV6 = 'ff02::fb'
+
+const AUTHORITATIVE_FLAG = 1 << 10
+const TRUNCATED_FLAG = 1 << 9
+/** How the decoder spells class IN with the QU bit set. */
+const CLASS_IN_QU = 'UNKNOWN_32769'
+const MAX_LABEL_BYTES = 63
+/** 255 on the wire, with the length of the first label and the empty one that ends the name. */
+const MAX_NAME_BYTES = 253
+
+export interface SocketHandler {
+  onPacket(packet: Packet, from: Address): void
+  /** A datagram that is no DNS packet. */
+  onMalformed(): void
+  /** The socket does not do what it should: the system's error code, or a message. */
+  onError(reason: string): void
+}
+
+export interface MulticastSocket {
+  send(packet: Packet): void
+  /** Resolves when all that was sent is with the kernel and the socket is closed. */
+  close(): Promise<void>
+}
+
+/** Opens a socket; never rejects, problems are reported to the handler. */
+export type OpenSocket = (face: MulticastInterface, port: number, handler: SocketHandler) => Promise<MulticastSocket>
+
+export const openMulticastSocket: OpenSocket = (face, port, handler) => {
+  const mdns = multicastDns({ ...socketOptions(face), port })
+  mdns.on('packet', (packet: multicastDns.WirePacket, from: { address: string; port: number }) =>
+    handler.onPacket(fromWire(packet), { host: from.address, port: from.port }),
+  )
+  mdns.on('warning', (error: NodeJS.ErrnoException) => {
+    // Decoding errors come the same way as those of the socket; only the latter name a system call.
+    if (error.syscall === undefined) handler.onMalformed()
+    else handler.onError(reasonOf(error))
+  })
+  const opened = new Promise<boolean>((resolve) => {
+    mdns.on('ready', () => resolve(true))
+    mdns.on('error', (error: NodeJS.ErrnoException) => {
+      handler.onError(reasonOf(error))
+      resolve(false)
+    })
+  })
+  return opened.then((usable) => {
+    let pending = 0
+    let idle = (): void => {}
+    return {
+      send(packet) {
+        if (!usable || packetBytes(packet) > MAX_PACKET_BYTES) return
+        pending++
+        mdns.send(toWire(packet), (error) => {
+          pending--
+          if (error) handler.onError(reasonOf(error))
+          if (pending === 0) idle()
+        })
+      },
+      async close() {
+        if (pending > 0) {
+          await new Promise<void>((resolve) => {
+            idle = resolve
+          })
+        }
+        await new Promise<void>((resolve) => mdns.destroy(resolve))
+      },
+    }
+  })
+}
+
+/**
+ * `interface` alone would also bind the socket to that address, and Linux then delivers no multicast to it: so the
+ * wildcard is bound. IPv6 takes the zone in both the group and the interface.
+ */
+const socketOptions = (face: MulticastInterface): multicastDns.Options =>
+  face.family === 4
+    ? { type: 'udp4', ip: MDNS_IPV4, interface: face.address, bind: '0.0.0.0' }
+    : { type: 'udp6', ip: `${MDNS_IPV6}%${face.interfaceName}`, interface: `::%${face.interfaceName}`, bind: '::' }
+
+const reasonOf = (error: NodeJS.ErrnoException): string => error.code ?? error.message
+
+/** @internal For the tests of the coding. */
+export const toWire = (packet: Packet): multicastDns.WirePacket => ({
+  type: packet.kind,
+  flags: (packet.kind === 'response' ? AUTHORITATIVE_FLAG : 0) | (packet.truncated ? TRUNCATED_FLAG : 0),
+  questions: packet.questions.map(({ name, type }) => ({ name, type })),
+  answers: packet.answers.map(recordToWire),
+  additionals: packet.additionals.map(recordToWire),
+})
+
+const recordToWire = (record: ResourceRecord): multicastDns.WireRecord => {
+  const { name, type, ttlSeconds: ttl, flush } = record
+  const base = { name, type, ttl, flush }
+  switch (record.type) {
+    case 'PTR':
+      return { ...base, data: record.target }
+    case 'SRV':
+      return { ...base, data: { port: record.port, target: record.target } }
+    case 'TXT':
+      return { ...base, data: [...record.strings] }
+    case 'A':
+    case 'AAAA':
+      return { ...base, data: record.host }
+  }
+}
+
+/** @internal For the tests of the coding. What we have no use for is left out. */
+export const fromWire = (packet: multicastDns.WirePacket): Packet => ({
+  kind: packet.type,
+  questions: packet.questions.flatMap(questionFromWire),
+  answers: packet.answers.flatMap(recordFromWire),
+  additionals: packet.additionals.flatMap(recordFromWire),
+  truncated: ((packet.flags ?? 0) & TRUNCATED_FLAG) !== 0,
+})
+
+const QUESTION_TYPES: ReadonlySet<string> = new Set<QuestionType>(['PTR', 'SRV', 'TXT', 'A', 'AAAA', 'ANY'])
+
+/**
+ * Whether the encoder can write the name again. The decoder replaces bytes that are no UTF-8 by a longer character, and
+ * the encoder does not look at lengths (RFC 1035 section 2.3.4: 63 bytes for a label, 255 for a name).
+ */
+const isName = (name: string): boolean =>
+  !name.includes('\ufffd') &&
+  Buffer.byteLength(name) <= MAX_NAME_BYTES &&
+  name.split('.').every((label) => label !== '' && Buffer.byteLength(label) <= MAX_LABEL_BYTES)
+
+const questionFromWire = (question: multicastDns.WirePacket['questions'][number]): Question[] => {
+  const { name, type, class: kind } = question
+  if (!QUESTION_TYPES.has(type) || !isName(name) || (kind !== 'IN' && kind !== 'ANY' && kind !== CLASS_IN_QU)) return []
+  return [{ name, type: type as QuestionType }]
+}
+
+const recordFromWire = (record: multicastDns.WireRecord): ResourceRecord[] => {
+  if (record.class !== 'IN' || !isName(record.name)) return []
+  const base = { name: record.name, ttlSeconds: record.ttl ?? 0, flush: record.flush === true }
+  const { data } = record
+  switch (record.type) {
+    case 'PTR':
+      return typeof data === 'string' && isName(data) ? [{ ...base, type: 'PTR', target: data }] : []
+    case 'SRV': {
+      const { port, target } = (data ?? {}) as { port?: unknown; target?: unknown }
+      if (typeof port !== 'number' || typeof target !== 'string' || !isName(target)) return []
+      return [{ ...base, type: 'SRV', port, target }]
+    }
+    case 'TXT':
+      return Array.isArray(data) && data.every(Buffer.isBuffer)
+        ? [{ ...base, type: 'TXT', strings: data.map((bytes) => bytes.toString()) }]
+        : []
+    case 'A':
+      return typeof data === 'string' && isIPv4(data) ? [{ ...base, type: 'A', host: data }] : []
+    case 'AAAA':
+      return typeof data === 'string' && isIPv6(data) ? [{ ...base, type: 'AAAA', host: data }] : []
+    default:
+      return []
+  }
+}

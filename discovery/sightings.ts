@@ -1,0 +1,48 @@
+/**
+ * What one source sees at the moment, and the events that tell of it: found, changed, lost.
+ *
+ * Every source keeps its sightings here, so that all of them mean the same by these words: `changed` only when something
+ * did change, `lost` only after `found`.
+ */
+import { sameAddress } from '../transport/address.ts'
+import type { DiscoveryEvent, Sighting } from './source.ts'
+
+export class Sightings {
+  readonly #source: string
+  readonly #emit: (event: DiscoveryEvent) => void
+  readonly #byKey = new Map<string, Sighting>()
+
+  constructor(source: string, emit: (event: DiscoveryEvent) => void) {
+    this.#source = source
+    this.#emit = emit
+  }
+
+  get size(): number {
+    return this.#byKey.size
+  }
+
+  /** This is seen now. */
+  put(sighting: Sighting): void {
+    const known = this.#byKey.get(sighting.key)
+    if (known !== undefined && sameSighting(known, sighting)) return
+    this.#byKey.set(sighting.key, sighting)
+    this.#emit({ type: known === undefined ? 'found' : 'changed', source: this.#source, sighting })
+  }
+
+  /** This is seen no more. */
+  delete(key: string): void {
+    const sighting = this.#byKey.get(key)
+    if (sighting === undefined) return
+    this.#byKey.delete(key)
+    this.#emit({ type: 'lost', source: this.#source, sighting })
+  }
+}
+
+/** True if both say the same of a node; the order of addresses counts. */
+export const sameSighting = (a: Sighting, b: Sighting): boolean =>
+  a.key === b.key &&
+  a.name === b.name &&
+  a.id === b.id &&
+  a.incarnation === b.incarnation &&
+  a.addresses.length === b.addresses.length &&
+  a.addresses.every((address, index) => sameAddress(address, b.addresses[index]!))

@@ -1,0 +1,333 @@
+/**
+ * What a user may set, in code or by environment variables: one table, from which docs/configuration.md is made too.
+ *
+ * Code beats environment beats default. Whatever is given is checked here, once, so the rest of the node meets only
+ * sound values; an unknown option is an error that names the nearest known one, since a misspelt option that is silently
+ * ignored is worse than a node that does not start. The cookie's variables are read by certs/cookie.ts.
+ */
+import { isIP } from 'node:net'
+import type { Environment } from '../certs/config-folder.ts'
+import { SkeinError } from '../certs/errors.ts'
+import type { Identity } from '../certs/identity.ts'
+import { type Address, isPort, parseHostPort } from '../transport/address.ts'
+import { DEFAULT_MAX_MESSAGE_BYTES } from './codec-types.ts'
+import { fullNodeName, isShortName } from './node-name.ts'
+
+export const DEFAULT_PORT = 4433
+const DEFAULT_CLUSTER = 'default'
+export const MAX_SEEDS = 256
+const MAX_MESSAGE_BYTES_RANGE: readonly [number, number] = [1024, 256 * 1024 * 1024]
+
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** The part of a pino logger that Skein uses; any logger of this shape will do. */
+export interface Logger {
+  error(details: object, message: string): void
+  warn(details: object, message: string): void
+  info(details: object, message: string): void
+  debug(details: object, message: string): void
+}
+
+export interface DiscoveryOptions {
+  /** Multicast DNS on the local network. Default: true. */
+  readonly mdns?: boolean
+  /** The distributed hash table. Accepted, but not in this version: its status says so. */
+  readonly dht?: boolean
+  /** Nodes to dial in any case: host:port or a bare host. */
+  readonly seeds?: readonly string[]
+  /** A name in DNS that lists nodes. Accepted, but not in this version: its status says so. */
+  readonly dns?: string
+}
+
+/** What `startNode` takes. docs/configuration.md lists the options with their variables and defaults. */
+export interface StartOptions {
+  readonly name?: string
+  readonly cluster?: string
+  readonly cookie?: string | Uint8Array
+  readonly identity?: string | Identity
+  readonly host?: string
+  readonly port?: number
+  readonly discovery?: boolean | DiscoveryOptions
+  readonly mesh?: 'full' | 'none'
+  readonly hidden?: boolean
+  readonly maxMessageBytes?: number
+  readonly logger?: Logger
+  readonly logLevel?: LogLevel
+}
+
+export interface DiscoveryConfig {
+  readonly mdns: boolean
+  readonly dht: boolean
+  /** The host may still be a name. */
+  readonly seeds: readonly Address[]
+  readonly dns: string | undefined
+}
+
+/** Every setting, checked and complete. */
+export interface Config {
+  /** name@host; undefined: the node makes one up. */
+  readonly name: string | undefined
+  readonly cluster: string
+  /** As option; undefined: certs/cookie.ts finds it. */
+  readonly cookie: string | Uint8Array | undefined
+  /** A file, an identity, or undefined for one that lives as long as the node. */
+  readonly identity: string | Identity | undefined
+  /** Literal address to bind; undefined: all of them. */
+  readonly host: string | undefined
+  readonly port: number
+  /** Nobody asked for this very port, so a busy one makes way for any free one. */
+  readonly portFallback: boolean
+  readonly discovery: DiscoveryConfig
+  readonly mesh: 'full' | 'none'
+  readonly hidden: boolean
+  readonly maxMessageBytes: number
+  readonly logger: Logger | undefined
+  readonly logLevel: LogLevel
+}
+
+type OptionName = keyof StartOptions
+
+interface Option {
+  readonly variable?: string
+  readonly values: string
+  readonly default: string
+  readonly meaning: string
+}
+
+/** The page for people; `satisfies` keeps it complete. */
+export const OPTIONS = {
+  name: {
+    variable: 'SKEIN_NAME',
+    values: 'name or name@host',
+    default: 'made up',
+    meaning: 'Name of the node, unique in its cluster. Without a host it gets the name of this machine.',
+  },
+  cluster: {
+    variable: 'SKEIN_CLUSTER',
+    values: '1 to 64 letters, digits, "-", "_", "."',
+    default: DEFAULT_CLUSTER,
+    meaning: 'Nodes of other clusters are refused.',
+  },
+  cookie: {
+    variable: 'SKEIN_COOKIE',
+    values: '8 to 1024 bytes',
+    default: "the user's own cookie file",
+    meaning: 'The shared secret of the cluster. `SKEIN_COOKIE_FILE` names a file that holds it. It is never sent.',
+  },
+  identity: {
+    values: 'file name, or an Identity',
+    default: 'in memory',
+    meaning: 'Where the key of the node is kept. Without a file every start makes a new key, and so a new id.',
+  },
+  host: {
+    variable: 'SKEIN_HOST',
+    values: 'IP address',
+    default: 'all addresses',
+    meaning: 'Address to bind. 127.0.0.1 keeps the node on this machine.',
+  },
+  port: {
+    variable: 'SKEIN_PORT',
+    values: '0 to 65535',
+    default: String(DEFAULT_PORT),
+    meaning:
+      'The one UDP port. 0 takes any free one, and so does the default where it is busy; a chosen port does not.',
+  },
+  discovery: {
+    variable: 'SKEIN_DISCOVERY, SKEIN_SEEDS',
+    values: '`{ mdns, dht, seeds, dns }`, true or false; as variable mdns, dht, both or none',
+    default: 'both',
+    meaning: 'How other nodes are found. `SKEIN_SEEDS` lists host:port, separated by commas.',
+  },
+  mesh: {
+    variable: 'SKEIN_AUTO_CLUSTER',
+    values: 'full or none; as variable true or false',
+    default: 'full',
+    meaning: 'full connects to every node found; none connects only when a node is needed.',
+  },
+  hidden: {
+    values: 'true or false',
+    default: 'false',
+    meaning: 'A hidden node is connected only to those it dials itself, and nobody lists it: for tools.',
+  },
+  maxMessageBytes: {
+    values: MAX_MESSAGE_BYTES_RANGE.join(' to '),
+    default: String(DEFAULT_MAX_MESSAGE_BYTES),
+    meaning: 'Larger messages are refused where they are sent. Set it alike on every node.',
+  },
+  logger: {
+    values: 'a pino logger',
+    default: 'pino on stderr',
+    meaning: 'Where the node writes its log.',
+  },
+  logLevel: {
+    variable: 'SKEIN_LOG_LEVEL',
+    values: LOG_LEVELS.join(', '),
+    default: 'warn',
+    meaning: 'What the default logger writes.',
+  },
+} as const satisfies Record<OptionName, Option>
+
+const DISCOVERY_KEYS = ['mdns', 'dht', 'seeds', 'dns'] as const satisfies readonly (keyof DiscoveryOptions)[]
+
+/** The environment, the only place outside certs/cookie.ts where Skein reads it. */
+export const processEnvironment = (): Environment => process.env
+
+/**
+ * Checks options and environment and fills in the defaults; `hostname` completes a name without a host.
+ * Throws ERR_SKEIN_BAD_OPTION, ERR_SKEIN_BAD_NAME or ERR_SKEIN_BAD_ADDRESS.
+ */
+export const resolveConfig = (options: StartOptions, env: Environment, hostname: string): Config => {
+  if (!isRecord(options)) throw bad('the options', 'an object', options)
+  checkKeys(options, Object.keys(OPTIONS), 'option')
+  const variable = (name: string): string | undefined => (env[name] === '' ? undefined : env[name])
+  const name = options.name ?? variable('SKEIN_NAME')
+  const port = options.port ?? textToPort(variable('SKEIN_PORT'))
+  return {
+    name: name === undefined ? undefined : fullNodeName(string('name', name), hostname),
+    cluster: clusterName(options.cluster ?? variable('SKEIN_CLUSTER') ?? DEFAULT_CLUSTER),
+    cookie: cookie(options.cookie),
+    identity: identity(options.identity),
+    host: host(options.host ?? variable('SKEIN_HOST')),
+    port: isPort(port ?? DEFAULT_PORT) ? (port ?? DEFAULT_PORT) : fail('port', '0 to 65535', port),
+    portFallback: port === undefined,
+    discovery: discovery(options.discovery, variable('SKEIN_DISCOVERY'), variable('SKEIN_SEEDS')),
+    mesh: oneOf('mesh', ['full', 'none'], options.mesh ?? textToMesh(variable('SKEIN_AUTO_CLUSTER'))),
+    hidden: boolean('hidden', options.hidden ?? false),
+    maxMessageBytes: messageBytes(options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES),
+    logger: logger(options.logger),
+    logLevel: oneOf('logLevel', LOG_LEVELS, options.logLevel ?? variable('SKEIN_LOG_LEVEL') ?? 'warn'),
+  }
+}
+
+const bad = (what: string, expected: string, value: unknown): SkeinError => {
+  const shown = typeof value === 'string' ? `"${value.slice(0, 100)}"` : typeof value
+  return new SkeinError('ERR_SKEIN_BAD_OPTION', `${what} must be ${expected}, not ${shown}.`)
+}
+
+const fail = (what: string, expected: string, value: unknown): never => {
+  throw bad(what, expected, value)
+}
+
+const isRecord = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const string = (what: string, value: unknown): string =>
+  typeof value === 'string' ? value : fail(what, 'a string', value)
+
+const boolean = (what: string, value: unknown): boolean =>
+  typeof value === 'boolean' ? value : fail(what, 'true or false', value)
+
+const oneOf = <T extends string>(what: string, allowed: readonly T[], value: unknown): T =>
+  allowed.find((one) => one === value) ?? fail(what, allowed.join(', '), value)
+
+const clusterName = (value: unknown): string => {
+  if (isShortName(string('cluster', value))) return value as string
+  throw new SkeinError('ERR_SKEIN_BAD_NAME', `"${String(value).slice(0, 100)}" is not a name for a cluster.`)
+}
+
+const cookie = (value: unknown): string | Uint8Array | undefined =>
+  value === undefined || typeof value === 'string' || value instanceof Uint8Array
+    ? value
+    : fail('cookie', 'a string or a Uint8Array', value)
+
+const identity = (value: string | Identity | undefined): string | Identity | undefined => {
+  if (value === undefined || (typeof value === 'string' && value !== '')) return value
+  if (isRecord(value) && 'nodeId' in value && 'privateKeyPem' in value) return value as Identity
+  return fail('identity', 'a file name or an Identity', value)
+}
+
+const host = (value: unknown): string | undefined => {
+  if (value === undefined) return undefined
+  const text = string('host', value)
+  return isIP(text) === 0 ? fail('host', 'an IP address', text) : text
+}
+
+const textToPort = (text: string | undefined): number | undefined => {
+  if (text === undefined) return undefined
+  return /^\d{1,5}$/.test(text) ? Number(text) : fail('SKEIN_PORT', '0 to 65535', text)
+}
+
+const textToMesh = (text: string | undefined): 'full' | 'none' => {
+  if (text === undefined) return 'full'
+  return oneOf('SKEIN_AUTO_CLUSTER', ['true', '1', 'false', '0'], text).match(/true|1/) ? 'full' : 'none'
+}
+
+const messageBytes = (value: unknown): number => {
+  const [least, most] = MAX_MESSAGE_BYTES_RANGE
+  const fits = typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most
+  return fits ? value : fail('maxMessageBytes', `a whole number, ${least} to ${most}`, value)
+}
+
+const logger = (value: Logger | undefined): Logger | undefined => {
+  if (value === undefined) return undefined
+  const isLogger = isRecord(value) && (['error', 'warn', 'info', 'debug'] as const).every((level) => level in value)
+  return isLogger ? value : fail('logger', 'a logger such as pino', value)
+}
+
+const discovery = (
+  option: boolean | DiscoveryOptions | undefined,
+  variable: string | undefined,
+  seedsVariable: string | undefined,
+): DiscoveryConfig => {
+  const kinds = oneOf('SKEIN_DISCOVERY', ['mdns', 'dht', 'both', 'none'], variable ?? 'both')
+  const seedsText = seedsVariable?.split(',').map((seed) => seed.trim())
+  const base: DiscoveryConfig = {
+    mdns: kinds === 'mdns' || kinds === 'both',
+    dht: kinds === 'dht' || kinds === 'both',
+    seeds: seeds(seedsText?.filter((seed) => seed !== '') ?? []),
+    dns: undefined,
+  }
+  if (option === undefined) return base
+  if (option === false) return { mdns: false, dht: false, seeds: [], dns: undefined }
+  if (option === true) return { ...base, mdns: true, dht: true }
+  if (!isRecord(option)) return fail('discovery', 'an object, true or false', option)
+  checkKeys(option, DISCOVERY_KEYS, 'option discovery.')
+  return {
+    mdns: boolean('discovery.mdns', option.mdns ?? base.mdns),
+    dht: boolean('discovery.dht', option.dht ?? base.dht),
+    seeds: option.seeds === undefined ? base.seeds : seeds(option.seeds),
+    dns: option.dns === undefined ? undefined : string('discovery.dns', option.dns),
+  }
+}
+
+const seeds = (value: readonly string[]): readonly Address[] => {
+  if (!Array.isArray(value) || value.length > MAX_SEEDS) {
+    return fail('discovery.seeds', `a list of at most ${MAX_SEEDS} addresses`, value)
+  }
+  return value.map((seed: unknown) => parseHostPort(string('each of discovery.seeds', seed), DEFAULT_PORT))
+}
+
+const checkKeys = (value: object, known: readonly string[], what: string): void => {
+  for (const key of Object.keys(value)) {
+    if (known.includes(key)) continue
+    const nearest = nearestOf(key, known)
+    const hint = nearest === undefined ? {} : { hint: `Did you mean "${nearest}"?` }
+    const separator = what.endsWith('.') ? '' : ' '
+    throw new SkeinError('ERR_SKEIN_BAD_OPTION', `There is no ${what}${separator}${key.slice(0, 100)}.`, hint)
+  }
+}
+
+/** Further apart than this, two names have nothing to do with each other. */
+const MAX_EDITS = 3
+
+const nearestOf = (word: string, known: readonly string[]): string | undefined => {
+  const near = known
+    .map((name) => ({ name, edits: editDistance(word.toLowerCase().slice(0, 64), name.toLowerCase()) }))
+    .filter(({ name, edits }) => edits <= Math.min(MAX_EDITS, Math.ceil(name.length / 2)))
+  return near.sort((a, b) => a.edits - b.edits)[0]?.name
+}
+
+/** Levenshtein's: insertions, deletions and replacements that turn one word into the other. */
+const editDistance = (a: string, b: string): number => {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i++) {
+    const above = row
+    row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      row.push(Math.min(replaced, above[j]! + 1, row[j - 1]! + 1))
+    }
+  }
+  return row[b.length]!
+}

@@ -1,0 +1,490 @@
+/**
+ * Lanes: every sender its own order, light ones packed together, heavy ones out of everybody's way.
+ *
+ * The promise is one sender's order and nothing between senders. One QUIC packet carries bytes of one stream only, so a
+ * stream per light sender would cost a packet per message. Therefore:
+ * - a sender starts on one of a few shared lanes, always the same one;
+ * - when it queues more than PROMOTE_BYTES between two flushes it fills packets by itself and gets a dedicated lane. On
+ *   the shared lane it leaves a mark, the dedicated lane opens with the same mark, and the receiver reads nothing of the
+ *   new lane before it met the mark on the old one;
+ * - a dedicated lane that was idle is finished. The receiver acknowledges the end once everything was delivered; what the
+ *   sender queues meanwhile waits, and goes on a lane of its own again. After the acknowledgement the sender is light.
+ *
+ * At each flush urgent lanes write first (control, shared, and dedicated ones with little to say), then the heavy share by
+ * deficit round robin. The control lane carries the connection's own frames. Everything is bounded: see the constants.
+ *
+ * It runs on any Connection (QUIC or memory) and knows neither what frames mean nor whether the peer is a member.
+ */
+import { isSkeinError, SkeinError } from '../certs/errors.ts'
+import type { Clock, Timer } from './clock.ts'
+import { wireCodeOf } from './close-codes.ts'
+import { FIRST_LANE_FRAME_TYPE, type LaneConnection, type LaneSender, type LanesHandler } from './lane.ts'
+import { type FrameOutcome, InLane, SCRATCH_BYTES } from './lane-in.ts'
+import { ChunkPool, FRAME_HEADER_BYTES, OutLane } from './lane-out.ts'
+import type { CloseReason, Connection, ConnectionHandler } from './transport.ts'
+
+/** Lanes that light senders share; more of them cost more half-filled packets, fewer a wider stall per lost packet. */
+const SHARED_LANES = 2
+/** Queued by one sender between two flushes: about three packets, so a lane of its own costs nothing extra. */
+const PROMOTE_BYTES = 4 * 1024
+/** Dedicated lanes open at once per connection; further heavy senders stay on shared ones. */
+const MAX_DEDICATED_LANES = 256
+/** A dedicated lane without traffic for one to two of these is finished. */
+const LANE_IDLE_MS = 2000
+/** `send` says false above the first and `drained` resolves below the second, per lane, bytes. */
+const HIGH_WATER_BYTES = 256 * 1024
+const LOW_WATER_BYTES = 128 * 1024
+/** Waiting in all lanes of a connection; beyond it frames are refused. */
+const MAX_QUEUED_BYTES = 64 << 20
+/** What a heavy lane writes per round, bytes. */
+const QUANTUM_BYTES = 16 * 1024
+/** A dedicated lane with no more than this queued is served with the light ones. */
+const LIGHT_BYTES = 2 * 1024
+/** Marks met whose lane has not shown up yet, and lanes that wait for a mark: a peer with more breaks the rules. */
+const MAX_OPEN_MARKS = 1024
+/** The layer above bounds messages at 16 MiB by default; heads and frame types come on top. */
+const DEFAULT_MAX_FRAME_BYTES = (16 << 20) + 4096
+/** The longest control frame, bytes: a handshake message or a list of peers. */
+const MAX_CONTROL_FRAME_BYTES = 64 * 1024
+
+const FRAME_OPEN = 0xf0
+const FRAME_MARK = 0xf1
+const FRAME_DONE = 0xf2
+
+const KINDS = ['control', 'shared', 'dedicated'] as const
+/** Body of FRAME_OPEN: kind u8, mark u32 (0 for none). Body of FRAME_MARK: mark u32. Of FRAME_DONE: stream, 6 bytes. */
+const OPEN_BYTES = 5
+const MARK_BYTES = 4
+const DONE_BYTES = 6
+
+export interface LanesOptions {
+  readonly clock: Clock
+  /** Longest frame accepted, bytes. */
+  readonly maxFrameBytes?: number
+  /** Room for one read (SCRATCH_BYTES), best shared by all connections of a node: it is only used within a call. */
+  readonly scratch?: Buffer
+}
+
+const protocolError = (message: string): SkeinError => new SkeinError('ERR_SKEIN_PROTOCOL', message)
+
+export class Lanes implements ConnectionHandler, LaneConnection {
+  connection!: Connection
+  readonly #handler: LanesHandler
+  readonly #clock: Clock
+  readonly #maxFrameBytes: number
+  readonly #pool = new ChunkPool()
+  /** Room for one read; made when first needed. */
+  #scratch: Buffer | undefined
+  #state: 'connecting' | 'control' | 'open' | 'closed' = 'connecting'
+
+  // sending
+  readonly #control: OutLane
+  readonly #shared: OutLane[] = []
+  /** Dedicated lanes by stream, to find the one that an acknowledgement means. */
+  readonly #dedicated = new Set<DedicatedLane>()
+  /** Dedicated lanes with something to write, served from #turn on. */
+  readonly #ready: DedicatedLane[] = []
+  #turn = 0
+  #nextShared = 0
+  #lastMark = 0
+  #idleTimer: Timer | undefined
+  #flushWaiters: (() => void)[] = []
+  /** Grows with each flush: what a sender queued since is what it sends in one turn. */
+  epoch = 0
+  queuedBytes = 0
+
+  // receiving
+  readonly #in = new Map<number, InLane>()
+  /** Marks met on shared lanes whose dedicated lane has not opened yet. */
+  readonly #marks = new Set<number>()
+  /** Dedicated lanes that wait for their mark. */
+  readonly #waiting = new Map<number, InLane>()
+  readonly #take = (lane: InLane, buffer: Uint8Array, start: number, end: number): FrameOutcome =>
+    this.#frame(lane, buffer, start, end)
+
+  constructor(handler: LanesHandler, { clock, maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, scratch }: LanesOptions) {
+    this.#handler = handler
+    this.#clock = clock
+    this.#maxFrameBytes = maxFrameBytes
+    this.#control = new OutLane('control', this.#pool)
+    for (let i = 0; i < SHARED_LANES; i++) this.#shared.push(new OutLane('shared', this.#pool))
+    this.#scratch = scratch
+  }
+
+  attach(connection: Connection): this {
+    this.connection = connection
+    return this
+  }
+
+  get lastHeardMs(): number {
+    return this.connection.lastHeardMs
+  }
+
+  acceptLanes(): void {
+    if (this.#state !== 'control') return
+    this.#state = 'open'
+    for (const lane of [...this.#in.values()]) if (lane.kind !== 'control') this.#pump(lane)
+    this.connection.requestFlush()
+  }
+
+  control(type: number, body: Uint8Array): void {
+    this.#queue(this.#control, type, body, body.length, undefined)
+  }
+
+  sender(): LaneSender {
+    const shared = this.#shared[this.#nextShared] as OutLane
+    this.#nextShared = (this.#nextShared + 1) % SHARED_LANES
+    if (shared.stream < 0 && shared.queuedBytes === 0) this.#open(shared, 0)
+    return new Sender(this, shared)
+  }
+
+  flushed(): Promise<void> {
+    if (this.queuedBytes === 0 || this.#state === 'closed') return Promise.resolve()
+    return new Promise((resolve) => this.#flushWaiters.push(resolve))
+  }
+
+  close(wireCode: number, code: CloseReason['code'], message: string): void {
+    this.connection.close(wireCode, code, message)
+  }
+
+  // ---- for senders
+
+  get closed(): boolean {
+    return this.#state === 'closed'
+  }
+
+  append(lane: OutLane, type: number, head: Uint8Array, headLength: number, body: Uint8Array | undefined): void {
+    const size = FRAME_HEADER_BYTES + headLength + (body === undefined ? 0 : body.length)
+    if (this.queuedBytes + size > MAX_QUEUED_BYTES) {
+      throw new SkeinError(
+        'ERR_SKEIN_QUEUE_FULL',
+        `${this.queuedBytes} bytes wait for this node; ${MAX_QUEUED_BYTES} is the limit`,
+      )
+    }
+    this.#queue(lane, type, head, headLength, body)
+  }
+
+  /** A dedicated lane behind a mark on the shared one, or undefined while there are too many. */
+  promote(shared: OutLane): DedicatedLane | undefined {
+    if (this.#dedicated.size >= MAX_DEDICATED_LANES || this.#state === 'closed') return undefined
+    this.#lastMark = (this.#lastMark + 1) >>> 0 || 1
+    const mark = Buffer.allocUnsafe(MARK_BYTES)
+    mark.writeUInt32LE(this.#lastMark)
+    this.#queue(shared, FRAME_MARK, mark, MARK_BYTES, undefined)
+    return this.dedicate(this.#lastMark)
+  }
+
+  /** A new dedicated lane; without a mark it may only start where its sender has nothing under way. */
+  dedicate(mark: number): DedicatedLane {
+    const lane = new DedicatedLane('dedicated', this.#pool)
+    this.#dedicated.add(lane)
+    this.#open(lane, mark)
+    this.#idleTimer ??= this.#clock.after(LANE_IDLE_MS, () => this.#finishIdle(), true)
+    return lane
+  }
+
+  finish(lane: DedicatedLane): void {
+    if (lane.finishing) return
+    lane.finishing = true
+    this.#list(lane)
+    this.connection.requestFlush()
+  }
+
+  // ---- ConnectionHandler
+
+  onOpen(): void {
+    this.#state = 'control'
+    this.#open(this.#control, 0)
+    this.#handler.onOpen()
+  }
+
+  onReadable(stream: number): void {
+    let lane = this.#in.get(stream)
+    if (lane === undefined) {
+      lane = new InLane(stream)
+      this.#in.set(stream, lane)
+    }
+    // The peer's first stream (2 or 3) is its control lane; the others wait until it has proven its membership.
+    if (this.#state === 'open' || (stream < 4 && this.#state === 'control')) this.#pump(lane)
+  }
+
+  onFlush(): void {
+    if (this.#state === 'connecting' || this.#state === 'closed') return
+    this.epoch++
+    this.#writeAll(this.#control)
+    // Membership first: the peer reads no lane before.
+    if (this.#state === 'open') {
+      for (const lane of this.#shared) this.#writeAll(lane)
+      this.#writeDedicated()
+    }
+    if (this.queuedBytes === 0 && this.#flushWaiters.length > 0)
+      for (const resolve of this.#flushWaiters.splice(0)) resolve()
+  }
+
+  onClosed(reason: CloseReason): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#idleTimer?.cancel()
+    for (const resolve of this.#flushWaiters.splice(0)) resolve()
+    for (const lane of [...this.#shared, ...this.#dedicated]) lane.release()
+    this.#in.clear()
+    this.#waiting.clear()
+    this.#handler.onClosed(reason)
+  }
+
+  // ---- sending
+
+  #queue(lane: OutLane, type: number, head: Uint8Array, headLength: number, body: Uint8Array | undefined): void {
+    if (this.#state === 'closed') return
+    const before = lane.queuedBytes
+    lane.append(type, head, headLength, body)
+    this.queuedBytes += lane.queuedBytes - before
+    if (lane instanceof DedicatedLane) this.#list(lane)
+    if (this.#state !== 'connecting') this.connection.requestFlush()
+  }
+
+  #open(lane: OutLane, mark: number): void {
+    const open = Buffer.allocUnsafe(OPEN_BYTES)
+    open[0] = KINDS.indexOf(lane.kind)
+    open.writeUInt32LE(mark, 1)
+    this.#queue(lane, FRAME_OPEN, open, OPEN_BYTES, undefined)
+  }
+
+  #list(lane: DedicatedLane): void {
+    if (lane.listed || lane.blocked) return
+    lane.listed = true
+    this.#ready.push(lane)
+  }
+
+  /** Writes what the connection takes of a lane; false when it took less than offered. */
+  #write(lane: OutLane, limitBytes: number): boolean {
+    if (lane.stream < 0) {
+      lane.stream = this.connection.openStream(lane.kind !== 'dedicated')
+      if (lane.stream < 0) return false
+    }
+    const offered = Math.min(limitBytes, lane.queuedBytes)
+    const written = lane.writeTo(this.connection, limitBytes)
+    this.queuedBytes -= written
+    if (lane.queuedBytes <= LOW_WATER_BYTES) lane.release()
+    return written === offered
+  }
+
+  #writeAll(lane: OutLane): void {
+    if (lane.queuedBytes > 0) this.#write(lane, lane.queuedBytes)
+  }
+
+  /** Those with little to say first; then deficit round robin (Shreedhar and Varghese 1995) from where the last flush stopped. */
+  #writeDedicated(): void {
+    const ready = this.#ready
+    if (ready.length === 0 || this.connection.blocked()) return
+    for (let i = ready.length - 1; i >= 0; i--) {
+      const lane = ready[i] as DedicatedLane
+      if (lane.queuedBytes <= LIGHT_BYTES && this.#write(lane, LIGHT_BYTES) && lane.queuedBytes === 0) this.#unlist(i)
+    }
+    let fruitless = 0
+    while (ready.length > 0 && fruitless < ready.length && !this.connection.blocked()) {
+      if (this.#turn >= ready.length) this.#turn = 0
+      const lane = ready[this.#turn] as DedicatedLane
+      if (lane.deficitBytes <= 0) lane.deficitBytes += QUANTUM_BYTES
+      const before = lane.queuedBytes
+      const all = this.#write(lane, lane.deficitBytes)
+      const written = before - lane.queuedBytes
+      lane.deficitBytes -= written
+      if (lane.queuedBytes === 0 && (!lane.finishing || lane.finished)) {
+        lane.deficitBytes = 0
+        this.#unlist(this.#turn)
+        fruitless = 0
+      } else if (!all && this.connection.blocked()) {
+        // The connection is full, not this lane: it keeps its turn and the rest of its deficit.
+        return
+      } else {
+        fruitless = written === 0 ? fruitless + 1 : 0
+        this.#turn++
+      }
+    }
+  }
+
+  #unlist(index: number): void {
+    const [lane] = this.#ready.splice(index, 1)
+    if (lane !== undefined) lane.listed = false
+    if (index < this.#turn) this.#turn--
+  }
+
+  #finishIdle(): void {
+    this.#idleTimer = undefined
+    for (const lane of this.#dedicated) {
+      if (!lane.active && lane.queuedBytes === 0 && !lane.blocked) this.finish(lane)
+      lane.active = false
+    }
+    if (this.queuedBytes === 0) this.#pool.clear()
+    if (this.#dedicated.size > 0) this.#idleTimer = this.#clock.after(LANE_IDLE_MS, () => this.#finishIdle(), true)
+  }
+
+  // ---- receiving
+
+  #pump(lane: InLane): void {
+    try {
+      this.#scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES)
+      const maxFrameBytes = lane.stream < 4 ? MAX_CONTROL_FRAME_BYTES : this.#maxFrameBytes
+      const result = lane.pump(this.connection, this.#scratch, maxFrameBytes, this.#take)
+      if (result === 'more') this.#clock.afterInput(() => this.#resume(lane))
+      if (result === 'finished') this.#laneFinished(lane)
+    } catch (error) {
+      const known = isSkeinError(error) ? error : protocolError((error as Error).message)
+      this.connection.close(wireCodeOf(known.code), known.code, known.message)
+    }
+  }
+
+  #resume(lane: InLane): void {
+    lane.paused = false
+    if (this.#state !== 'closed' && this.#in.get(lane.stream) === lane) this.#pump(lane)
+  }
+
+  #laneFinished(lane: InLane): void {
+    if (lane.kind !== 'dedicated') throw protocolError(`the peer ended its ${lane.kind} lane`)
+    this.#in.delete(lane.stream)
+    const done = Buffer.allocUnsafe(DONE_BYTES)
+    done.writeUIntLE(lane.stream, 0, DONE_BYTES)
+    this.control(FRAME_DONE, done)
+  }
+
+  #frame(lane: InLane, buffer: Uint8Array, start: number, end: number): FrameOutcome {
+    const type = buffer[start] as number
+    if (lane.kind === 'unknown') return this.#laneOpened(lane, type, buffer, start, end)
+    if (type >= FIRST_LANE_FRAME_TYPE) {
+      this.#laneFrame(lane, type, Buffer.from(buffer.buffer, buffer.byteOffset + start + 1, end - start - 1))
+      return 'next'
+    }
+    if (lane.kind === 'control') {
+      this.#handler.onControl(type, buffer, start + 1, end)
+      return this.#stateNow() === 'closed' ? 'closed' : 'next'
+    }
+    const hold = this.#handler.onFrame(type, buffer, start + 1, end)
+    if (this.#stateNow() === 'closed') return 'closed'
+    // Light senders share their lane with others, who must not wait for one slow receiver.
+    if (hold === undefined || lane.kind === 'shared') return 'next'
+    hold.onceRelieved(() => this.#clock.endOfTurn(() => this.#resume(lane)))
+    return 'pause'
+  }
+
+  #stateNow(): string {
+    return this.#state
+  }
+
+  #laneOpened(lane: InLane, type: number, buffer: Uint8Array, start: number, end: number): FrameOutcome {
+    const kind = KINDS[buffer[start + 1] as number]
+    if (type !== FRAME_OPEN || end - start !== 1 + OPEN_BYTES || kind === undefined)
+      throw protocolError('a lane does not begin as lanes do')
+    if ((kind === 'control') !== lane.stream < 4) throw protocolError('the control lane is the first one and no other')
+    lane.kind = kind
+    const mark = Buffer.from(buffer.buffer, buffer.byteOffset + start + 2, MARK_BYTES).readUInt32LE()
+    if (mark === 0 || this.#marks.delete(mark)) return 'next'
+    if (kind !== 'dedicated' || this.#waiting.has(mark) || this.#waiting.size >= MAX_OPEN_MARKS)
+      throw protocolError('a lane waits for an impossible mark')
+    this.#waiting.set(mark, lane)
+    return 'pause'
+  }
+
+  #laneFrame(lane: InLane, type: number, body: Buffer): void {
+    if (type === FRAME_MARK && lane.kind === 'shared' && body.length === MARK_BYTES)
+      return this.#markMet(body.readUInt32LE())
+    if (type === FRAME_DONE && lane.kind === 'control' && body.length === DONE_BYTES)
+      return this.#laneDone(body.readUIntLE(0, DONE_BYTES))
+    throw protocolError(`lane frame 0x${type.toString(16)} is out of place`)
+  }
+
+  #markMet(mark: number): void {
+    const lane = this.#waiting.get(mark)
+    if (lane === undefined) {
+      if (this.#marks.size >= MAX_OPEN_MARKS) throw protocolError('too many marks without a lane')
+      this.#marks.add(mark)
+      return
+    }
+    this.#waiting.delete(mark)
+    // Not within the shared lane's own parsing: both use the connection's scratch buffer.
+    this.#clock.endOfTurn(() => this.#resume(lane))
+  }
+
+  /** Everything on a finished lane of ours was delivered: its sender may go on. */
+  #laneDone(stream: number): void {
+    for (const lane of this.#dedicated) {
+      if (lane.stream !== stream) continue
+      if (!lane.finished) throw protocolError('the peer acknowledges the end of a lane that has not ended')
+      this.#dedicated.delete(lane)
+      const successor = lane.successor
+      if (successor !== undefined) {
+        successor.blocked = false
+        this.#list(successor)
+        this.connection.requestFlush()
+      }
+      lane.acknowledged = true
+      return
+    }
+  }
+}
+
+/** A lane of one sender. */
+export class DedicatedLane extends OutLane {
+  /** The peer delivered everything on it. */
+  acknowledged = false
+  /** Where its sender goes on if it sends before the acknowledgement. */
+  successor: DedicatedLane | undefined
+}
+
+class Sender implements LaneSender {
+  readonly #lanes: Lanes
+  readonly #shared: OutLane
+  #own: DedicatedLane | undefined
+  #epoch = 0
+  #epochBytes = 0
+  #closed = false
+
+  constructor(lanes: Lanes, shared: OutLane) {
+    this.#lanes = lanes
+    this.#shared = shared
+  }
+
+  send(type: number, head: Uint8Array, headLength: number, body: Uint8Array | undefined): boolean {
+    const lanes = this.#lanes
+    if (lanes.closed || this.#closed) return true
+    let lane: OutLane
+    if (this.#own !== undefined) {
+      lane = this.#ownLane(this.#own)
+    } else {
+      if (this.#epoch !== lanes.epoch) {
+        this.#epoch = lanes.epoch
+        this.#epochBytes = 0
+      }
+      this.#epochBytes += FRAME_HEADER_BYTES + headLength + (body === undefined ? 0 : body.length)
+      if (this.#epochBytes > PROMOTE_BYTES) this.#own = lanes.promote(this.#shared)
+      lane = this.#own ?? this.#shared
+    }
+    lanes.append(lane, type, head, headLength, body)
+    return lane.queuedBytes < HIGH_WATER_BYTES
+  }
+
+  drained(): Promise<void> {
+    const lane = this.#own ?? this.#shared
+    if (this.#lanes.closed || lane.queuedBytes <= LOW_WATER_BYTES) return Promise.resolve()
+    return new Promise((resolve) => lane.waiters.push(resolve))
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    if (this.#own !== undefined) this.#lanes.finish(this.#own)
+  }
+
+  /** Its dedicated lane, the one behind it if that is ending, or the shared one if all of it was delivered. */
+  #ownLane(own: DedicatedLane): OutLane {
+    if (!own.finishing) return own
+    if (own.acknowledged) {
+      this.#own = undefined
+      return this.#shared
+    }
+    own.successor = this.#lanes.dedicate(0)
+    own.successor.blocked = true
+    this.#own = own.successor
+    return own.successor
+  }
+}

@@ -1,0 +1,233 @@
+/**
+ * The streams of one end of a connection: numbers, order, and the windows that the receiver opens as it reads
+ * (RFC 9000, sections 2 to 4). All streams are unidirectional.
+ */
+import type { Frame } from './memory-packet.ts'
+import type { ReadResult } from './transport.ts'
+
+export interface StreamLimits {
+  /** How far a sender may be ahead of the reader, per stream. */
+  readonly streamWindowBytes: number
+  /** The same over all streams of a connection. */
+  readonly connectionWindowBytes: number
+  /** How many unfinished streams a peer may have open. */
+  readonly maxStreams: number
+}
+
+type StreamFrame = Extract<Frame, { type: 'stream' }>
+
+/** The lowest two bits of a stream number: unidirectional, opened by initiator or acceptor (RFC 9000, 2.1). */
+const kindOf = (role: 'initiator' | 'acceptor'): number => (role === 'initiator' ? 2 : 3)
+
+interface OutgoingStream {
+  offset: number
+  limit: number
+}
+
+/** What this end sends. */
+export class OutgoingStreams {
+  readonly #kind: number
+  readonly #streamWindowBytes: number
+  /** Open ones; a finished stream needs no state, its last frames take care of themselves. */
+  readonly #open = new Map<number, OutgoingStream>()
+  #opened = 0
+  #maxOpened: number
+  #sentBytes = 0
+  #limitBytes: number
+
+  constructor(role: 'initiator' | 'acceptor', limits: StreamLimits) {
+    this.#kind = kindOf(role)
+    this.#streamWindowBytes = limits.streamWindowBytes
+    this.#maxOpened = limits.maxStreams
+    this.#limitBytes = limits.connectionWindowBytes
+  }
+
+  open(): number {
+    if (this.#opened >= this.#maxOpened) return -1
+    const number = 4 * this.#opened++ + this.#kind
+    this.#open.set(number, { offset: 0, limit: this.#streamWindowBytes })
+    return number
+  }
+
+  /** How many more bytes the windows allow now; undefined for a stream that is not open. */
+  room(number: number): number | undefined {
+    const stream = this.#open.get(number)
+    if (stream === undefined) return undefined
+    return Math.min(stream.limit - stream.offset, this.connectionRoom)
+  }
+
+  /** How many more bytes all streams together may send now. */
+  get connectionRoom(): number {
+    return this.#limitBytes - this.#sentBytes
+  }
+
+  /** Accounts for bytes sent, within `room`; returns their offset. */
+  send(number: number, sizeBytes: number, finish: boolean): number {
+    const stream = this.#open.get(number)!
+    const offset = stream.offset
+    stream.offset += sizeBytes
+    this.#sentBytes += sizeBytes
+    if (finish) this.#open.delete(number)
+    return offset
+  }
+
+  /** Takes in what the peer allows. Limits only grow: an older frame that comes late changes nothing. */
+  allow(frame: Exclude<Frame, StreamFrame>): void {
+    if (frame.type === 'streams') this.#maxOpened = Math.max(this.#maxOpened, frame.limit)
+    else if (frame.type === 'connectionWindow') this.#limitBytes = Math.max(this.#limitBytes, frame.limit)
+    else if (frame.type === 'streamWindow') {
+      const stream = this.#open.get(frame.stream)
+      if (stream !== undefined) stream.limit = Math.max(stream.limit, frame.limit)
+    }
+  }
+}
+
+interface IncomingStream {
+  /** In order, ready to be read; the first one from `readInFirst` on. */
+  readonly ready: Uint8Array[]
+  readInFirst: number
+  /** Bytes received without a gap, and of these read. */
+  receivedBytes: number
+  readBytes: number
+  finished: boolean
+  /** Frames behind a gap, by offset. Bounded by the window. */
+  early: Map<number, StreamFrame> | undefined
+  /** The last limit told to the sender. */
+  limit: number
+}
+
+/** What this end receives. */
+export class IncomingStreams {
+  readonly #kind: number
+  readonly #limits: StreamLimits
+  readonly #open = new Map<number, IncomingStream>()
+  /** How many the peer opened; a number below that is not in `#open` was read to its end. */
+  #opened = 0
+  #done = 0
+  #maxOpened: number
+  #readBytes = 0
+  #limitBytes: number
+  /** Limits that the peer must hear of. */
+  #toldStreams = new Set<number>()
+  #tellConnection = false
+  #tellCount = false
+  readonly #result: ReadResult = { bytes: 0, finished: false }
+
+  constructor(peerRole: 'initiator' | 'acceptor', limits: StreamLimits) {
+    this.#kind = kindOf(peerRole)
+    this.#limits = limits
+    this.#maxOpened = limits.maxStreams
+    this.#limitBytes = limits.connectionWindowBytes
+  }
+
+  /** True when the frame made something readable. */
+  receive(frame: StreamFrame): boolean {
+    const stream = this.#find(frame.stream)
+    if (stream === undefined || stream.finished) return false
+    if (frame.offset > stream.receivedBytes) {
+      stream.early ??= new Map()
+      stream.early.set(frame.offset, frame)
+      return false
+    }
+    // Frames are never cut anew when sent again: one that starts in what was received is known as a whole. The empty
+    // frame that only finishes starts where the last one ended.
+    if (frame.offset < stream.receivedBytes) return false
+    this.#append(stream, frame)
+    for (;;) {
+      const next = stream.early?.get(stream.receivedBytes)
+      if (next === undefined || stream.finished) break
+      stream.early!.delete(next.offset)
+      this.#append(stream, next)
+    }
+    return true
+  }
+
+  /** The result is reused by the next call. */
+  read(number: number, target: Uint8Array): ReadResult {
+    const result = this.#result
+    result.bytes = 0
+    result.finished = false
+    const stream = this.#open.get(number)
+    if (stream === undefined) return result
+    let chunks = 0
+    while (chunks < stream.ready.length && result.bytes < target.length) {
+      const chunk = stream.ready[chunks]!
+      const take = Math.min(chunk.length - stream.readInFirst, target.length - result.bytes)
+      target.set(chunk.subarray(stream.readInFirst, stream.readInFirst + take), result.bytes)
+      result.bytes += take
+      stream.readInFirst += take
+      if (stream.readInFirst < chunk.length) break
+      stream.readInFirst = 0
+      chunks++
+    }
+    if (chunks > 0) stream.ready.splice(0, chunks)
+    stream.readBytes += result.bytes
+    this.#readBytes += result.bytes
+    result.finished = stream.finished && stream.readBytes === stream.receivedBytes
+    this.#widen(number, stream, result.finished)
+    return result
+  }
+
+  /** True when `takeTold` has something to say. */
+  get hasToTell(): boolean {
+    return this.#tellCount || this.#tellConnection || this.#toldStreams.size > 0
+  }
+
+  /** Frames with the limits that grew, as they are now. */
+  takeTold(): readonly Frame[] {
+    const frames: Frame[] = []
+    if (this.#tellCount) frames.push({ type: 'streams', limit: this.#maxOpened })
+    if (this.#tellConnection) frames.push({ type: 'connectionWindow', limit: this.#limitBytes })
+    for (const stream of this.#toldStreams) {
+      const limit = this.#open.get(stream)?.limit
+      if (limit !== undefined) frames.push({ type: 'streamWindow', stream, limit })
+    }
+    this.#tellCount = false
+    this.#tellConnection = false
+    this.#toldStreams.clear()
+    return frames
+  }
+
+  /** A stream that is open, also if this is the first that is heard of it (which opens all before it: RFC 9000, 3.2). */
+  #find(number: number): IncomingStream | undefined {
+    const index = (number - this.#kind) / 4
+    for (; this.#opened <= index; this.#opened++) {
+      this.#open.set(4 * this.#opened + this.#kind, {
+        ready: [],
+        readInFirst: 0,
+        receivedBytes: 0,
+        readBytes: 0,
+        finished: false,
+        early: undefined,
+        limit: this.#limits.streamWindowBytes,
+      })
+    }
+    return this.#open.get(number)
+  }
+
+  #append(stream: IncomingStream, frame: StreamFrame): void {
+    if (frame.bytes.length > 0) stream.ready.push(frame.bytes)
+    stream.receivedBytes += frame.bytes.length
+    stream.finished = frame.finish
+  }
+
+  /** Half a window read is worth telling: often enough that a sender never stands, seldom enough to be cheap. */
+  #widen(number: number, stream: IncomingStream, isDone: boolean): void {
+    const { streamWindowBytes, connectionWindowBytes, maxStreams } = this.#limits
+    if (isDone) {
+      this.#open.delete(number)
+      this.#done++
+      if (this.#done + maxStreams - this.#maxOpened >= maxStreams / 2) {
+        this.#maxOpened = this.#done + maxStreams
+        this.#tellCount = true
+      }
+    } else if (stream.readBytes + streamWindowBytes - stream.limit >= streamWindowBytes / 2) {
+      stream.limit = stream.readBytes + streamWindowBytes
+      this.#toldStreams.add(number)
+    }
+    if (this.#readBytes + connectionWindowBytes - this.#limitBytes >= connectionWindowBytes / 2) {
+      this.#limitBytes = this.#readBytes + connectionWindowBytes
+      this.#tellConnection = true
+    }
+  }
+}

@@ -1,0 +1,354 @@
+/**
+ * One QUIC connection: quiche's state driven by our event loop.
+ *
+ * A turn goes: datagrams come in (`receive`), then once for all of them `work` reads what they brought, then one `flush`
+ * lets the layer above write and sends the packets. One timer serves all of quiche's deadlines. Streams carry nothing
+ * before the peer's certificate was verified. The socket, the table of connections and admission belong to
+ * quic-transport.ts; what bytes mean belongs to lanes.ts.
+ */
+import type { VerifiedPeer } from '../certs/certificate.ts'
+import { isSkeinError } from '../certs/errors.ts'
+import { type Address, unmapHost } from './address.ts'
+import type { Admitted } from './admission.ts'
+import type { Clock, Timer } from './clock.ts'
+import { boundedCloseMessage, codeOfWire, wireCodeOf } from './close-codes.ts'
+import type { PathSize } from './path-size.ts'
+import type { QuicSession } from './quiche.ts'
+import type { CloseReason, Connection, ConnectionHandler, ConnectionStats, ReadResult } from './transport.ts'
+
+/** Stream bytes written per flush before input gets its turn again: about a millisecond of encryption and sending. */
+const FLUSH_BUDGET_BYTES = 256 * 1024
+/** Ranks of streams in quiche: lower leaves first. */
+const URGENT_RANK = 10
+const BULK_RANK = 127
+/** Timeouts in a row without hearing anything before a large path size is suspected (RFC 8899 4.3). */
+const BLACK_HOLE_TIMEOUTS = 3
+/** A 1-RTT packet around a path probe: first byte, connection id, packet number, AEAD tag, DATAGRAM frame header (RFC 9221). */
+const PROBE_OVERHEAD_BYTES = 1 + 16 + 4 + 16 + 3
+const PROBE = 1
+const PROBE_ANSWER = 2
+/** Packets sent in one flush at most; what is left goes after input was handled. */
+const MAX_PACKETS_PER_FLUSH = 1024
+/** Acknowledgement timers and the like are never re-armed for less than this, ms. */
+const TIMER_SLACK_MS = 1
+
+/** What the connection needs of its endpoint. */
+export interface ConnectionHost {
+  readonly clock: Clock
+  /** A buffer of this many bytes to put a packet into, good until the next `transmit`. */
+  packetBuffer(sizeBytes: number): Uint8Array
+  /** Sends the first bytes of the buffer last given; a long header gets its gate tag here. */
+  transmit(length: number, to: Address): void
+  /** Judges the peer's certificate; throws coded errors. */
+  verify(certificate: Uint8Array): VerifiedPeer
+  /** A fresh connection id that leads to this connection, and its reset token. */
+  newId(connection: QuicConnection): { id: Uint8Array; resetToken: bigint }
+  dropId(connection: QuicConnection, id: Uint8Array): void
+  opened(connection: QuicConnection): void
+  ended(connection: QuicConnection): void
+}
+
+type State = 'connecting' | 'open' | 'closing' | 'ended'
+
+export class QuicConnection implements Connection {
+  readonly role: 'initiator' | 'acceptor'
+  readonly pathSize: PathSize
+  readonly #session: QuicSession
+  readonly #host: ConnectionHost
+  /** Set at once by whoever made the connection. */
+  handler!: ConnectionHandler
+  peer: VerifiedPeer | undefined
+  lastHeardMs: number
+  /** The place an incoming connection takes among the admitted ones. */
+  admitted: Admitted | undefined
+  /** Keys of the connection ids that lead here; kept by the endpoint. */
+  readonly idKeys = new Set<string>()
+  #state: State = 'connecting'
+  #nextStream: number
+  #urgentStream = -1
+  #flushScheduled = false
+  #budgetBytes = 0
+  #budgetSpent = false
+  #timer: Timer | undefined
+  #timerAtMs = Number.POSITIVE_INFINITY
+  #deadline: Timer | undefined
+  #reason: CloseReason | undefined
+  #silentTimeouts = 0
+  readonly #flush = (): void => this.flush()
+  readonly #onTimer = (): void => this.#timerFired()
+  readonly #nothing: ReadResult = { bytes: 0, finished: false }
+
+  constructor(
+    role: 'initiator' | 'acceptor',
+    session: QuicSession,
+    host: ConnectionHost,
+    pathSize: PathSize,
+    timeoutMs: number,
+  ) {
+    this.role = role
+    this.pathSize = pathSize
+    this.#session = session
+    this.#host = host
+    this.lastHeardMs = host.clock.now()
+    // RFC 9000 2.1: unidirectional streams are 2, 6, 10... of the client and 3, 7, 11... of the server.
+    this.#nextStream = role === 'initiator' ? 2 : 3
+    this.#deadline = host.clock.after(timeoutMs, () =>
+      this.#finish({
+        code: 'ERR_SKEIN_CONNECT_TIMEOUT',
+        message: `no answer within ${timeoutMs} ms`,
+        byPeer: false,
+        wireCode: 0,
+      }),
+    )
+  }
+
+  get remote(): Address {
+    const { host, port } = this.#session.destination
+    return { host: unmapHost(host), port }
+  }
+
+  /** Hands one datagram to quiche. The words of a refused one are counted by the endpoint. */
+  receive(datagram: Uint8Array, host: string, port: number): string | undefined {
+    const refused = this.#session.receive(datagram, host, port)
+    if (refused === undefined) {
+      this.lastHeardMs = this.#host.clock.now()
+      this.#silentTimeouts = 0
+    }
+    return refused
+  }
+
+  /** After all datagrams of a turn: read what they brought. */
+  work(): void {
+    const session = this.#session
+    if (this.#state === 'connecting' && session.established) this.#open()
+    if (this.#state === 'open') {
+      if (session.datagramsWaiting > 0) this.#answerProbes()
+      for (const stream of session.readable()) {
+        this.handler.onReadable(stream)
+        if ((this.#state as State) !== 'open') break
+      }
+    }
+    if (session.draining || session.closed) this.#sessionEnded()
+    this.requestFlush()
+  }
+
+  openStream(urgent: boolean): number {
+    if (this.#state !== 'open' || !this.#session.openStream(this.#nextStream, urgent ? URGENT_RANK : BULK_RANK))
+      return -1
+    const stream = this.#nextStream
+    this.#nextStream += 4
+    if (urgent && this.#urgentStream < 0) this.#urgentStream = stream
+    return stream
+  }
+
+  write(stream: number, bytes: Uint8Array, finish: boolean): number {
+    if (this.#state !== 'open' || this.#budgetSpent) return 0
+    const taken = this.#session.writeStream(stream, bytes, finish)
+    if (taken < 0) {
+      this.close(wireCodeOf('ERR_SKEIN_PROTOCOL'), 'ERR_SKEIN_PROTOCOL', 'the peer stopped a stream')
+      return 0
+    }
+    this.#budgetBytes -= taken
+    if (this.#budgetBytes <= 0) this.#budgetSpent = true
+    return taken
+  }
+
+  blocked(): boolean {
+    if (this.#state !== 'open' || this.#budgetSpent) return true
+    // A stream's capacity is the connection's, cut to the stream's own window; the urgent one's window is never spent.
+    return this.#urgentStream >= 0 && this.#session.capacity(this.#urgentStream) === 0
+  }
+
+  read(stream: number, target: Uint8Array): ReadResult {
+    if (this.#state !== 'open') return this.#nothing
+    const result = this.#session.readStream(stream, target)
+    if (result !== undefined) return result
+    this.close(wireCodeOf('ERR_SKEIN_PROTOCOL'), 'ERR_SKEIN_PROTOCOL', 'the peer reset a stream')
+    return this.#nothing
+  }
+
+  requestFlush(): void {
+    if (this.#flushScheduled || this.#state === 'ended') return
+    this.#flushScheduled = true
+    this.#host.clock.endOfTurn(this.#flush)
+  }
+
+  /** Lets the layer above write, then sends all packets there are. */
+  flush(): void {
+    this.#flushScheduled = false
+    if (this.#state === 'ended') return
+    if (this.#state === 'open') {
+      this.#budgetBytes = FLUSH_BUDGET_BYTES
+      this.#budgetSpent = false
+      this.handler.onFlush()
+    }
+    const allSent = this.#sendPackets()
+    if (this.#state === 'open') this.#probePath()
+    if ((this.#budgetSpent || !allSent) && !this.#flushScheduled) {
+      this.#flushScheduled = true
+      this.#host.clock.afterInput(this.#flush)
+    }
+    this.#armTimer()
+  }
+
+  close(wireCode: number, code: CloseReason['code'], message: string): void {
+    if (this.#state === 'closing' || this.#state === 'ended') return
+    this.#session.close(true, wireCode, boundedCloseMessage(message))
+    this.#finish({ code, message, byPeer: false, wireCode })
+  }
+
+  /** The endpoint is going away: no more timers, no more packets. */
+  abandon(): void {
+    this.#end()
+  }
+
+  stats(): ConnectionStats {
+    return { ...this.#session.figures(), pathSizeBytes: this.pathSize.currentBytes }
+  }
+
+  #open(): void {
+    const certificate = this.#session.peerCertificate()
+    try {
+      this.peer = this.#host.verify(certificate ?? new Uint8Array(0))
+    } catch (error) {
+      const code = isSkeinError(error) ? error.code : 'ERR_SKEIN_CERT_INVALID'
+      this.close(wireCodeOf(code), code, (error as Error).message)
+      return
+    }
+    this.#deadline?.cancel()
+    this.#state = 'open'
+    this.#host.opened(this)
+    this.#issueIds()
+    this.handler.onOpen()
+  }
+
+  /** Keeps spare connection ids with the peer, so that either side can change its address (RFC 9000 5.1.1, 9.5). */
+  #issueIds(): void {
+    for (let id = this.#session.nextRetiredId(); id !== undefined; id = this.#session.nextRetiredId())
+      this.#host.dropId(this, id)
+    while (this.#session.spareIdsWanted > 0) {
+      const { id, resetToken } = this.#host.newId(this)
+      if (this.#session.addSourceId(id, resetToken)) continue
+      this.#host.dropId(this, id)
+      return
+    }
+  }
+
+  #sendPackets(): boolean {
+    const size = this.pathSize.currentBytes
+    for (let count = 0; count < MAX_PACKETS_PER_FLUSH; count++) {
+      const length = this.#session.nextPacket(this.#host.packetBuffer(size))
+      if (length === 0) return true
+      this.#host.transmit(length, this.#session.destination)
+    }
+    return false
+  }
+
+  /** Sends a packet of the size to be tried, if one is due; the peer answers it in a DATAGRAM frame. */
+  #probePath(): void {
+    const now = this.#host.clock.now()
+    if (this.pathSize.deadlineMs !== undefined && now >= this.pathSize.deadlineMs) this.pathSize.onTimeout(now)
+    const size = this.#budgetSpent || this.blocked() ? undefined : this.pathSize.nextProbe(now)
+    if (size === undefined) return
+    const probe = new Uint8Array(size - PROBE_OVERHEAD_BYTES)
+    probe[0] = PROBE
+    new DataView(probe.buffer).setUint16(1, size)
+    if (!this.#session.sendDatagram(probe)) return
+    this.pathSize.onProbeSent(size, now)
+    const length = this.#session.nextPacket(this.#host.packetBuffer(size))
+    if (length > 0) this.#host.transmit(length, this.#session.destination)
+  }
+
+  #answerProbes(): void {
+    for (let bytes = this.#session.receiveDatagram(); bytes !== undefined; bytes = this.#session.receiveDatagram()) {
+      if (bytes.length < 3) continue
+      const size = ((bytes[1] as number) << 8) | (bytes[2] as number)
+      if (bytes[0] === PROBE) this.#session.sendDatagram(Uint8Array.of(PROBE_ANSWER, size >> 8, size & 0xff))
+      else if (bytes[0] === PROBE_ANSWER) this.pathSize.onProbeAcked(size)
+    }
+  }
+
+  /** One timer for all deadlines. It is only moved forward: firing early costs a look, moving it on each packet costs more. */
+  #armTimer(): void {
+    if (this.#state === 'ended') return
+    const now = this.#host.clock.now()
+    let dueMs = this.#session.timeoutMs() ?? Number.POSITIVE_INFINITY
+    if (this.#state === 'open' && this.pathSize.deadlineMs !== undefined)
+      dueMs = Math.min(dueMs, Math.max(0, this.pathSize.deadlineMs - now))
+    if (dueMs === Number.POSITIVE_INFINITY) return
+    const atMs = now + dueMs + TIMER_SLACK_MS
+    if (this.#timer !== undefined) {
+      if (atMs >= this.#timerAtMs) return
+      this.#timer.cancel()
+    }
+    this.#timerAtMs = atMs
+    this.#timer = this.#host.clock.after(atMs - now, this.#onTimer)
+  }
+
+  #timerFired(): void {
+    this.#timer = undefined
+    this.#timerAtMs = Number.POSITIVE_INFINITY
+    if (this.#session.timeoutMs() === 0) {
+      this.#session.onTimeout()
+      if (this.#state === 'open' && ++this.#silentTimeouts >= BLACK_HOLE_TIMEOUTS)
+        this.pathSize.onBlackHole(this.#host.clock.now())
+    }
+    if (this.#state === 'open') {
+      this.#session.takePathEvents()
+      this.#issueIds()
+    }
+    if (this.#session.closed || (this.#session.draining && this.#state !== 'closing')) this.#sessionEnded()
+    this.flush()
+  }
+
+  /** quiche says it is over: by the peer, by a broken rule, or by silence. */
+  #sessionEnded(): void {
+    if (this.#state === 'connecting' || this.#state === 'open') {
+      const end = this.#session.end()
+      this.#finish({
+        code: end.timedOut
+          ? this.#state === 'connecting'
+            ? 'ERR_SKEIN_CONNECT_TIMEOUT'
+            : 'ERR_SKEIN_CONNECTION_LOST'
+          : end.application
+            ? codeOfWire(end.code)
+            : transportCode(end.code),
+        message: end.reason || (end.timedOut ? 'the peer fell silent' : `QUIC error 0x${end.code.toString(16)}`),
+        byPeer: end.byPeer,
+        wireCode: end.code,
+      })
+    }
+    if (this.#session.closed) this.#end()
+  }
+
+  /** Tells the layer above, once, at the end of the turn; quiche may go on draining for a while. */
+  #finish(reason: CloseReason): void {
+    if (this.#reason !== undefined) return
+    this.#reason = reason
+    this.#deadline?.cancel()
+    this.#state = 'closing'
+    if (!this.#session.draining) this.#session.close(true, reason.wireCode, '')
+    this.#host.clock.endOfTurn(() => this.handler.onClosed(reason))
+    this.requestFlush()
+  }
+
+  #end(): void {
+    if (this.#state === 'ended') return
+    if (this.#reason === undefined)
+      this.#finish({ code: 'closed', message: 'the endpoint was closed', byPeer: false, wireCode: 0 })
+    this.#state = 'ended'
+    this.#timer?.cancel()
+    this.#deadline?.cancel()
+    this.#host.ended(this)
+  }
+}
+
+/** RFC 9000 20.1 and 9001 4.8: what an error of QUIC or TLS itself means to a user. */
+const transportCode = (code: number): CloseReason['code'] => {
+  const noApplicationProtocol = 0x100 + 120
+  const connectionRefused = 0x02
+  if (code === noApplicationProtocol) return 'ERR_SKEIN_VERSION'
+  if (code === connectionRefused) return 'ERR_SKEIN_TOO_MANY_CONNECTIONS'
+  if (code === 0) return 'closed'
+  return code >= 0x100 && code < 0x200 ? 'ERR_SKEIN_CERT_INVALID' : 'ERR_SKEIN_CONNECTION_LOST'
+}
