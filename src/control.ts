@@ -35,8 +35,8 @@ const MAX_CAPABILITY_BYTES = 64
 export const MAX_NODE_ADDRESSES = 16
 const MAX_HOST_BYTES = 64
 const INCARNATION = /^[0-9a-f]{16}$/
-/** One peers frame; the rest comes with a later one. */
-export const MAX_PEERS_IN_FRAME = 512
+/** One peers frame: even with the longest names and all addresses it fits the 64 KiB of a control frame. */
+export const MAX_PEERS_IN_FRAME = 48
 const MAX_GOODBYE_BYTES = 256
 
 export interface Hello {

@@ -7,7 +7,7 @@
 import type { ErrorCode } from '../certs/errors.ts'
 import type { SourceStatus } from '../discovery/source.ts'
 import type { Address } from '../transport/address.ts'
-import type { Pid } from './pid.ts'
+import type { Pid, RemoteName } from './pid.ts'
 
 export type NodeEvent =
   /** A node is connected; its membership is proven. */
@@ -30,20 +30,25 @@ export type NodeEvent =
       readonly message: string
       readonly byPeer: boolean
     }
-  /** A source of discovery reports a node, or no longer does. */
+  /** Discovery sees a node, or none of its sources does any more. A seed has neither name nor id. */
   | {
       readonly type: 'discovered' | 'undiscovered'
-      readonly source: string
       readonly node: string | undefined
       readonly id: string | undefined
       readonly addresses: readonly Address[]
+      readonly sources: readonly string[]
     }
-  /** What a source of discovery says of its own state changed. */
+  /** A source of discovery works, or has failed and says why. */
   | { readonly type: 'discoveryStatus'; readonly status: SourceStatus }
-  /** A process of this node ended by an error nobody caught. */
+  /** The function of a process threw, and the process ended with that. */
   | { readonly type: 'processCrashed'; readonly pid: Pid; readonly reason: unknown }
-  /** A message found no process. */
-  | { readonly type: 'deadLetter'; readonly to: number | string; readonly from: string }
+  /** A message found nobody: noproc or noconnection. `from` is undefined for a program outside of any process. */
+  | {
+      readonly type: 'deadLetter'
+      readonly to: Pid | RemoteName
+      readonly from: Pid | undefined
+      readonly reason: string
+    }
   /** This reader was too slow: so many events before the next one are lost. */
   | { readonly type: 'lagged'; readonly lost: number }
 

@@ -79,8 +79,8 @@ export type HandshakeInput =
 
 export type HandshakeOutput =
   | { readonly type: 'send'; readonly frame: number; readonly body: Uint8Array }
-  /** Feed back a verdict at once. `proven`: the other side's membership is proven, this is the last word. */
-  | { readonly type: 'judge'; readonly claim: Claim; readonly proven: boolean }
+  /** Feed back a verdict at once. Asked again after the proof: the world may have changed meanwhile. */
+  | { readonly type: 'judge'; readonly claim: Claim }
   | { readonly type: 'established'; readonly membership: Membership }
   | ({ readonly type: 'refuse' } & Refusal)
 
@@ -152,18 +152,22 @@ const unexpected = (state: HandshakeState, input: HandshakeInput): HandshakeStep
   return refuse('ERR_SKEIN_HANDSHAKE', `Unexpected ${what} in phase ${state.phase}.`)
 }
 
-const judge = (own: Introduction, claim: Claim, proven: boolean, accepted: HandshakeStep): HandshakeStep => ({
+const judge = (own: Introduction, claim: Claim, accepted: HandshakeStep): HandshakeStep => ({
   state: { phase: 'judging', own, accepted },
-  outputs: [{ type: 'judge', claim, proven }],
+  outputs: [{ type: 'judge', claim }],
 })
 
 const onOpen = (own: Introduction, peer: VerifiedPeer): HandshakeStep => {
   if (own.role === 'acceptor') return { state: { phase: 'awaitingHello', own, peer, sent: undefined }, outputs: [] }
   const sent = encodeHello(helloOf(own, peer))
-  return judge(own, { id: peer.nodeId, hello: undefined }, false, {
-    state: { phase: 'awaitingHello', own, peer, sent },
-    outputs: [{ type: 'send', frame: CONTROL.hello, body: sent }],
-  })
+  return judge(
+    own,
+    { id: peer.nodeId, hello: undefined },
+    {
+      state: { phase: 'awaitingHello', own, peer, sent },
+      outputs: [{ type: 'send', frame: CONTROL.hello, body: sent }],
+    },
+  )
 }
 
 const onHello = (state: Extract<HandshakeState, { phase: 'awaitingHello' }>, body: Uint8Array): HandshakeStep => {
@@ -196,14 +200,14 @@ const onHello = (state: Extract<HandshakeState, { phase: 'awaitingHello' }>, bod
   const claim: Claim = { id: peer.nodeId, hello }
   if (own.role === 'acceptor') {
     const answer = encodeHello(helloOf(own, peer))
-    return judge(own, claim, false, {
+    return judge(own, claim, {
       state: { phase: 'awaitingProof', own, meeting: meet(own, peer, membership, body, answer) },
       outputs: [{ type: 'send', frame: CONTROL.hello, body: answer }],
     })
   }
   if (state.sent === undefined) return refuse('ERR_SKEIN_HANDSHAKE', 'No hello was sent.')
   const meeting = meet(own, peer, membership, state.sent, body)
-  return judge(own, claim, false, {
+  return judge(own, claim, {
     state: { phase: 'awaitingProof', own, meeting },
     outputs: [{ type: 'send', frame: CONTROL.proof, body: meeting.proof }],
   })
@@ -217,12 +221,12 @@ const onProof = (state: Extract<HandshakeState, { phase: 'awaitingProof' }>, bod
   }
   const claim: Claim = { id: membership.id, hello: membership.hello }
   if (own.role === 'acceptor') {
-    return judge(own, claim, true, {
+    return judge(own, claim, {
       state: { phase: 'awaitingReady', own, membership },
       outputs: [{ type: 'send', frame: CONTROL.proof, body: meeting.proof }],
     })
   }
-  return judge(own, claim, true, {
+  return judge(own, claim, {
     state: { phase: 'established' },
     outputs: [
       { type: 'send', frame: CONTROL.ready, body: new Uint8Array(0) },

@@ -6,7 +6,7 @@
  * whatever way. A node that was disconnected on purpose is left alone until somebody asks for it. What it does not do:
  * find nodes, or decide who may join.
  */
-import { isSkeinError } from '../certs/errors.ts'
+import { type ErrorCode, isSkeinError } from '../certs/errors.ts'
 import type { KnownNode } from '../discovery/table.ts'
 import { sameAddress } from '../transport/address.ts'
 import type { Clock, Timer } from '../transport/clock.ts'
@@ -172,10 +172,12 @@ export class Mesh {
       candidate.failures = 0
     } catch (error) {
       candidate.failures++
-      candidate.dueMs = isSkeinError(error, 'ERR_SKEIN_SELF')
+      candidate.dueMs = endedWith(error, 'ERR_SKEIN_SELF')
         ? Number.POSITIVE_INFINITY
         : this.#clock.now() + this.#backoffMs(candidate.failures)
-      if (candidate.failures >= MAX_FAILURES && node.id !== undefined) this.#host.forget(node.id)
+      // Another key at its address: it was replaced, and what members told of it is out of date.
+      const isStale = candidate.failures >= MAX_FAILURES || endedWith(error, 'ERR_SKEIN_CERT_FOREIGN')
+      if (isStale && node.id !== undefined) this.#host.forget(node.id)
     }
     candidate.dialling = false
     this.#dialling--
@@ -188,3 +190,6 @@ export class Mesh {
     return fullMs * (0.75 + 0.5 * this.#random.float())
   }
 }
+
+const endedWith = (error: unknown, code: ErrorCode): boolean =>
+  isSkeinError(error) && (error.code === code || error.attempts.some((attempt) => attempt.code === code))

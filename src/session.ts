@@ -38,6 +38,8 @@ import type { Peer } from './peer.ts'
 const MAX_PENDING_PINGS = 64
 /** Pings answered between two ticks. */
 const MAX_PINGS_PER_TICK = 1000
+/** A peer gets our list of peers no more often. */
+const MIN_LIST_INTERVAL_MS = 500
 /** How long what is queued may take to leave before a goodbye. */
 const FLUSH_TIMEOUT_MS = 50
 /** How long the other side has to close after a goodbye, before we do. Peers shall know within 200 ms. */
@@ -51,7 +53,7 @@ export type DownReason = 'connection_closed' | 'net_tick_timeout' | 'disconnect'
 /** What a session tells the node. */
 export interface SessionHost {
   readonly clock: Clock
-  judge(session: Session, claim: Claim, proven: boolean): Refusal | undefined
+  judge(session: Session, claim: Claim): Refusal | undefined
   /** The other side is a proven member; gives the peer that this session carries from now on. */
   established(session: Session, membership: Membership): Peer
   ticked(session: Session, checksum: number): void
@@ -86,13 +88,14 @@ export class Session implements LanesHandler {
   #handshake: HandshakeState
   #deadline: Timer | undefined
   #id: string | undefined
-  #membership: Membership | undefined
+  #claimedName: string | undefined
   #peer: Peer | undefined
   #over = false
   readonly #onEnd: (() => void)[] = []
   readonly #pings = new Map<number, PendingPing>()
   #nextPing = 1
   #answeredPings = 0
+  #nextListMs = 0
 
   constructor(host: SessionHost, own: Introduction, remote: Address, expectedId: string | undefined) {
     this.#host = host
@@ -115,8 +118,9 @@ export class Session implements LanesHandler {
     return this.#id
   }
 
-  get membership(): Membership | undefined {
-    return this.#membership
+  /** What the other side called itself, proven or not. */
+  get claimedName(): string | undefined {
+    return this.#claimedName
   }
 
   get peer(): Peer | undefined {
@@ -241,7 +245,8 @@ export class Session implements LanesHandler {
       else if (output.type === 'refuse') this.end(output.code, output.message)
       else if (output.type === 'established') this.#establish(output.membership)
       else {
-        const refusal = this.#host.judge(this, output.claim, output.proven)
+        this.#claimedName = output.claim.hello?.name
+        const refusal = this.#host.judge(this, output.claim)
         if (!this.#over) this.#advance({ type: 'verdict', refusal })
       }
     }
@@ -249,7 +254,6 @@ export class Session implements LanesHandler {
 
   #establish(membership: Membership): void {
     this.#deadline?.cancel()
-    this.#membership = membership
     this.#peer = this.#host.established(this, membership)
     if (!this.#over) this.lanes.acceptLanes()
   }
@@ -266,7 +270,7 @@ export class Session implements LanesHandler {
         break
       }
       case CONTROL.askPeers:
-        this.#host.askedForPeers(this)
+        this.#answerAsk()
         break
       case CONTROL.peers:
         this.#host.toldOfPeers(this, decodePeers(body))
@@ -287,6 +291,13 @@ export class Session implements LanesHandler {
     if (this.#answeredPings >= MAX_PINGS_PER_TICK) return
     this.#answeredPings++
     this.#control(CONTROL.pong, encodeNumber(number))
+  }
+
+  #answerAsk(): void {
+    const nowMs = this.#host.clock.now()
+    if (nowMs < this.#nextListMs) return
+    this.#nextListMs = nowMs + MIN_LIST_INTERVAL_MS
+    this.#host.askedForPeers(this)
   }
 
   #ponged(number: number): void {

@@ -162,7 +162,11 @@ export class QuicConnection implements Connection {
   read(stream: number, target: Uint8Array): ReadResult {
     if (this.#state !== 'open') return this.#nothing
     const result = this.#session.readStream(stream, target)
-    if (result !== undefined) return result
+    if (result !== undefined) {
+      // What was read opens windows and frees streams: the peer has to be told, whoever made us read.
+      if (result.bytes > 0 || result.finished) this.requestFlush()
+      return result
+    }
     this.close(wireCodeOf('ERR_SKEIN_PROTOCOL'), 'ERR_SKEIN_PROTOCOL', 'the peer reset a stream')
     return this.#nothing
   }

@@ -15,7 +15,7 @@ import { networkInterfaces } from 'node:os'
 import { type VerifiedPeer, verifyCertificate } from '../certs/certificate.ts'
 import { isSkeinError, SkeinError } from '../certs/errors.ts'
 import type { Identity } from '../certs/identity.ts'
-import { type Address, formatAddress, isLiteral, unmapHost } from './address.ts'
+import { type Address, formatAddress, isLiteral, sameAddress, unmapHost } from './address.ts'
 import { Admission } from './admission.ts'
 import type { Clock } from './clock.ts'
 import { CONNECTION_ID_BYTES, ConnectionIds, connectionKey } from './connection-id.ts'
@@ -39,14 +39,16 @@ const ACCEPT_TIMEOUT_MS = 3000
 /** quiche gives up after this much silence; nodes tick every second, so only the dead get there. */
 const IDLE_TIMEOUT_MS = 15_000
 /** One slow receiver parks at most this much of one lane, bytes. */
-const STREAM_WINDOW_BYTES = 4 << 20
+export const STREAM_WINDOW_BYTES = 4 << 20
 /** So many lanes may be parked before others notice: 64 of them. */
 const CONNECTION_WINDOW_BYTES = 256 << 20
 /** Lanes a peer may have open: dedicated, shared and control (lanes.ts). */
 export const MAX_PEER_STREAMS = 320
 /** Turns of one datagram before we trust that the next brings one too. */
 const SINGLES_BEFORE_INLINE = 2
-/** Stateless resets sent per second at most (RFC 9000 10.3: a bound against reset loops). */
+/** RFC 9000 7.2: a client's first choice of our id is unpredictable. */
+const MIN_CLIENT_ID_BYTES = 8
+/** Datagrams per second that are looked at for stateless resets, or answered with one. */
 const MAX_RESETS_PER_SECOND = 32
 
 export interface QuicTransportOptions {
@@ -227,8 +229,7 @@ export class QuicTransport implements Transport, ConnectionHost {
         }
         const connection = this.#byId.get(connectionKey(datagram, 1))
         if (connection !== undefined) return this.#give(connection, datagram, host, port)
-        counters.unconnected++
-        return this.#reset(datagram, host, port)
+        return this.#receiveUnconnected(datagram, host, port)
       }
       case 'long':
         return this.#receiveLong(datagram, host, port)
@@ -289,7 +290,12 @@ export class QuicTransport implements Transport, ConnectionHost {
   }
 
   #newConnection(header: LongHeader, datagram: Uint8Array, from: Address): QuicConnection | undefined {
-    if (this.#accept === undefined || this.#closing !== undefined || datagram.length < MIN_INITIAL_BYTES)
+    if (
+      this.#accept === undefined ||
+      this.#closing !== undefined ||
+      datagram.length < MIN_INITIAL_BYTES ||
+      header.destinationId.length < MIN_CLIENT_ID_BYTES
+    )
       return undefined
     const source: Address = { host: unmapHost(from.host), port: from.port }
     const now = this.clock.now()
@@ -344,20 +350,35 @@ export class QuicTransport implements Transport, ConnectionHost {
     this.#dirty.clear()
   }
 
-  /** RFC 9000 10.3: tells a peer that its connection died with our predecessor. */
-  #reset(datagram: Uint8Array, host: string, port: number): void {
-    const id = datagram.subarray(1, 1 + CONNECTION_ID_BYTES)
-    if (!this.#ids.isOurs(id)) return
+  /**
+   * A short header that names no connection. It may be a stateless reset (RFC 9000 10.3), which only looks like a packet:
+   * the connections with its sender know by its token. Or its sender talks to our predecessor: then we send one.
+   */
+  #receiveUnconnected(datagram: Buffer, host: string, port: number): void {
+    this.#counters.unconnected++
+    if (!this.#mayReset()) return
+    const reset = this.#ids.statelessReset(datagram.subarray(1, 1 + CONNECTION_ID_BYTES), datagram.length)
+    if (reset !== undefined) {
+      this.#counters.resets++
+      this.#socket.send(reset, reset.length, host, port)
+      return
+    }
+    const from = { host: unmapHost(host), port }
+    for (const connection of this.#connections) {
+      if (!sameAddress(connection.remote, from)) continue
+      connection.receive(Buffer.from(datagram), host, port)
+      connection.work()
+    }
+  }
+
+  /** A bound against loops of resets (RFC 9000 10.3.3) and against being kept busy with them. */
+  #mayReset(): boolean {
     const now = this.clock.now()
     if (now - this.#resetWindowMs >= 1000) {
       this.#resetWindowMs = now
       this.#resetsInWindow = 0
     }
-    if (++this.#resetsInWindow > MAX_RESETS_PER_SECOND) return
-    const reset = this.#ids.statelessReset(id, datagram.length)
-    if (reset === undefined) return
-    this.#counters.resets++
-    this.#socket.send(reset, reset.length, host, port)
+    return ++this.#resetsInWindow <= MAX_RESETS_PER_SECOND
   }
 
   // ---- what connections need (ConnectionHost)

@@ -354,7 +354,7 @@ export class QuicSession {
     const stats = this.#quic.stats()
     const path = this.#quic.pathStats().find((candidate) => candidate.active)
     return {
-      rttMs: (path?.rtt ?? 0) / 1e6,
+      rttMs: path?.rtt ?? 0,
       sentBytes: stats.sentBytes,
       receivedBytes: stats.recvBytes,
       lostPackets: stats.lost,

@@ -64,6 +64,7 @@ export interface Connection {
 }
 
 export interface ConnectionStats {
+  /** Smoothed round trip, whole milliseconds on QUIC. */
   readonly rttMs: number
   readonly sentBytes: number
   readonly receivedBytes: number

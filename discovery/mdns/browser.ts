@@ -58,7 +58,7 @@ export interface Seen {
 }
 
 /** What became of an instance; `seen` is undefined when it is gone. */
-export interface Change {
+interface Change {
   readonly instance: string
   readonly seen: Seen | undefined
 }

@@ -28,7 +28,7 @@ interface Entry {
 }
 
 /** What became due. */
-export interface DueRecords {
+interface DueRecords {
   readonly expired: readonly ResourceRecord[]
   readonly stale: readonly ResourceRecord[]
 }

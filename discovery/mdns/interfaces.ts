@@ -6,7 +6,7 @@ import { networkInterfaces } from 'node:os'
 import type { Scope } from './service.ts'
 
 /** Machines with more have them for containers; one socket for each would help nobody. */
-export const MAX_INTERFACES = 16
+const MAX_INTERFACES = 16
 
 export interface MulticastInterface extends Scope {
   readonly family: 4 | 6
@@ -23,7 +23,7 @@ export interface MulticastInterface extends Scope {
  */
 export const multicastInterfaces = (only?: readonly string[]): MulticastInterface[] => {
   const found: MulticastInterface[] = []
-  for (const [interfaceName, addresses = []] of Object.entries(networkInterfaces())) {
+  for (const [interfaceName, addresses = []] of Object.entries(listed())) {
     if (only?.some((wanted) => wanted === interfaceName || addresses.some((one) => one.address === wanted)) === false)
       continue
     const v4 = addresses.find((one) => one.family === 'IPv4')
@@ -39,6 +39,15 @@ export const multicastInterfaces = (only?: readonly string[]): MulticastInterfac
     })
   }
   return found.slice(0, MAX_INTERFACES)
+}
+
+/** Some sandboxes forbid to list interfaces: then there is none to use. */
+const listed = (): ReturnType<typeof networkInterfaces> => {
+  try {
+    return networkInterfaces()
+  } catch {
+    return {}
+  }
 }
 
 /** True while the two need the same socket and see the same neighbours. */

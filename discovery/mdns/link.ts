@@ -37,8 +37,8 @@ export interface LinkOptions {
   readonly counters: LinkCounters
   /** These node names are seen otherwise than before. */
   readonly onChange: (names: ReadonlySet<string>) => void
-  /** The link hears itself for the first time. */
-  readonly onWorking: () => void
+  /** The link hears itself, or has a problem. */
+  readonly onVerdict: () => void
 }
 
 export class Link {
@@ -72,12 +72,16 @@ export class Link {
       onError: (reason: string) => {
         options.counters.socketErrors++
         this.#problem = reason
+        options.onVerdict()
       },
     }
-    this.#opening = options.openSocket(face, options.port, handler).then((socket) => {
-      this.#socket = socket
-      this.#turn()
-    })
+    this.#opening = options.openSocket(face, options.port, handler).then(
+      (socket) => {
+        this.#socket = socket
+        this.#turn()
+      },
+      (error: unknown) => handler.onError(String(error)),
+    )
   }
 
   /** The nodes seen here. */
@@ -126,7 +130,8 @@ export class Link {
     this.#timer?.cancel()
     await this.#opening
     for (const packet of this.#responder.goodbye()) this.#send(packet)
-    await this.#socket?.close()
+    // A socket that cannot be closed has been closed by the system.
+    await this.#socket?.close().catch(() => {})
   }
 
   #receive(packet: Packet, from: Address): void {
@@ -149,7 +154,7 @@ export class Link {
     const first = !this.works
     this.#heardMs = this.#options.clock.now()
     this.#problem = undefined
-    if (first) this.#options.onWorking()
+    if (first) this.#options.onVerdict()
   }
 
   /** Sends what is due, tells what changed, and arms the timer for what comes next. */

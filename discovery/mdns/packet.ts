@@ -90,7 +90,7 @@ const recordDataKey = (record: ResourceRecord): string => {
 /** On the wire a label has its length before it, and an empty one ends the name. */
 const nameBytes = (name: string): number => Buffer.byteLength(name) + 2
 
-export const recordBytes = (record: ResourceRecord): number => {
+const recordBytes = (record: ResourceRecord): number => {
   const bytes = nameBytes(record.name) + RECORD_FIXED_BYTES
   switch (record.type) {
     case 'PTR':

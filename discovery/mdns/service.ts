@@ -18,8 +18,8 @@ import type { AddressRecord, PointerRecord, ResourceRecord, ServiceRecord, TextR
 export const SERVICE_TYPE = '_skein._udp.local'
 
 /** RFC 6762 section 10: 120 s for records that hold a host's name or address, 75 minutes for the others. */
-export const HOST_TTL_SECONDS = 120
-export const OTHER_TTL_SECONDS = 4500
+const HOST_TTL_SECONDS = 120
+const OTHER_TTL_SECONDS = 4500
 
 const TEXT_VERSION = '1'
 /** RFC 1035 section 2.3.4: a label has at most 63 bytes. */
@@ -49,7 +49,7 @@ export interface Scope {
   readonly loopback: boolean
 }
 
-export const isLoopbackHost = (host: string): boolean => host === '::1' || (isIPv4(host) && host.startsWith('127.'))
+const isLoopbackHost = (host: string): boolean => host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 
 const isLinkLocal = (host: string): boolean => /^fe[89ab]/i.test(host)
 
@@ -117,7 +117,7 @@ const textOf = (node: NodeRecord): string[] => [
 ]
 
 /** What a TXT record says of a node. */
-export interface NodeText {
+interface NodeText {
   readonly id: string
   readonly name: string
   readonly incarnation: string

@@ -2,10 +2,12 @@
  * The only file that knows the package multicast-dns: one socket on one interface, packets in and out.
  *
  * What the package leaves to its user, and what happens here: errors of the socket, of sending and of decoding are
- * events, never thrown; the socket is closed only after it was bound (else the package leaves a timer behind); packets
- * become typed and checked; nothing larger than MAX_PACKET_BYTES leaves. The package cannot express the QU bit, so we never ask
- * for unicast answers; where several processes share port 5353 only multicast reaches all of them anyway.
+ * events, never thrown; group, interface, reach and loopback are set here, because the package lets an exception of the
+ * system escape there, and binds the wrong address; packets become typed and checked; nothing larger than
+ * MAX_PACKET_BYTES leaves. The package cannot express the QU bit, so we never ask for unicast answers; where several
+ * processes share port 5353 only multicast reaches all of them anyway.
  */
+import { createSocket, type Socket } from 'node:dgram'
 import { isIPv4, isIPv6 } from 'node:net'
 import multicastDns from 'multicast-dns'
 import type { Address } from '../../transport/address.ts'
@@ -22,6 +24,9 @@ import {
 export const MDNS_PORT = 5353
 const MDNS_IPV4 = '224.0.0.251'
 const MDNS_IPV6 = 'ff02::fb'
+
+/** RFC 6762 section 11. */
+const MULTICAST_TTL = 255
 
 const AUTHORITATIVE_FLAG = 1 << 10
 const TRUNCATED_FLAG = 1 << 9
@@ -48,9 +53,12 @@ export interface MulticastSocket {
 /** Opens a socket; never rejects, problems are reported to the handler. */
 export type OpenSocket = (face: MulticastInterface, port: number, handler: SocketHandler) => Promise<MulticastSocket>
 
-export const openMulticastSocket: OpenSocket = (face, port, handler) => {
-  const mdns = multicastDns({ ...socketOptions(face), port })
-  mdns.on('packet', (packet: multicastDns.WirePacket, from: { address: string; port: number }) =>
+export const openMulticastSocket: OpenSocket = async (face, port, handler) => {
+  const group = groupOf(face)
+  const { type, bind } = group
+  const socket = createSocket({ type, reuseAddr: true, ipv6Only: type === 'udp6' })
+  const mdns = multicastDns({ socket, type, ip: group.ip, interface: group.face, bind, port, multicast: false })
+  mdns.on('packet', (packet: WirePacket, from: { address: string; port: number }) =>
     handler.onPacket(fromWire(packet), { host: from.address, port: from.port }),
   )
   mdns.on('warning', (error: NodeJS.ErrnoException) => {
@@ -58,51 +66,93 @@ export const openMulticastSocket: OpenSocket = (face, port, handler) => {
     if (error.syscall === undefined) handler.onMalformed()
     else handler.onError(reasonOf(error))
   })
-  const opened = new Promise<boolean>((resolve) => {
-    mdns.on('ready', () => resolve(true))
+  const usable = await new Promise<boolean>((resolve) => {
+    mdns.on('ready', () => resolve(joined(socket, group, handler)))
     mdns.on('error', (error: NodeJS.ErrnoException) => {
       handler.onError(reasonOf(error))
       resolve(false)
     })
   })
-  return opened.then((usable) => {
-    let pending = 0
-    let idle = (): void => {}
-    return {
-      send(packet) {
-        if (!usable || packetBytes(packet) > MAX_PACKET_BYTES) return
-        pending++
-        mdns.send(toWire(packet), (error) => {
-          pending--
-          if (error) handler.onError(reasonOf(error))
-          if (pending === 0) idle()
+  let pending = 0
+  let idle = (): void => {}
+  return {
+    send(packet) {
+      if (!usable || packetBytes(packet) > MAX_PACKET_BYTES) return
+      pending++
+      mdns.send(toWire(packet), (error) => {
+        pending--
+        if (error) handler.onError(reasonOf(error))
+        if (pending === 0) idle()
+      })
+    },
+    async close() {
+      if (pending > 0) {
+        await new Promise<void>((resolve) => {
+          idle = resolve
         })
-      },
-      async close() {
-        if (pending > 0) {
-          await new Promise<void>((resolve) => {
-            idle = resolve
-          })
-        }
-        await new Promise<void>((resolve) => mdns.destroy(resolve))
-      },
-    }
-  })
+      }
+      await new Promise<void>((resolve) => mdns.destroy(resolve))
+    },
+  }
 }
 
-/**
- * `interface` alone would also bind the socket to that address, and Linux then delivers no multicast to it: so the
- * wildcard is bound. IPv6 takes the zone in both the group and the interface.
- */
-const socketOptions = (face: MulticastInterface): multicastDns.Options =>
-  face.family === 4
-    ? { type: 'udp4', ip: MDNS_IPV4, interface: face.address, bind: '0.0.0.0' }
-    : { type: 'udp6', ip: `${MDNS_IPV6}%${face.interfaceName}`, interface: `::%${face.interfaceName}`, bind: '::' }
+/** How a family names the multicast group and the interface. */
+interface Group {
+  readonly type: 'udp4' | 'udp6'
+  readonly ip: string
+  readonly face: string
+  /** The wildcard: to a socket bound to an address of the interface Linux delivers no multicast. */
+  readonly bind: string
+}
+
+const groupOf = ({ family, address, interfaceName }: MulticastInterface): Group =>
+  family === 4
+    ? { type: 'udp4', ip: MDNS_IPV4, face: address, bind: '0.0.0.0' }
+    : { type: 'udp6', ip: `${MDNS_IPV6}%${interfaceName}`, face: `::%${interfaceName}`, bind: '::' }
+
+/** Joins the group; false with the reason reported if the system refuses. */
+const joined = (socket: Socket, group: Group, handler: SocketHandler): boolean => {
+  try {
+    socket.addMembership(group.ip, group.face)
+    socket.setMulticastInterface(group.face)
+    socket.setMulticastTTL(MULTICAST_TTL)
+    // Other processes of this machine are to hear us, and we ourselves: that is how a link knows that it works.
+    socket.setMulticastLoopback(true)
+    return true
+  } catch (error) {
+    handler.onError(reasonOf(error as NodeJS.ErrnoException))
+    return false
+  }
+}
 
 const reasonOf = (error: NodeJS.ErrnoException): string => error.code ?? error.message
 
+/** A packet as the package wants and gives it. */
+export interface WirePacket {
+  readonly type: 'query' | 'response'
+  readonly flags?: number
+  readonly questions: readonly WireQuestion[]
+  readonly answers: readonly WireRecord[]
+  readonly additionals: readonly WireRecord[]
+}
+
+interface WireQuestion {
+  readonly name: string
+  readonly type: string
+  readonly class?: string
+}
+
+interface WireRecord {
+  readonly name: string
+  readonly type: string
+  readonly class?: string
+  readonly ttl?: number
+  readonly flush?: boolean
+  readonly data?: unknown
+}
+
 /** @internal For the tests of the coding. */
-export const toWire = (packet: Packet): multicastDns.WirePacket => ({
+export const toWire = (packet: Packet): WirePacket => ({
   type: packet.kind,
   flags: (packet.kind === 'response' ? AUTHORITATIVE_FLAG : 0) | (packet.truncated ? TRUNCATED_FLAG : 0),
   questions: packet.questions.map(({ name, type }) => ({ name, type })),
@@ -110,7 +160,7 @@ export const toWire = (packet: Packet): multicastDns.WirePacket => ({
   additionals: packet.additionals.map(recordToWire),
 })
 
-const recordToWire = (record: ResourceRecord): multicastDns.WireRecord => {
+const recordToWire = (record: ResourceRecord): WireRecord => {
   const { name, type, ttlSeconds: ttl, flush } = record
   const base = { name, type, ttl, flush }
   switch (record.type) {
@@ -127,7 +177,7 @@ const recordToWire = (record: ResourceRecord): multicastDns.WireRecord => {
 }
 
 /** @internal For the tests of the coding. What we have no use for is left out. */
-export const fromWire = (packet: multicastDns.WirePacket): Packet => ({
+export const fromWire = (packet: WirePacket): Packet => ({
   kind: packet.type,
   questions: packet.questions.flatMap(questionFromWire),
   answers: packet.answers.flatMap(recordFromWire),
@@ -146,13 +196,13 @@ const isName = (name: string): boolean =>
   Buffer.byteLength(name) <= MAX_NAME_BYTES &&
   name.split('.').every((label) => label !== '' && Buffer.byteLength(label) <= MAX_LABEL_BYTES)
 
-const questionFromWire = (question: multicastDns.WirePacket['questions'][number]): Question[] => {
+const questionFromWire = (question: WireQuestion): Question[] => {
   const { name, type, class: kind } = question
   if (!QUESTION_TYPES.has(type) || !isName(name) || (kind !== 'IN' && kind !== 'ANY' && kind !== CLASS_IN_QU)) return []
   return [{ name, type: type as QuestionType }]
 }
 
-const recordFromWire = (record: multicastDns.WireRecord): ResourceRecord[] => {
+const recordFromWire = (record: WireRecord): ResourceRecord[] => {
   if (record.class !== 'IN' || !isName(record.name)) return []
   const base = { name: record.name, ttlSeconds: record.ttl ?? 0, flush: record.flush === true }
   const { data } = record

@@ -140,8 +140,8 @@ class MulticastDnsSource implements MdnsSource {
       openSocket: this.#options.openSocket ?? openMulticastSocket,
       counters: this.#counters,
       onChange: (names) => this.#merge(names),
-      onWorking: () => {
-        if (this.#isEnough()) this.#settled()
+      onVerdict: () => {
+        if (this.#isDecided()) this.#settled()
       },
     }
     for (const [name, face] of faces) {
@@ -150,10 +150,11 @@ class MulticastDnsSource implements MdnsSource {
     this.#rescan = clock.after(RESCAN_INTERVAL_MS, () => this.#scan(), true)
   }
 
-  /** A link to other machines works, or all there are. */
-  #isEnough(): boolean {
+  /** A link to other machines works, or of each link it is known whether it works. */
+  #isDecided(): boolean {
     const links = [...this.#links.values()]
-    return links.some((link) => link.works && !link.face.loopback) || links.every((link) => link.works)
+    const isDecided = (link: Link): boolean => link.works || link.problem !== undefined
+    return links.some((link) => link.works && !link.face.loopback) || links.every(isDecided)
   }
 
   #closeLink(name: string): void {
@@ -206,7 +207,7 @@ class MulticastDnsSource implements MdnsSource {
     const working = links.filter((link) => link.works)
     const deaf = links.filter((link) => !link.works)
     const problems = deaf.map(problemOf).join(', ')
-    if (!this.#isEnough() && this.#options.clock.now() - state.sinceMs < SELF_TEST_MS) {
+    if (!this.#isDecided() && this.#options.clock.now() - state.sinceMs < SELF_TEST_MS) {
       return say('starting', 'waiting to hear the own announcement')
     }
     if (working.length === 0) {

@@ -1,4 +1,5 @@
 /** Signals as frames: there and back, and what a peer may do to them. */
+import { readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import * as fc from 'fast-check'
 import * as assert from 'uvu/assert'
@@ -72,6 +73,23 @@ test('frame types are distinct and leave the lanes theirs', () => {
   const types = Object.values(FRAME_TYPES)
   assert.is(new Set(types).size, types.length)
   for (const type of types) assert.ok(type > 0 && type < NAMED && (type | NAMED) < FIRST_LANE_FRAME_TYPE)
+})
+
+test('docs/wire.md lists exactly these types, and its example holds', () => {
+  const page = readFileSync(new URL('../../docs/wire.md', import.meta.url), 'utf8')
+  const rows = [...page.matchAll(/^\| 0x([0-9a-f]{2}) (\* )?\| (\w+) \|/gm)]
+  const documented = Object.fromEntries(rows.map(([, type, , name]) => [name, Number.parseInt(type!, 16)]))
+  assert.equal(documented, { ...FRAME_TYPES })
+  for (const [, type, star, name] of rows) {
+    const named = SIGNALS.some((signal) => signal.type === name && 'to' in signal && typeof signal.to === 'string')
+    assert.is(star !== undefined, named, `0x${type}`)
+  }
+  const { type, bytes } = frameOf(alice(), { type: 'send', from: 12, to: 345, message: { ok: true } })
+  const example = /09 00 00 00 [\s\S]*?```/.exec(page)![0]
+  const hex = [...example.matchAll(/^((?:[0-9a-f]{2} ?)+)(?: |$)/gm)]
+    .map(([, run]) => run!.replaceAll(' ', ''))
+    .join('')
+  assert.is(hex, `09000000${Buffer.of(type).toString('hex')}${bytes.toString('hex')}`)
 })
 
 test('property: any numbers, names and messages', () => {

@@ -1,8 +1,11 @@
 /** Real processes on real sockets: on this machine's loopback, and on a LAN of network namespaces. */
 import { randomBytes } from 'node:crypto'
 import * as assert from 'uvu/assert'
+import { mdnsSource } from '../../../discovery/index.ts'
 import type { NodeRecord } from '../../../discovery/source.ts'
 import { type Address, formatAddress } from '../../../transport/address.ts'
+import { systemClock } from '../../../transport/clock.ts'
+import { systemRandom } from '../../../transport/random.ts'
 import { lan } from '../../support/lan.ts'
 import { suite, type TestContext } from '../../support/suite.ts'
 import { addressesOf, nodeRecord } from '../support.ts'
@@ -68,6 +71,14 @@ test(
   },
   DEADLINE,
 )
+
+test('a source that is stopped while it starts leaves nothing behind', async () => {
+  const source = mdnsSource({ clock: systemClock, random: systemRandom, interfaces: ['127.0.0.1'] })
+  const started = source.start(record(1, addressesOf('127.0.0.1:4431')), () => {})
+  await source.stop()
+  await started
+  assert.is(source.status().state, 'stopped')
+})
 
 const onLan = async (t: TestContext, ipv6Only: boolean): Promise<void> => {
   const hosts = lan(t, 3, { ipv6Only })

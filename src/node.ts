@@ -1,0 +1,438 @@
+/**
+ * A node: identity, port, processes and peers put together, and the face it shows to users.
+ *
+ * `startNode` builds one on UDP and the system's clock; `startNodeOn` on whatever parts it is given, which is how the
+ * simulator runs whole clusters. The node itself does little: it passes what one part says to those whom it concerns.
+ * Invariant: after `stop` has resolved nothing of it runs, and nothing is held open.
+ */
+import { SkeinError } from '../certs/errors.ts'
+import type { Identity } from '../certs/identity.ts'
+import type { ClusterKeys } from '../certs/keys.ts'
+import type { DiscoverySource, SourceStatus } from '../discovery/source.ts'
+import { DiscoveryTable, type KnownNode, type TableEvent } from '../discovery/table.ts'
+import { type Address, formatAddress } from '../transport/address.ts'
+import type { Clock } from '../transport/clock.ts'
+import type { Random } from '../transport/random.ts'
+import type { Transport } from '../transport/transport.ts'
+import type { CallOptions, From } from './calls.ts'
+import { MessageCodec } from './codec.ts'
+import { DEFAULT_MAX_MESSAGE_BYTES, type WireType } from './codec-types.ts'
+import type { Logger } from './config.ts'
+import { encodePeers, MAX_PEERS_IN_FRAME, type PeerHint } from './control.ts'
+import { Dialler } from './dialler.ts'
+import type { AnyPid, AnyTarget } from './directory.ts'
+import { EventStream, type NodeEvent } from './event-stream.ts'
+import type { LivenessPreset } from './liveness.ts'
+import { Mesh } from './mesh.ts'
+import { fullNodeName, hostOfNodeName } from './node-name.ts'
+import { parseTarget, type ResolveHost } from './node-target.ts'
+import { PeerExchange } from './peer-exchange.ts'
+import { type ConnectedNode, Peers, type PeersObserver } from './peers.ts'
+import { Origin, type Pid, type Target } from './pid.ts'
+import { Processes, type ProcessReport } from './processes.ts'
+import type { Behaviour } from './self.ts'
+import type { DownReason, Session, SessionEnd } from './session.ts'
+import type { Reason } from './signals.ts'
+import { SYSTEM_PROCESS, systemProcess } from './system-process.ts'
+import { Wire } from './wire.ts'
+
+/** `stop` resolves within this, whatever hangs. */
+export const STOP_TIMEOUT_MS = 3000
+const DEFAULT_PING_TIMEOUT_MS = 5000
+/** A message travels in a frame with a head: sender, target, call. */
+const FRAME_HEAD_BYTES = 4096
+
+/** Ends of handshakes that are everyday: they are no news for an operator. */
+const QUIET_ENDS: readonly SessionEnd['code'][] = [
+  'closed',
+  'ERR_SKEIN_SIMULTANEOUS',
+  'ERR_SKEIN_SELF',
+  'ERR_SKEIN_CONNECT_TIMEOUT',
+  'ERR_SKEIN_CONNECTION_LOST',
+  'ERR_SKEIN_STOPPED',
+]
+
+/** All that a node is made of. */
+export interface NodeParts {
+  /** name@host */
+  readonly name: string
+  readonly cluster: string
+  readonly identity: Pick<Identity, 'nodeId' | 'publicKey'>
+  readonly keys: ClusterKeys
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly mesh: 'full' | 'none'
+  readonly sources: readonly DiscoverySource[]
+  /** Sources that were asked for and are not there, with the reason. */
+  readonly absent?: readonly SourceStatus[]
+  readonly hidden?: boolean
+  readonly maxMessageBytes?: number
+  readonly liveness?: LivenessPreset
+  /** For addresses given by host name; without it only literal ones work. */
+  readonly resolve?: ResolveHost
+}
+
+/** A running node. */
+export class SkeinNode implements AsyncDisposable {
+  readonly #parts: NodeParts
+  readonly #origin: Origin
+  readonly #events = new EventStream()
+  readonly #codec: MessageCodec
+  readonly #processes: Processes
+  readonly #peers: Peers
+  readonly #exchange = new PeerExchange()
+  readonly #table: DiscoveryTable
+  readonly #dialler: Dialler
+  /** Only where the node takes part in one. */
+  readonly #mesh: Mesh | undefined
+  #stopping: Promise<void> | undefined
+
+  /** @internal Use startNode or startNodeOn. */
+  constructor(parts: NodeParts) {
+    const { name, identity, clock, random, transport, keys, hidden = false } = parts
+    const maxMessageBytes = parts.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
+    this.#parts = parts
+    this.#origin = new Origin(name, identity.nodeId, newIncarnation(clock, random))
+    this.#codec = new MessageCodec({ local: this.#origin, maxMessageBytes })
+    this.#processes = new Processes({
+      origin: this.#origin,
+      clock,
+      router: { toOrigin: (origin) => this.#peers.toOrigin(origin), toNode: (node) => this.#peers.toNode(node) },
+      report: (report) => this.#report(report),
+    })
+    const takesPart = parts.mesh === 'full' && !hidden
+    this.#peers = new Peers({
+      self: this.#origin,
+      publicKey: identity.publicKey,
+      keys,
+      hidden,
+      mesh: takesPart,
+      transport,
+      clock,
+      random,
+      wire: new Wire(this.#codec),
+      maxFrameBytes: maxMessageBytes + FRAME_HEAD_BYTES,
+      sink: this.#processes,
+      observer: this.#observer(),
+      ...(parts.liveness === undefined ? {} : { liveness: parts.liveness }),
+    })
+    this.#table = new DiscoveryTable({
+      sources: [...parts.sources, this.#exchange],
+      onEvent: (event) => this.#discovered(event),
+    })
+    const directory = { find: (node: string) => this.#table.find(node), refresh: () => this.#lookAgain() }
+    this.#dialler = new Dialler(this.#peers, directory, clock)
+    const host = {
+      isUp: (id: string, incarnation: string | undefined) => this.#peers.isUp(id, incarnation),
+      dial: (node: KnownNode) => this.#dialKnown(node),
+      forget: (id: string) => this.#exchange.forget(id),
+    }
+    this.#mesh = takesPart ? new Mesh({ selfId: this.id, clock, random, host }) : undefined
+    this.#begin()
+  }
+
+  get name(): string {
+    return this.#origin.name
+  }
+
+  /** Hash of the node's key: the same for as long as the identity is. */
+  get id(): string {
+    return this.#origin.id
+  }
+
+  /** New at each start, 16 hex digits; a later start has a greater one. */
+  get incarnation(): string {
+    return this.#origin.incarnation
+  }
+
+  /** Where others can reach this node. */
+  get addresses(): readonly Address[] {
+    return this.#parts.transport.addresses()
+  }
+
+  /** False as soon as `stop` was called. */
+  get isAlive(): boolean {
+    return this.#stopping === undefined
+  }
+
+  /** What happens to this node, from now on; each reader gets every event. */
+  get events(): AsyncIterable<NodeEvent> {
+    return this.#events
+  }
+
+  get discovery(): { status(): readonly SourceStatus[] } {
+    return { status: () => [...this.#table.status(), ...(this.#parts.absent ?? [])] }
+  }
+
+  /** Names of the connected nodes; hidden ones only if asked for. */
+  nodes(options: { readonly hidden?: boolean } = {}): string[] {
+    return this.connectedNodes()
+      .filter((node) => !node.hidden || options.hidden === true)
+      .map((node) => node.name)
+  }
+
+  /** The connected nodes with what is known of them, hidden ones included. */
+  connectedNodes(): ConnectedNode[] {
+    return this.#peers.connected()
+  }
+
+  /**
+   * Connects to a node by `name@host`, or by `host:port`, and gives its name. Rejects with ERR_SKEIN_NODE_UNKNOWN,
+   * ERR_SKEIN_UNKNOWN_HOST, or why the dial failed; `attempts` of the error lists what was tried.
+   */
+  async connect(target: string): Promise<string> {
+    this.#mustLive()
+    const parsed = await parseTarget(target, hostOfNodeName(this.name), this.#parts.resolve)
+    if (parsed.type === 'addresses') return (await this.#dialler.toAddresses(target, parsed)).node
+    if (parsed.name === this.name) throw new SkeinError('ERR_SKEIN_SELF', `${this.name} is this node itself.`)
+    return this.#peers.peerByName(parsed.name)?.node ?? (await this.#dialler.toName(parsed.name)).node
+  }
+
+  /** Ends the connection to a node; it is left alone until someone needs it. False if it was not connected. */
+  async disconnect(name: string): Promise<boolean> {
+    const session = this.#peers.sessionByName(fullNodeName(name, hostOfNodeName(this.name)))
+    await session?.goodbye('disconnect')
+    return session !== undefined
+  }
+
+  /** Milliseconds to a node and back, connecting if need be. Rejects as `connect`, or with ERR_SKEIN_CONNECT_TIMEOUT. */
+  async ping(name: string, options: { readonly timeoutMs?: number } = {}): Promise<number> {
+    const full = fullNodeName(name, hostOfNodeName(this.name))
+    if (full === this.name) return 0
+    const session = this.#peers.sessionByName(full) ?? this.#peers.sessionByName(await this.connect(full))
+    if (session === undefined) throw new SkeinError('ERR_SKEIN_NOCONNECTION', `The connection to ${full} is gone.`)
+    return session.ping(options.timeoutMs ?? DEFAULT_PING_TIMEOUT_MS)
+  }
+
+  /** Starts a process of this node. Throws ERR_SKEIN_STOPPED or ERR_SKEIN_LIMIT. */
+  spawn<M, A extends unknown[]>(behaviour: Behaviour<M, A>, ...args: A): Pid<M> {
+    return this.#processes.spawn(behaviour, {}, ...args)
+  }
+
+  /** As Self.send: false asks to wait for `drained`; throws what cannot be sent. */
+  send<T>(target: Target<T>, message: NoInfer<T>): boolean {
+    return this.#processes.send(target, message)
+  }
+
+  /** A request that wants no reply. */
+  cast<T>(target: Target<T>, message: NoInfer<T>): boolean {
+    return this.#processes.cast(target, message)
+  }
+
+  /** Resolves when `target` takes more messages. */
+  drained(target: AnyTarget): Promise<void> {
+    return this.#processes.drained(target)
+  }
+
+  /** A request and its reply, as Self.call. */
+  call(target: AnyTarget, request: unknown, options?: CallOptions): Promise<unknown> {
+    return this.#processes.call(target, request, options)
+  }
+
+  /** Answers a call. */
+  reply(from: From, value: unknown): boolean {
+    return this.#processes.reply(from, value)
+  }
+
+  /** Sends an exit signal. */
+  exit(target: AnyTarget, reason: Reason): void {
+    this.#processes.exit(target, reason)
+  }
+
+  /** Throws ERR_SKEIN_NAME_REGISTERED, ERR_SKEIN_NOPROC or ERR_SKEIN_BAD_NAME. */
+  register(name: string, pid: AnyPid): void {
+    this.#processes.register(name, pid)
+  }
+
+  /** Throws ERR_SKEIN_NOT_REGISTERED. */
+  unregister(name: string): void {
+    this.#processes.unregister(name)
+  }
+
+  whereis(name: string): Pid | undefined {
+    return this.#processes.whereis(name)
+  }
+
+  /** Lets instances of a class cross the wire; the same id on every node. */
+  registerType<T extends object>(type: WireType<T>): void {
+    this.#codec.registerType(type)
+  }
+
+  /** Counts of the port since the start: received, sent, gated, and so on. */
+  counters(): Readonly<Record<string, number>> {
+    return this.#parts.transport.counters()
+  }
+
+  /** Says goodbye, ends all processes and closes the port. Idempotent; resolves within STOP_TIMEOUT_MS; never rejects. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  #begin(): void {
+    const { keys, cluster } = this.#parts
+    const info = () => ({
+      name: this.name,
+      id: this.id,
+      incarnation: this.incarnation,
+      cluster,
+      addresses: this.addresses,
+      nodes: this.nodes(),
+      processes: this.#processes.list().length,
+      registered: this.#processes.registered(),
+      discovery: this.discovery.status(),
+      counters: this.counters(),
+    })
+    const system = systemProcess({ info, connectedNodes: () => this.connectedNodes() })
+    this.#processes.spawn(system, { name: SYSTEM_PROCESS })
+    this.#peers.start()
+    const { name, id, incarnation } = this.#origin
+    // Without addresses a record is not published: nobody shall find a hidden node.
+    const addresses = this.#parts.hidden === true ? [] : this.addresses
+    void this.#table.start({ name, id, incarnation, addresses, clusterTag: keys.clusterTag }).then(() => {
+      for (const status of this.#table.status()) this.#emit({ type: 'discoveryStatus', status })
+    })
+  }
+
+  async #stop(): Promise<void> {
+    const { clock, transport } = this.#parts
+    this.#mesh?.stop()
+    let giveUp = (): void => {}
+    const late = new Promise<void>((resolve) => {
+      giveUp = resolve
+    })
+    const timer = clock.after(STOP_TIMEOUT_MS, giveUp)
+    // The connections go first: for others this node's processes are gone because the node is.
+    await Promise.race([Promise.all([this.#peers.stop(), this.#table.stop()]), late])
+    await Promise.race([this.#processes.stop(), late])
+    await Promise.race([transport.close().catch((error: unknown) => this.#defect(error)), late])
+    timer.cancel()
+    this.#events.end()
+  }
+
+  #observer(): PeersObserver {
+    return {
+      nodeUp: (node, session) => this.#nodeUp(node, session),
+      nodeDown: (node, reason) => this.#nodeDown(node, reason),
+      refused: (session, end) => this.#refused(session, end),
+      ticked: (session, checksum) => {
+        const ask = this.#exchange.shouldAsk(this.#peers.checksum, checksum, this.#parts.clock.now())
+        if (ask && this.#mesh !== undefined) session.askForPeers()
+      },
+      askedForPeers: (session) => this.#tellPeers(session),
+      toldOfPeers: (hints) => this.#exchange.heard(hints),
+      dialByName: (name) => this.#dialler.toName(name),
+      defect: (error) => this.#defect(error),
+    }
+  }
+
+  #nodeUp(node: ConnectedNode, session: Session): void {
+    const { name, id, incarnation, hidden, address } = node
+    this.#parts.logger.info({ node: name, address: formatAddress(address) }, 'node up')
+    if (!hidden) {
+      this.#exchange.met({ name, id, incarnation, addresses: [address, ...node.listens] })
+      this.#processes.nodeUp(name)
+    }
+    this.#mesh?.up(id)
+    this.#emit({ type: 'nodeup', node: name, id, incarnation, address, hidden })
+    // The first contact: whoever it knows is new to us. Later on ticks show whether there is something to ask for.
+    if (this.#mesh !== undefined && this.#peers.connected().length === 1) session.askForPeers()
+  }
+
+  #nodeDown({ name, id, hidden }: ConnectedNode, reason: DownReason): void {
+    this.#parts.logger.info({ node: name, reason }, 'node down')
+    if (!hidden) this.#processes.nodeDown(name, reason)
+    this.#mesh?.down(id, reason)
+    this.#emit({ type: 'nodedown', node: name, id, reason })
+  }
+
+  #refused(session: Session, { code, message, byPeer }: SessionEnd): void {
+    if (code === 'closed' || QUIET_ENDS.includes(code)) return
+    const { claimedName: node, remote: address } = session
+    this.#parts.logger.warn({ node, address: formatAddress(address), code, byPeer }, message)
+    this.#emit({ type: 'refused', node, address, code, message, byPeer })
+  }
+
+  /** Loopback addresses are of use only to who is on this machine too. */
+  #tellPeers(session: Session): void {
+    const local = isLoopback(session.remote)
+    const hints: PeerHint[] = this.#peers
+      .connected()
+      .filter((node) => !node.hidden && node.id !== session.id)
+      .map(({ name, id, incarnation, address, listens }) => {
+        const addresses = [address, ...listens].filter((one) => local || !isLoopback(one))
+        return { name, id, incarnation, addresses }
+      })
+    for (let i = 0; i < hints.length; i += MAX_PEERS_IN_FRAME) {
+      session.tellPeers(encodePeers(hints.slice(i, i + MAX_PEERS_IN_FRAME)))
+    }
+  }
+
+  #lookAgain(): void {
+    this.#table.refresh()
+    // Whoever is connected may know whom we do not.
+    for (const { name } of this.#peers.connected()) this.#peers.sessionByName(name)?.askForPeers()
+  }
+
+  #discovered({ type, node }: TableEvent): void {
+    const { name, id, addresses, sources } = node
+    if (type === 'lost') this.#mesh?.lost(node)
+    else this.#mesh?.known(node)
+    if (type !== 'lost' && name !== undefined) this.#dialler.becameKnown(name)
+    if (type === 'changed') return
+    this.#emit({ type: type === 'found' ? 'discovered' : 'undiscovered', node: name, id, addresses, sources })
+  }
+
+  async #dialKnown(node: KnownNode): Promise<string | undefined> {
+    const what = node.name ?? node.addresses.map(formatAddress).join(', ')
+    return (await this.#dialler.toAddresses(what, node)).origin?.id
+  }
+
+  #report(report: ProcessReport): void {
+    const { logger } = this.#parts
+    if (report.type === 'deadLetter') {
+      const { to, from, reason } = report
+      logger.debug({ to: String(to), from: from?.toString(), reason }, 'dead letter')
+      this.#emit({ type: 'deadLetter', to, from, reason })
+      return
+    }
+    const { pid, reason } = report
+    logger.error({ process: pid.toString(), err: reason }, 'process crashed')
+    if (report.type === 'crashed') this.#emit({ type: 'processCrashed', pid, reason })
+  }
+
+  #emit(event: NodeEvent): void {
+    this.#events.emit(event)
+  }
+
+  /** An error that should be impossible: it costs no more than what it happened to. */
+  #defect(error: unknown): void {
+    this.#parts.logger.error({ err: error }, 'a defect of this node')
+  }
+
+  #mustLive(): void {
+    if (!this.isAlive) throw new SkeinError('ERR_SKEIN_STOPPED', 'The node has been stopped.')
+  }
+}
+
+/** A node on parts of one's own choosing. */
+export const startNodeOn = (parts: NodeParts): SkeinNode => new SkeinNode(parts)
+
+const isLoopback = ({ host }: Address): boolean => host === '::1' || host.startsWith('127.')
+
+const TIME_BYTES = 6
+const CHANCE_BYTES = 2
+
+/** 48 bits of calendar time in milliseconds, so that a later start has the greater one, and 16 of chance. */
+const newIncarnation = (clock: Clock, random: Random): string => {
+  const bytes = Buffer.alloc(TIME_BYTES + CHANCE_BYTES)
+  bytes.writeUIntBE(Math.floor(clock.wallNow()), 0, TIME_BYTES)
+  bytes.set(random.bytes(CHANCE_BYTES), TIME_BYTES)
+  return bytes.toString('hex')
+}

@@ -1,0 +1,65 @@
+/**
+ * The process every node registers as `skein`: answers the questions that tools ask (`skein nodes`, `skein ping`).
+ *
+ * It is an ordinary process, reached by an ordinary call from any member of the cluster, and it changes nothing. What is
+ * no question it knows gets an answer that says so.
+ */
+import type { SourceStatus } from '../discovery/source.ts'
+import type { Address } from '../transport/address.ts'
+import type { CallMessage } from './calls.ts'
+import type { ConnectedNode } from './peers.ts'
+import type { Behaviour } from './self.ts'
+
+/** Registered name of the process. */
+export const SYSTEM_PROCESS = 'skein'
+
+export type SystemRequest = { readonly type: 'ping' } | { readonly type: 'nodes' } | { readonly type: 'info' }
+
+/** What a node says of itself. */
+export interface NodeInfo {
+  readonly name: string
+  readonly id: string
+  readonly incarnation: string
+  readonly cluster: string
+  readonly addresses: readonly Address[]
+  readonly nodes: readonly string[]
+  readonly processes: number
+  readonly registered: readonly string[]
+  readonly discovery: readonly SourceStatus[]
+  readonly counters: Readonly<Record<string, number>>
+}
+
+export type SystemReply =
+  | { readonly type: 'pong'; readonly node: string }
+  | { readonly type: 'nodes'; readonly nodes: readonly ConnectedNode[] }
+  | { readonly type: 'info'; readonly info: NodeInfo }
+  | { readonly type: 'unknown'; readonly knows: readonly SystemRequest['type'][] }
+
+/** What the process asks its node. */
+export interface SystemHost {
+  info(): NodeInfo
+  connectedNodes(): readonly ConnectedNode[]
+}
+
+export const systemProcess =
+  (host: SystemHost): Behaviour<unknown> =>
+  async (self) => {
+    for await (const message of self) if (isCall(message)) self.reply(message.from, answer(host, message.request))
+  }
+
+const answer = (host: SystemHost, request: unknown): SystemReply => {
+  const type = typeof request === 'object' && request !== null && 'type' in request ? request.type : undefined
+  switch (type) {
+    case 'ping':
+      return { type: 'pong', node: host.info().name }
+    case 'nodes':
+      return { type: 'nodes', nodes: host.connectedNodes() }
+    case 'info':
+      return { type: 'info', info: host.info() }
+    default:
+      return { type: 'unknown', knows: ['ping', 'nodes', 'info'] }
+  }
+}
+
+const isCall = (message: unknown): message is CallMessage =>
+  typeof message === 'object' && message !== null && 'type' in message && message.type === 'call' && 'from' in message

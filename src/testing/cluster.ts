@@ -1,0 +1,121 @@
+/**
+ * Whole clusters in one process and in virtual time: every node on a host of its own of a memory network, the first one
+ * the seed of all others. The same seed and the same program give the same run, down to the last event.
+ *
+ *   const cluster = await simulatedNodes(5, { seed: 42 })
+ *   await cluster.clock.run({ until: () => cluster.nodes.every((node) => node.nodes().length === 4) })
+ */
+import { createIdentity, type Identity } from '../../certs/identity.ts'
+import { deriveKeys } from '../../certs/keys.ts'
+import { seedSource } from '../../discovery/seeds.ts'
+import { type Address, formatAddress } from '../../transport/address.ts'
+import { MemoryNetwork, type MemoryNetworkOptions } from '../../transport/memory-network.ts'
+import { type Random, seededRandom } from '../../transport/random.ts'
+import { VirtualClock } from '../../transport/virtual-clock.ts'
+import { DEFAULT_PORT, type Logger } from '../config.ts'
+import type { LivenessPreset } from '../liveness.ts'
+import { type NodeParts, type SkeinNode, startNodeOn } from '../node.ts'
+
+export interface SimulationOptions {
+  /** Decides every chance of the run. Default: 1. */
+  readonly seed?: number
+  readonly cluster?: string
+  readonly cookie?: string
+  readonly mesh?: 'full' | 'none'
+  readonly liveness?: LivenessPreset
+  /** Delay, loss and limits of the network. */
+  readonly network?: Omit<MemoryNetworkOptions, 'clock' | 'random'>
+}
+
+/** What one node may have differently from the others. */
+export interface SimulatedNodeOptions {
+  readonly name?: string
+  readonly cluster?: string
+  readonly cookie?: string
+  readonly identity?: Identity
+  readonly mesh?: 'full' | 'none'
+  readonly hidden?: boolean
+  /** False: it knows no seed. */
+  readonly seeded?: boolean
+}
+
+const SEED_BYTES = 6
+const HOSTS_PER_NET = 250
+
+/** The host of the node with this number, counted from 0. */
+export const simulatedHost = (index: number): string =>
+  `10.0.${Math.floor(index / HOSTS_PER_NET)}.${(index % HOSTS_PER_NET) + 1}`
+
+export class SimulatedCluster {
+  readonly clock = new VirtualClock()
+  readonly network: MemoryNetwork
+  /** In the order of their start; a stopped or crashed one stays in its place. */
+  readonly nodes: SkeinNode[] = []
+  readonly #options: SimulationOptions
+  readonly #random: Random
+
+  constructor(options: SimulationOptions = {}) {
+    this.#options = options
+    this.#random = seededRandom(options.seed ?? 1)
+    this.network = new MemoryNetwork({ ...options.network, clock: this.clock, random: this.#random })
+  }
+
+  /** A new identity, from the cluster's own randomness. To be made before time runs: it uses the machine's thread pool. */
+  identity(): Promise<Identity> {
+    return createIdentity({ wallNowMs: this.clock.wallNow(), random: (count) => this.#random.bytes(count) })
+  }
+
+  /** Starts a node on host `index`, which may have crashed before. */
+  async start(index: number, options: SimulatedNodeOptions = {}): Promise<SkeinNode> {
+    const { seeded = true } = options
+    const { liveness, cluster: sharedCluster = 'test', cookie: sharedCookie = 'a cookie for tests' } = this.#options
+    const cluster = options.cluster ?? sharedCluster
+    const identity = options.identity ?? (await this.identity())
+    const host = simulatedHost(index)
+    const clock = this.network.clockOf(host)
+    const random = seededRandom(Buffer.from(this.#random.bytes(SEED_BYTES)).readUIntBE(0, SEED_BYTES))
+    const keys = deriveKeys(Buffer.from(options.cookie ?? sharedCookie), cluster)
+    const verified = { nodeId: identity.nodeId, publicKey: identity.publicKey, certificate: identity.certificate }
+    const first: Address = { host: simulatedHost(0), port: DEFAULT_PORT }
+    const seeds = seeded && index > 0 ? [formatAddress(first)] : []
+    const parts: NodeParts = {
+      name: options.name ?? `n${index}@${host}`,
+      cluster,
+      identity,
+      keys,
+      transport: this.network.transport({ host, port: DEFAULT_PORT, identity: verified, gate: keys.gate }),
+      clock,
+      random,
+      logger: SILENT,
+      mesh: options.mesh ?? this.#options.mesh ?? 'full',
+      hidden: options.hidden ?? false,
+      sources: [seedSource({ seeds, clock, random })],
+      ...(liveness === undefined ? {} : { liveness }),
+    }
+    const node = startNodeOn(parts)
+    this.nodes[index] = node
+    return node
+  }
+
+  /** Stops all nodes, running time for as long as that takes. */
+  async stop(): Promise<void> {
+    let stopped = false
+    const stopping = Promise.all(this.nodes.map((node) => node.stop())).then(() => {
+      stopped = true
+    })
+    await this.clock.run({ until: () => stopped })
+    await stopping
+  }
+}
+
+const ignore = (): void => {}
+const SILENT: Logger = { error: ignore, warn: ignore, info: ignore, debug: ignore }
+
+/** A cluster of `count` nodes that have just been started and do not know each other yet: let time run. */
+export const simulatedNodes = async (count: number, options: SimulationOptions = {}): Promise<SimulatedCluster> => {
+  const cluster = new SimulatedCluster(options)
+  const identities: Identity[] = []
+  for (let i = 0; i < count; i++) identities.push(await cluster.identity())
+  for (const [index, identity] of identities.entries()) await cluster.start(index, { identity })
+  return cluster
+}
