@@ -18,7 +18,7 @@ import { Process } from './process.ts'
 import type { Reason, Signal, To } from './signals.ts'
 
 /** OTP's default for gen_server calls. */
-export const DEFAULT_CALL_TIMEOUT_MS = 5000
+const DEFAULT_CALL_TIMEOUT_MS = 5000
 
 /** Whom to reply to: a plain value, good on every node it is sent to. */
 export interface From {

@@ -10,6 +10,7 @@ import type { Environment } from '../certs/config-folder.ts'
 import { SkeinError } from '../certs/errors.ts'
 import type { Identity } from '../certs/identity.ts'
 import { type Address, isPort, parseHostPort } from '../transport/address.ts'
+import { MAX_PACKET_BYTES, MIN_INITIAL_BYTES } from '../transport/quiche.ts'
 import { DEFAULT_MAX_MESSAGE_BYTES } from './codec-types.ts'
 import { fullNodeName, isShortName } from './node-name.ts'
 
@@ -17,6 +18,8 @@ export const DEFAULT_PORT = 4433
 const DEFAULT_CLUSTER = 'default'
 export const MAX_SEEDS = 256
 const MAX_MESSAGE_BYTES_RANGE: readonly [number, number] = [1024, 256 * 1024 * 1024]
+/** From QUIC's least (RFC 9000 14.1) to what the engine writes at most. */
+const DATAGRAM_BYTES_RANGE: readonly [number, number] = [MIN_INITIAL_BYTES, MAX_PACKET_BYTES]
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -52,6 +55,7 @@ export interface StartOptions {
   readonly mesh?: 'full' | 'none'
   readonly hidden?: boolean
   readonly maxMessageBytes?: number
+  readonly maxDatagramBytes?: number
   readonly logger?: Logger
   readonly logLevel?: LogLevel
 }
@@ -82,6 +86,7 @@ export interface Config {
   readonly mesh: 'full' | 'none'
   readonly hidden: boolean
   readonly maxMessageBytes: number
+  readonly maxDatagramBytes: number
   readonly logger: Logger | undefined
   readonly logLevel: LogLevel
 }
@@ -155,6 +160,11 @@ export const OPTIONS = {
     default: String(DEFAULT_MAX_MESSAGE_BYTES),
     meaning: 'Larger messages are refused where they are sent. Set it alike on every node.',
   },
+  maxDatagramBytes: {
+    values: DATAGRAM_BYTES_RANGE.join(' to '),
+    default: String(DATAGRAM_BYTES_RANGE[1]),
+    meaning: 'Datagrams grow up to this size where probing shows that the path carries them.',
+  },
   logger: {
     values: 'a pino logger',
     default: 'pino on stderr',
@@ -194,7 +204,16 @@ export const resolveConfig = (options: StartOptions, env: Environment, hostname:
     discovery: discovery(options.discovery, variable('SKEIN_DISCOVERY'), variable('SKEIN_SEEDS')),
     mesh: oneOf('mesh', ['full', 'none'], options.mesh ?? textToMesh(variable('SKEIN_AUTO_CLUSTER'))),
     hidden: boolean('hidden', options.hidden ?? false),
-    maxMessageBytes: messageBytes(options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES),
+    maxMessageBytes: within(
+      'maxMessageBytes',
+      MAX_MESSAGE_BYTES_RANGE,
+      options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES,
+    ),
+    maxDatagramBytes: within(
+      'maxDatagramBytes',
+      DATAGRAM_BYTES_RANGE,
+      options.maxDatagramBytes ?? DATAGRAM_BYTES_RANGE[1],
+    ),
     logger: logger(options.logger),
     logLevel: oneOf('logLevel', LOG_LEVELS, options.logLevel ?? variable('SKEIN_LOG_LEVEL') ?? 'warn'),
   }
@@ -253,10 +272,9 @@ const textToMesh = (text: string | undefined): 'full' | 'none' => {
   return oneOf('SKEIN_AUTO_CLUSTER', ['true', '1', 'false', '0'], text).match(/true|1/) ? 'full' : 'none'
 }
 
-const messageBytes = (value: unknown): number => {
-  const [least, most] = MAX_MESSAGE_BYTES_RANGE
+const within = (what: string, [least, most]: readonly [number, number], value: unknown): number => {
   const fits = typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most
-  return fits ? value : fail('maxMessageBytes', `a whole number, ${least} to ${most}`, value)
+  return fits ? value : fail(what, `a whole number, ${least} to ${most}`, value)
 }
 
 const logger = (value: Logger | undefined): Logger | undefined => {

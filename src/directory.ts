@@ -15,7 +15,7 @@ export type AnyTarget = Target<never>
 export type AnyPid = Pid<never>
 
 /** Why there is no way to a target; both are exit reasons too. */
-export type Nowhere = 'noproc' | 'noconnection'
+type Nowhere = 'noproc' | 'noconnection'
 
 export class Directory {
   readonly origin: Origin

@@ -27,6 +27,8 @@ import { CONTROL, decodeHello, encodeHello, type Hello } from './control.ts'
 /** Unauthenticated connections live no longer. OTP gives a handshake 7 s (net_setuptime); ours has no slow part. */
 export const HANDSHAKE_TIMEOUT_MS = 3000
 
+const KEY_BYTES = 32
+
 /** Oldest and newest protocol version this code speaks. */
 export const PROTOCOL_VERSIONS: readonly [number, number] = [1, 1]
 
@@ -43,8 +45,24 @@ export interface Introduction {
   readonly replace: boolean
   /** 32 fresh random bytes. */
   readonly nonce: Uint8Array
-  readonly keys: ClusterKeys
+  readonly keys: HandshakeKeys
 }
+
+/** What a handshake needs of the cluster's keys. */
+export interface HandshakeKeys {
+  readonly proof: Uint8Array
+  /** Equal for the same cookie, whatever the cluster. */
+  readonly cookieCheck: Uint8Array
+  /** Equal for the same cookie and cluster. */
+  readonly clusterCheck: Uint8Array
+}
+
+/** The gate's key depends on the cookie alone, and the key made from it does too. */
+export const handshakeKeys = ({ gate, proof, clusterCheck }: ClusterKeys): HandshakeKeys => ({
+  proof,
+  clusterCheck,
+  cookieCheck: hkdfSha256(gate, 'skein v1', 'hello cookie check', KEY_BYTES),
+})
 
 /** What the other side claims to be. Its key is certain from the start; the rest comes with its hello. */
 export interface Claim {
@@ -244,11 +262,10 @@ const helloOf = (own: Introduction, peer: VerifiedPeer): Hello => {
 
 /**
  * Shows, before any proof, whose cookie and cluster the sender of a hello has. Bound to both keys, so it is of no use to
- * anyone else; the proof adds freshness. The gate's key depends on the cookie alone, so the first check fails for
- * another cookie and the second for another cluster.
+ * anyone else; the proof adds freshness.
  */
 const helloChecks = (
-  keys: ClusterKeys,
+  keys: HandshakeKeys,
   role: 'initiator' | 'acceptor',
   nonce: Uint8Array,
   fromKey: Uint8Array,
@@ -256,9 +273,8 @@ const helloChecks = (
 ): { readonly cookie: Uint8Array; readonly cluster: Uint8Array } => {
   // All parts but the role have a fixed length, so no two sets of parts give the same bytes.
   const parts = Buffer.concat([nonce, fromKey, toKey, Buffer.from(role)])
-  const cookieKey = hkdfSha256(keys.gate, 'skein v1', 'hello cookie check', 32)
   return {
-    cookie: createHmac('sha256', cookieKey).update(parts).digest(),
+    cookie: createHmac('sha256', keys.cookieCheck).update(parts).digest(),
     cluster: createHmac('sha256', keys.clusterCheck).update(parts).digest(),
   }
 }

@@ -28,7 +28,7 @@ export interface RemoteLink {
 type SignalOf<T extends Signal['type']> = Extract<Signal, { type: T }>
 
 /** What happens to a process when one it is linked to has ended. */
-export type LinkExit = (process: Process, from: Pid, reason: Reason) => void
+type LinkExit = (process: Process, from: Pid, reason: Reason) => void
 
 export class Links {
   readonly #directory: Directory

@@ -24,12 +24,12 @@ const INITIAL_CAPACITY = 8
 /** An empty mailbox larger than this gives its memory back. */
 const KEPT_CAPACITY = 4096
 
-export interface MailboxLimits {
+interface MailboxLimits {
   readonly highWater: number
   readonly limit: number
 }
 
-export type Match<M> = (message: M) => boolean
+type Match<M> = (message: M) => boolean
 
 interface Waiter<M> {
   readonly match: Match<M> | undefined

@@ -61,6 +61,8 @@ export class Mesh {
   #timer: Timer | undefined
   #timerAtMs = Number.POSITIVE_INFINITY
   #dialling = 0
+  /** Dials are due that wait for others to end. */
+  #someWait = false
   #stopped = false
 
   constructor({ selfId, clock, random, host }: MeshOptions) {
@@ -153,12 +155,14 @@ export class Mesh {
 
   #work(): void {
     this.#timerAtMs = Number.POSITIVE_INFINITY
+    this.#someWait = false
     const nowMs = this.#clock.now()
     let nextMs = Number.POSITIVE_INFINITY
     for (const candidate of this.#candidates.values()) {
       if (!this.#wants(candidate)) continue
       if (candidate.dueMs > nowMs) nextMs = Math.min(nextMs, candidate.dueMs)
       else if (this.#dialling < MAX_MESH_DIALS) void this.#dial(candidate)
+      else this.#someWait = true
     }
     this.#arm(nextMs)
   }
@@ -181,8 +185,8 @@ export class Mesh {
     }
     candidate.dialling = false
     this.#dialling--
-    // Others may have waited for this dial to end.
-    this.#arm(this.#clock.now())
+    if (this.#someWait) this.#arm(this.#clock.now())
+    else if (this.#wants(candidate)) this.#arm(candidate.dueMs)
   }
 
   #backoffMs(failures: number): number {

@@ -15,7 +15,7 @@ import type { Reason, Signal, SystemMessage, To } from './signals.ts'
 type SignalOf<T extends Signal['type']> = Extract<Signal, { type: T }>
 
 /** Puts a message of the system into a mailbox. */
-export type Put = (process: Process, message: SystemMessage) => void
+type Put = (process: Process, message: SystemMessage) => void
 
 /** A monitor that a process of this node holds. */
 export interface Monitor {

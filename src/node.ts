@@ -342,7 +342,7 @@ export class SkeinNode implements AsyncDisposable {
     this.#mesh?.up(id)
     this.#emit({ type: 'nodeup', node: name, id, incarnation, address, hidden })
     // The first contact: whoever it knows is new to us. Later on ticks show whether there is something to ask for.
-    if (this.#mesh !== undefined && this.#peers.connected().length === 1) session.askForPeers()
+    if (this.#mesh !== undefined && this.#peers.connectedCount === 1) session.askForPeers()
   }
 
   #nodeDown({ name, id, hidden }: ConnectedNode, reason: DownReason): void {

@@ -14,7 +14,15 @@ import type { Random } from '../transport/random.ts'
 import type { Connection, ConnectionHandler, Transport } from '../transport/transport.ts'
 import { MAX_NODE_ADDRESSES, NONCE_BYTES, type PeerHint } from './control.ts'
 import type { DialOptions, DialOutcome, DialTable } from './dialler.ts'
-import { type Claim, type Introduction, type Membership, PROTOCOL_VERSIONS, type Refusal } from './handshake.ts'
+import {
+  type Claim,
+  type HandshakeKeys,
+  handshakeKeys,
+  type Introduction,
+  type Membership,
+  PROTOCOL_VERSIONS,
+  type Refusal,
+} from './handshake.ts'
 import { LAN_LIVENESS, Liveness, type LivenessPreset, Pulse } from './liveness.ts'
 import { Peer, type PeerHost } from './peer.ts'
 import { checksumOf, NO_MESH } from './peer-exchange.ts'
@@ -105,6 +113,7 @@ export class Peers implements Router, SessionHost, DialTable {
   readonly #upWaiters = new Set<UpWaiter>()
   /** Names not to be dialled before this time. */
   readonly #failures = new Map<string, number>()
+  readonly #keys: HandshakeKeys
   #checksum: number
   /** One buffer to read into, for all connections. */
   readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
@@ -113,6 +122,7 @@ export class Peers implements Router, SessionHost, DialTable {
     this.#options = options
     this.clock = options.clock
     this.#peerHost = { wire: options.wire, sink: options.sink }
+    this.#keys = handshakeKeys(options.keys)
     this.#preset = options.liveness ?? LAN_LIVENESS
     this.#pulse = new Pulse(this.#preset, this.clock.now())
     this.#checksum = checksumOf(options.self.id, options.self.incarnation)
@@ -128,6 +138,10 @@ export class Peers implements Router, SessionHost, DialTable {
 
   connected(): ConnectedNode[] {
     return Array.from(this.#up.values(), (entry) => entry.node)
+  }
+
+  get connectedCount(): number {
+    return this.#up.size
   }
 
   isUp(id: string, incarnation: string | undefined): boolean {
@@ -244,7 +258,7 @@ export class Peers implements Router, SessionHost, DialTable {
   }
 
   #introduce(role: 'initiator' | 'acceptor', replace: boolean): Introduction {
-    const { self, publicKey, keys, hidden, random, transport } = this.#options
+    const { self, publicKey, hidden, random, transport } = this.#options
     return {
       role,
       name: self.name,
@@ -256,7 +270,7 @@ export class Peers implements Router, SessionHost, DialTable {
       hidden,
       replace,
       nonce: random.bytes(NONCE_BYTES),
-      keys,
+      keys: this.#keys,
     }
   }
 

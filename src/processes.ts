@@ -44,7 +44,7 @@ export interface ProcessLimits {
   readonly mailbox: number
 }
 
-export const PROCESS_LIMITS: ProcessLimits = {
+const PROCESS_LIMITS: ProcessLimits = {
   processes: 1_000_000,
   names: 1_000_000,
   links: 1_000_000,

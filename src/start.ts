@@ -84,6 +84,7 @@ const openPort = async (config: Config, identity: Identity, gateKey: Uint8Array)
     gateKeys: [gateKey],
     clock: systemClock,
     random: systemRandom,
+    maxPacketBytes: config.maxDatagramBytes,
   }
   try {
     return await openQuicTransport(options)

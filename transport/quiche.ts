@@ -139,6 +139,9 @@ export class QuicEngine {
 
 const hostOf = (address: Address): Host => ({ host: address.host, port: address.port })
 
+/** quiche's words for RESET_STREAM and STOP_SENDING; InvalidStreamState, its other word, is no fault of the peer. */
+const isCutOff = (error: unknown): boolean => /^Stream(Reset|Stopped)/.test((error as Error).message)
+
 /** How an ended session ended. */
 export interface SessionEnd {
   readonly byPeer: boolean
@@ -190,12 +193,12 @@ export class QuicSession {
     }
   }
 
-  /** Bytes taken; -1 when the stream is gone. */
+  /** Bytes taken; -1 when the peer stopped the stream, which no Skein node does. */
   writeStream(stream: number, bytes: Uint8Array, finish: boolean): number {
     try {
       return this.#quic.streamSend(stream, bytes, finish) ?? 0
-    } catch {
-      return -1
+    } catch (error) {
+      return isCutOff(error) ? -1 : 0
     }
   }
 
@@ -210,7 +213,7 @@ export class QuicSession {
     }
   }
 
-  /** Undefined when the peer reset the stream, which no Skein node does. */
+  /** Nothing for a stream that has not begun or is over; undefined when the peer reset it, which no Skein node does. */
   readStream(stream: number, target: Uint8Array): StreamRead | undefined {
     const result = this.#streamRead
     try {
@@ -218,8 +221,11 @@ export class QuicSession {
       result.bytes = read === null ? 0 : read[0]
       result.finished = read === null ? false : read[1]
       return result
-    } catch {
-      return undefined
+    } catch (error) {
+      if (isCutOff(error)) return undefined
+      result.bytes = 0
+      result.finished = false
+      return result
     }
   }
 

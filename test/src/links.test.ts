@@ -83,7 +83,7 @@ test('after unlink no exit comes; one that came before stays', async (t) => {
 test('an end crosses to the other node with its reason', async (t) => {
   const net = pair(t)
   const one = await actor(net.a)
-  const two = await actor(net.b)
+  const two = await actor(net.b, false)
   one.self.link(two.self.pid)
   await net.flow()
   const reason = new Error('broken')
@@ -147,16 +147,39 @@ test('race: both unlink, the signals cross', async (t) => {
 })
 
 test('race: unlink crosses a link of the other side, and neither keeps a link', async (t) => {
+  for (const ending of ['process', 'connection']) {
+    const net = pair(t)
+    const one = await actor(net.a)
+    const two = await actor(net.b)
+    two.self.link(one.self.pid)
+    one.self.link(two.self.pid)
+    one.self.unlink(two.self.pid)
+    await net.flow()
+    if (ending === 'process') {
+      net.b.processes.exit(two.self.pid, 'kill')
+      net.a.processes.exit(one.self.pid, 'kill')
+      await net.flow()
+    } else {
+      net.cut()
+      await turns()
+    }
+    assert.equal([one.log, two.log], [[], []])
+  }
+})
+
+test('race: both unlink, and one links again before it hears of that; neither keeps a link', async (t) => {
   const net = pair(t)
   const one = await actor(net.a)
   const two = await actor(net.b)
-  two.self.link(one.self.pid)
   one.self.link(two.self.pid)
+  await net.flow()
   one.self.unlink(two.self.pid)
+  two.self.unlink(one.self.pid)
+  two.self.link(one.self.pid)
+  net.flowToA()
   await net.flow()
-  net.b.processes.exit(two.self.pid, 'kill')
-  net.a.processes.exit(one.self.pid, 'kill')
-  await net.flow()
+  net.cut()
+  await turns()
   assert.equal([one.log, two.log], [[], []])
 })
 
@@ -319,7 +342,7 @@ test('exits that find a full queue arrive later, in order, and the lane ends beh
 test('a reason that cannot cross the wire is described', async (t) => {
   const net = pair(t)
   const one = await actor(net.a)
-  const two = await actor(net.b)
+  const two = await actor(net.b, false)
   one.self.link(two.self.pid)
   await net.flow()
   net.b.processes.exit(two.self.pid, () => 'a function')

@@ -1,0 +1,151 @@
+/** What the platform itself can do, measured between two processes: raw node:dgram, and Node's TLS over TCP. */
+import { createSocket, type Socket } from 'node:dgram'
+import { connect } from 'node:tls'
+import { startPeer } from './peer.ts'
+import { median } from './report.ts'
+
+export interface Baselines {
+  /** One way, 1350-byte datagrams without loss, bytes/s. */
+  readonly dgramBytesPerSecond: number
+  /** 64-byte ping-pong, median, us. */
+  readonly dgramPingPongUs: number
+  /** 64 KiB writes, bytes/s. */
+  readonly tlsBytesPerSecond: number
+  readonly tlsPingPongUs: number
+}
+
+const DATAGRAM_BYTES = 1350
+const DATAGRAMS = 400_000
+/** Datagrams on their way before an acknowledgement must come: fits the socket buffers, so nothing is lost. */
+const WINDOW = 1024
+const ACK_EVERY = 64
+const PINGS = 20_000
+const WARM_UP = 2000
+const TLS_BYTES = 1 << 30
+const TLS_CHUNK_BYTES = 64 * 1024
+
+const open = (): Promise<Socket> =>
+  new Promise((resolve) => {
+    const socket = createSocket({ type: 'udp4', recvBufferSize: 4 << 20, sendBufferSize: 4 << 20, lookup: (host, _options, done) => done(null, host, 4) })
+    socket.bind(0, '127.0.0.1', () => resolve(socket))
+  })
+
+const oneWay = async (port: number): Promise<number> => {
+  const socket = await open()
+  const datagram = Buffer.alloc(DATAGRAM_BYTES, 7)
+  let sent = 0
+  let acknowledged = 0
+  const start = performance.now()
+  await new Promise<void>((done) => {
+    const fill = (): void => {
+      while (sent < DATAGRAMS && sent - acknowledged < WINDOW) {
+        socket.send(datagram, 0, DATAGRAM_BYTES, port, '127.0.0.1')
+        sent++
+      }
+    }
+    socket.on('message', () => {
+      acknowledged += ACK_EVERY
+      if (acknowledged >= DATAGRAMS) done()
+      else fill()
+    })
+    fill()
+  })
+  const seconds = (performance.now() - start) / 1000
+  socket.close()
+  return (DATAGRAMS * DATAGRAM_BYTES) / seconds
+}
+
+/** Times `count` round trips made by `exchange`, after a warm-up; us, in order. */
+export const roundTrips = async (count: number, exchange: () => Promise<unknown>): Promise<number[]> => {
+  for (let i = 0; i < WARM_UP; i++) await exchange()
+  const samples: number[] = []
+  for (let i = 0; i < count; i++) {
+    const start = performance.now()
+    await exchange()
+    samples.push((performance.now() - start) * 1000)
+  }
+  return samples
+}
+
+const pingPong = async (port: number): Promise<number> => {
+  const socket = await open()
+  const ping = Buffer.alloc(64, 7)
+  let answered = (): void => {}
+  socket.on('message', () => answered())
+  const samples = await roundTrips(PINGS, () => {
+    const answer = new Promise<void>((resolve) => {
+      answered = resolve
+    })
+    socket.send(ping, 0, 64, port, '127.0.0.1')
+    return answer
+  })
+  socket.close()
+  return median(samples)
+}
+
+const tlsSocket = (port: number) =>
+  new Promise<ReturnType<typeof connect>>((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+      socket.setNoDelay(true)
+      resolve(socket)
+    })
+  })
+
+const tlsBulk = async (port: number): Promise<number> => {
+  const socket = await tlsSocket(port)
+  const chunk = Buffer.alloc(TLS_CHUNK_BYTES, 7)
+  const start = performance.now()
+  let written = 0
+  let acknowledged = 0
+  await new Promise<void>((done) => {
+    const fill = (): void => {
+      while (written < TLS_BYTES) {
+        written += chunk.length
+        if (!socket.write(chunk)) return void socket.once('drain', fill)
+      }
+    }
+    socket.on('data', (acks: Buffer) => {
+      acknowledged += acks.length
+      if (acknowledged >= TLS_BYTES >> 20) done()
+    })
+    fill()
+  })
+  const seconds = (performance.now() - start) / 1000
+  socket.destroy()
+  return TLS_BYTES / seconds
+}
+
+const tlsPingPong = async (port: number): Promise<number> => {
+  const socket = await tlsSocket(port)
+  const ping = Buffer.alloc(64, 7)
+  let answered = (): void => {}
+  socket.on('data', () => answered())
+  const samples = await roundTrips(PINGS / 2, () => {
+    const answer = new Promise<void>((resolve) => {
+      answered = resolve
+    })
+    socket.write(ping)
+    return answer
+  })
+  socket.destroy()
+  return median(samples)
+}
+
+export const measureBaselines = async (): Promise<Baselines> => {
+  const peer = await startPeer(new URL('./baseline-peer.ts', import.meta.url), {})
+  const udpPort = peer.ready.udpPort as number
+  const tlsPort = peer.ready.tlsPort as number
+  // The first run warms both processes up; of the others the better one counts, for a baseline may not profit from a bad moment.
+  const best = async (run: (port: number) => Promise<number>, port: number, pick: (...values: number[]) => number): Promise<number> => {
+    await run(port)
+    return pick(await run(port), await run(port))
+  }
+  const result = {
+    dgramBytesPerSecond: await best(oneWay, udpPort, Math.max),
+    dgramPingPongUs: await best(pingPong, udpPort, Math.min),
+    tlsBytesPerSecond: await best(tlsBulk, tlsPort, Math.max),
+    tlsPingPongUs: await best(tlsPingPong, tlsPort, Math.min),
+  }
+  await peer.stop()
+  return result
+}

@@ -1,0 +1,36 @@
+/** What a benchmark prints: one JSON object per line, or a table for people. A baseline is always measured in the same run. */
+
+export interface Measurement {
+  readonly bench: string
+  readonly metric: string
+  readonly value: number
+  readonly unit: 'messages/s' | 'bytes/s' | 'us'
+  readonly baseline?: string
+  readonly baselineValue?: number
+  /** Rates: payload bytes per second to the baseline's. Times: to the baseline's time. */
+  readonly ratio?: number
+}
+
+const shown = (value: number, unit: Measurement['unit']): string => {
+  if (unit === 'us') return `${value.toFixed(0)} us`
+  if (unit === 'messages/s') return `${(value / 1000).toFixed(0)} k/s`
+  return `${(value / 1e6).toFixed(0)} MB/s`
+}
+
+export const print = (measurement: Measurement, asJson: boolean): void => {
+  if (asJson) {
+    process.stdout.write(`${JSON.stringify(measurement)}\n`)
+    return
+  }
+  const { bench, metric, value, unit, baseline, ratio } = measurement
+  const compared = ratio === undefined ? '' : `${ratio.toFixed(3).padStart(9)} of ${baseline}`
+  process.stdout.write(`${bench.padEnd(10)} ${metric.padEnd(24)} ${shown(value, unit).padStart(12)} ${compared}\n`)
+}
+
+/** The value below which this part of the samples lies. */
+export const percentile = (samples: readonly number[], part: number): number => {
+  const sorted = [...samples].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN
+}
+
+export const median = (samples: readonly number[]): number => percentile(samples, 0.5)
