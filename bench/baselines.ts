@@ -4,24 +4,26 @@ import { connect } from 'node:tls'
 import { startPeer } from './peer.ts'
 import { median } from './report.ts'
 
+/** The far end of the baselines, and how to measure each of them once more. */
 export interface Baselines {
   /** One way, 1350-byte datagrams without loss, bytes/s. */
-  readonly dgramBytesPerSecond: number
+  dgramBytesPerSecond(): Promise<number>
   /** 64-byte ping-pong, median, us. */
-  readonly dgramPingPongUs: number
+  dgramPingPongUs(): Promise<number>
   /** 64 KiB writes, bytes/s. */
-  readonly tlsBytesPerSecond: number
-  readonly tlsPingPongUs: number
+  tlsBytesPerSecond(): Promise<number>
+  tlsPingPongUs(): Promise<number>
+  stop(): Promise<void>
 }
 
 const DATAGRAM_BYTES = 1350
-const DATAGRAMS = 400_000
+const DATAGRAMS = 200_000
 /** Datagrams on their way before an acknowledgement must come: fits the socket buffers, so nothing is lost. */
 const WINDOW = 1024
 const ACK_EVERY = 64
-const PINGS = 20_000
-const WARM_UP = 2000
-const TLS_BYTES = 1 << 30
+const PINGS = 5000
+const WARM_UP = 1000
+const TLS_BYTES = 256 << 20
 const TLS_CHUNK_BYTES = 64 * 1024
 
 const open = (): Promise<Socket> =>
@@ -120,7 +122,7 @@ const tlsPingPong = async (port: number): Promise<number> => {
   const ping = Buffer.alloc(64, 7)
   let answered = (): void => {}
   socket.on('data', () => answered())
-  const samples = await roundTrips(PINGS / 2, () => {
+  const samples = await roundTrips(PINGS, () => {
     const answer = new Promise<void>((resolve) => {
       answered = resolve
     })
@@ -131,21 +133,20 @@ const tlsPingPong = async (port: number): Promise<number> => {
   return median(samples)
 }
 
-export const measureBaselines = async (): Promise<Baselines> => {
+export const startBaselines = async (): Promise<Baselines> => {
   const peer = await startPeer(new URL('./baseline-peer.ts', import.meta.url), {})
   const udpPort = peer.ready.udpPort as number
   const tlsPort = peer.ready.tlsPort as number
-  // The first run warms both processes up; of the others the better one counts, for a baseline may not profit from a bad moment.
-  const best = async (run: (port: number) => Promise<number>, port: number, pick: (...values: number[]) => number): Promise<number> => {
-    await run(port)
-    return pick(await run(port), await run(port))
+  const baselines = {
+    dgramBytesPerSecond: () => oneWay(udpPort),
+    dgramPingPongUs: () => pingPong(udpPort),
+    tlsBytesPerSecond: () => tlsBulk(tlsPort),
+    tlsPingPongUs: () => tlsPingPong(tlsPort),
+    stop: () => peer.stop(),
   }
-  const result = {
-    dgramBytesPerSecond: await best(oneWay, udpPort, Math.max),
-    dgramPingPongUs: await best(pingPong, udpPort, Math.min),
-    tlsBytesPerSecond: await best(tlsBulk, tlsPort, Math.max),
-    tlsPingPongUs: await best(tlsPingPong, tlsPort, Math.min),
-  }
-  await peer.stop()
-  return result
+  await baselines.dgramBytesPerSecond()
+  await baselines.dgramPingPongUs()
+  await baselines.tlsBytesPerSecond()
+  await baselines.tlsPingPongUs()
+  return baselines
 }

@@ -1,5 +1,5 @@
 /** `npm run bench -- NAME [--json]`: runs one benchmark, or all of them, against baselines measured in the same run. */
-import { type Baselines, measureBaselines } from './baselines.ts'
+import { type Baselines, startBaselines } from './baselines.ts'
 import { messages } from './messages.ts'
 import { type Measurement, print } from './report.ts'
 import { wire } from './wire.ts'
@@ -14,12 +14,8 @@ if (unknown.length > 0) {
   process.stderr.write(`there is no benchmark ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}\n`)
   process.exit(2)
 }
-const baselines = await measureBaselines()
-const own = (metric: string, value: number, unit: Measurement['unit']): void => print({ bench: 'baseline', metric, value, unit }, asJson)
-own('dgram-1350', baselines.dgramBytesPerSecond, 'bytes/s')
-own('dgram-ping-pong', baselines.dgramPingPongUs, 'us')
-own('tls-64KiB', baselines.tlsBytesPerSecond, 'bytes/s')
-own('tls-ping-pong', baselines.tlsPingPongUs, 'us')
+const baselines = await startBaselines()
 for (const name of names.length > 0 ? names : Object.keys(benches)) {
   for await (const measurement of benches[name]!(baselines)) print(measurement, asJson)
 }
+await baselines.stop()

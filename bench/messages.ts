@@ -6,14 +6,16 @@ import { randomBytes } from 'node:crypto'
 import { type CallMessage, type Self, type SkeinNode, startNode } from 'skein'
 import { type Baselines, roundTrips } from './baselines.ts'
 import { startPeer } from './peer.ts'
-import { type Measurement, median, percentile } from './report.ts'
+import { alternate, type Measurement, median, percentile } from './report.ts'
 
 const SMALL_BYTES = 100
 const LARGE_BYTES = 64 * 1024
-const SMALL_MESSAGES = 600_000
-const ROUNDS = 3
-const CALLS = 10_000
-const LIGHT_CALLS = 3000
+const SMALL_MESSAGES = 300_000
+/** Ordinary datagrams, to be compared with raw ones of the same size. */
+const NARROW_BYTES = 1350
+const LARGE_MESSAGES_NARROW = 3000
+const LARGE_MESSAGES_PATH = 10_000
+const CALLS = 3000
 const SINK = { name: 'sink', node: 'receiver@bench' }
 const ECHO = { name: 'echo', node: 'receiver@bench' }
 const CALL_TIMEOUT_MS = 60_000
@@ -67,12 +69,6 @@ const sendLightly = async (self: Self, count: number): Promise<void> => {
   }
 }
 
-const bestOf = async (rounds: number, run: () => Promise<number>): Promise<number> => {
-  const seconds: number[] = []
-  for (let i = 0; i < rounds; i++) seconds.push(await run())
-  return median(seconds)
-}
-
 const calls = (node: SkeinNode, count: number): Promise<number[]> =>
   new Promise((resolve, reject) => {
     node.spawn(async (self: Self<CallMessage>) => {
@@ -86,48 +82,54 @@ const calls = (node: SkeinNode, count: number): Promise<number[]> =>
 
 export async function* messages(baselines: Baselines): AsyncGenerator<Measurement> {
   const bench = 'messages'
-  const rate = (metric: string, count: number, sizeBytes: number, seconds: number): Measurement => ({
-    bench,
-    metric,
-    ...(sizeBytes === SMALL_BYTES ? { value: count / seconds, unit: 'messages/s' } : { value: (count * sizeBytes) / seconds, unit: 'bytes/s' }),
-    baseline: 'dgram-1350',
-    baselineValue: baselines.dgramBytesPerSecond,
-    ratio: (count * sizeBytes) / seconds / baselines.dgramBytesPerSecond,
-  })
-
   const large = Buffer.alloc(LARGE_BYTES, 7)
-  const narrow = await startPair(1350)
-  const largeNarrow = 5000
-  await flood(narrow.node, 1, 500, sendAll(() => large))
-  yield rate('64KiB-1350', largeNarrow, LARGE_BYTES, await bestOf(ROUNDS, () => flood(narrow.node, 1, largeNarrow, sendAll(() => large))))
+  const sendLarge = sendAll(() => large)
+  const small = (node: SkeinNode, senders: number, send: typeof sendLarge): Promise<Measurement> =>
+    alternate({
+      bench,
+      metric: senders === 1 ? '100B-1-sender' : `100B-${senders}-senders`,
+      unit: 'messages/s',
+      baseline: 'dgram-1350',
+      comparable: (rate) => rate * SMALL_BYTES,
+      measure: async () => SMALL_MESSAGES / (await flood(node, senders, SMALL_MESSAGES, send)),
+      measureBaseline: baselines.dgramBytesPerSecond,
+    })
+  const bulk = (node: SkeinNode, metric: string, count: number, baseline: string, measureBaseline: () => Promise<number>): Promise<Measurement> =>
+    alternate({
+      bench,
+      metric,
+      unit: 'bytes/s',
+      baseline,
+      measure: async () => (count * LARGE_BYTES) / (await flood(node, 1, count, sendLarge)),
+      measureBaseline,
+    })
+
+  const narrow = await startPair(NARROW_BYTES)
+  yield await bulk(narrow.node, '64KiB-1350', LARGE_MESSAGES_NARROW, 'dgram-1350', baselines.dgramBytesPerSecond)
   await narrow.stop()
 
   const pair = await startPair()
   const { node } = pair
-  await flood(node, 1, SMALL_MESSAGES / 4, sendAll(smallMessage))
-  for (const senders of [1, 64]) {
-    const metric = senders === 1 ? '100B-1-sender' : `100B-${senders}-senders`
-    yield rate(metric, SMALL_MESSAGES, SMALL_BYTES, await bestOf(ROUNDS, () => flood(node, senders, SMALL_MESSAGES, sendAll(smallMessage))))
+  yield await small(node, 1, sendAll(smallMessage))
+  yield await small(node, 64, sendAll(smallMessage))
+  yield await small(node, 1000, sendLightly)
+  yield await bulk(node, '64KiB-path', LARGE_MESSAGES_PATH, 'dgram-1350', baselines.dgramBytesPerSecond)
+  yield await bulk(node, '64KiB-path-to-tls', LARGE_MESSAGES_PATH, 'tls-64KiB', baselines.tlsBytesPerSecond)
+  const call = { bench, unit: 'us', measure: async () => median(await calls(node, CALLS)) } as const
+  yield await alternate({ ...call, metric: 'call', baseline: 'dgram-ping-pong', measureBaseline: baselines.dgramPingPongUs })
+  yield await alternate({ ...call, metric: 'call-to-tls', baseline: 'tls-ping-pong', measureBaseline: baselines.tlsPingPongUs })
+
+  const p99 = async (): Promise<number> => percentile(await calls(node, CALLS), 0.99)
+  const besideBulk = async (): Promise<number> => {
+    const bulkSender = node.spawn(async (self: Self) => {
+      for (;;) if (!self.send(SINK, large)) await self.drained(SINK)
+    })
+    const result = await p99()
+    node.exit(bulkSender, 'kill')
+    // The sink works off what is still on its way, so that the next round starts in quiet.
+    await node.call(SINK, 0, { timeoutMs: CALL_TIMEOUT_MS })
+    return result
   }
-  yield rate('100B-1000-senders', SMALL_MESSAGES, SMALL_BYTES, await bestOf(ROUNDS, () => flood(node, 1000, SMALL_MESSAGES, sendLightly)))
-  const largePath = 15_000
-  const pathSeconds = await bestOf(ROUNDS, () => flood(node, 1, largePath, sendAll(() => large)))
-  yield rate('64KiB-path', largePath, LARGE_BYTES, pathSeconds)
-  yield { bench, metric: '64KiB-path-to-tls', value: (largePath * LARGE_BYTES) / pathSeconds, unit: 'bytes/s', baseline: 'tls-64KiB', baselineValue: baselines.tlsBytesPerSecond, ratio: (largePath * LARGE_BYTES) / pathSeconds / baselines.tlsBytesPerSecond }
-
-  const callUs = median(await calls(node, CALLS))
-  yield { bench, metric: 'call', value: callUs, unit: 'us', baseline: 'dgram-ping-pong', baselineValue: baselines.dgramPingPongUs, ratio: callUs / baselines.dgramPingPongUs }
-  yield { bench, metric: 'call-to-tls', value: callUs, unit: 'us', baseline: 'tls-ping-pong', baselineValue: baselines.tlsPingPongUs, ratio: callUs / baselines.tlsPingPongUs }
-
-  const alone = percentile(await calls(node, LIGHT_CALLS), 0.99)
-  let bulkRuns = true
-  node.spawn(async (self: Self) => {
-    while (bulkRuns) {
-      if (!self.send(SINK, large)) await self.drained(SINK)
-    }
-  })
-  const beside = percentile(await calls(node, LIGHT_CALLS), 0.99)
-  bulkRuns = false
-  yield { bench, metric: 'light-beside-bulk', value: beside, unit: 'us', baseline: 'alone', baselineValue: alone, ratio: beside / alone }
+  yield await alternate({ bench, metric: 'light-beside-bulk', unit: 'us', baseline: 'alone', measure: besideBulk, measureBaseline: p99 })
   await pair.stop()
 }

@@ -34,3 +34,34 @@ export const percentile = (samples: readonly number[], part: number): number => 
 }
 
 export const median = (samples: readonly number[]): number => percentile(samples, 0.5)
+
+/** What is measured, how often, and against what. */
+export interface Plan {
+  readonly bench: string
+  readonly metric: string
+  readonly unit: Measurement['unit']
+  readonly baseline: string
+  /** Turns a measured value into the baseline's unit, for the ratio. */
+  readonly comparable?: (value: number) => number
+  readonly measure: () => Promise<number>
+  readonly measureBaseline: () => Promise<number>
+}
+
+/** Rounds of baseline and measurement in turn: the machine's moods hit both alike. */
+const ROUNDS = 5
+
+/** The medians of the values and of the ratios round by round. */
+export const alternate = async ({ bench, metric, unit, baseline, comparable = (value) => value, measure, measureBaseline }: Plan): Promise<Measurement> => {
+  await measure()
+  const values: number[] = []
+  const baselineValues: number[] = []
+  const ratios: number[] = []
+  for (let round = 0; round < ROUNDS; round++) {
+    const baselineValue = await measureBaseline()
+    const value = await measure()
+    values.push(value)
+    baselineValues.push(baselineValue)
+    ratios.push(comparable(value) / baselineValue)
+  }
+  return { bench, metric, value: median(values), unit, baseline, baselineValue: median(baselineValues), ratio: median(ratios) }
+}

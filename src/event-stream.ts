@@ -30,14 +30,10 @@ export type NodeEvent =
       readonly message: string
       readonly byPeer: boolean
     }
-  /** Discovery sees a node, or none of its sources does any more. A seed has neither name nor id. */
-  | {
-      readonly type: 'discovered' | 'undiscovered'
-      readonly node: string | undefined
-      readonly id: string | undefined
-      readonly addresses: readonly Address[]
-      readonly sources: readonly string[]
-    }
+  /** Discovery sees a node, or something new about it. A seed has neither name nor id. */
+  | ({ readonly type: 'discovered' } & DiscoveredNode)
+  /** None of its sources sees it any more. */
+  | ({ readonly type: 'undiscovered' } & DiscoveredNode)
   /** A source of discovery works, or has failed and says why. */
   | { readonly type: 'discoveryStatus'; readonly status: SourceStatus }
   /** The function of a process threw, and the process ended with that. */
@@ -51,6 +47,13 @@ export type NodeEvent =
     }
   /** This reader was too slow: so many events before the next one are lost. */
   | { readonly type: 'lagged'; readonly lost: number }
+
+interface DiscoveredNode {
+  readonly node: string | undefined
+  readonly id: string | undefined
+  readonly addresses: readonly Address[]
+  readonly sources: readonly string[]
+}
 
 /** Events one reader may have waiting. */
 export const MAX_BUFFERED_EVENTS = 1024

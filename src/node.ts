@@ -276,7 +276,7 @@ export class SkeinNode implements AsyncDisposable {
   }
 
   #begin(): void {
-    const { keys, cluster } = this.#parts
+    const { clock, cluster } = this.#parts
     const info = () => ({
       name: this.name,
       id: this.id,
@@ -292,12 +292,19 @@ export class SkeinNode implements AsyncDisposable {
     const system = systemProcess({ info, connectedNodes: () => this.connectedNodes() })
     this.#processes.spawn(system, { name: SYSTEM_PROCESS })
     this.#peers.start()
-    const { name, id, incarnation } = this.#origin
-    // Without addresses a record is not published: nobody shall find a hidden node.
-    const addresses = this.#parts.hidden === true ? [] : this.addresses
-    void this.#table.start({ name, id, incarnation, addresses, clusterTag: keys.clusterTag }).then(() => {
-      for (const status of this.#table.status()) this.#emit({ type: 'discoveryStatus', status })
+    // Not within this turn: whoever has just started the node shall see the first events too.
+    clock.afterInput(() => {
+      if (this.isAlive) void this.#discover()
     })
+  }
+
+  async #discover(): Promise<void> {
+    const { name, id, incarnation } = this.#origin
+    const { hidden, keys } = this.#parts
+    // Without addresses a record is not published: nobody shall find a hidden node.
+    const addresses = hidden === true ? [] : this.addresses
+    await this.#table.start({ name, id, incarnation, addresses, clusterTag: keys.clusterTag })
+    for (const status of this.#table.status()) this.#emit({ type: 'discoveryStatus', status })
   }
 
   async #stop(): Promise<void> {
@@ -334,7 +341,7 @@ export class SkeinNode implements AsyncDisposable {
 
   #nodeUp(node: ConnectedNode, session: Session): void {
     const { name, id, incarnation, hidden, address } = node
-    this.#parts.logger.info({ node: name, address: formatAddress(address) }, 'node up')
+    this.#parts.logger.info({ peer: name, address: formatAddress(address) }, 'node up')
     if (!hidden) {
       this.#exchange.met({ name, id, incarnation, addresses: [address, ...node.listens] })
       this.#processes.nodeUp(name)
@@ -346,7 +353,7 @@ export class SkeinNode implements AsyncDisposable {
   }
 
   #nodeDown({ name, id, hidden }: ConnectedNode, reason: DownReason): void {
-    this.#parts.logger.info({ node: name, reason }, 'node down')
+    this.#parts.logger.info({ peer: name, reason }, 'node down')
     if (!hidden) this.#processes.nodeDown(name, reason)
     this.#mesh?.down(id, reason)
     this.#emit({ type: 'nodedown', node: name, id, reason })
@@ -355,7 +362,7 @@ export class SkeinNode implements AsyncDisposable {
   #refused(session: Session, { code, message, byPeer }: SessionEnd): void {
     if (code === 'closed' || QUIET_ENDS.includes(code)) return
     const { claimedName: node, remote: address } = session
-    this.#parts.logger.warn({ node, address: formatAddress(address), code, byPeer }, message)
+    this.#parts.logger.warn({ peer: node, address: formatAddress(address), code, byPeer }, message)
     this.#emit({ type: 'refused', node, address, code, message, byPeer })
   }
 
@@ -385,8 +392,7 @@ export class SkeinNode implements AsyncDisposable {
     if (type === 'lost') this.#mesh?.lost(node)
     else this.#mesh?.known(node)
     if (type !== 'lost' && name !== undefined) this.#dialler.becameKnown(name)
-    if (type === 'changed') return
-    this.#emit({ type: type === 'found' ? 'discovered' : 'undiscovered', node: name, id, addresses, sources })
+    this.#emit({ type: type === 'lost' ? 'undiscovered' : 'discovered', node: name, id, addresses, sources })
   }
 
   async #dialKnown(node: KnownNode): Promise<string | undefined> {

@@ -90,6 +90,8 @@ export class Session implements LanesHandler {
   #id: string | undefined
   #claimedName: string | undefined
   #peer: Peer | undefined
+  /** We said goodbye: however the connection ends now, this is why. */
+  #leaving: DownReason | undefined
   #over = false
   readonly #onEnd: (() => void)[] = []
   readonly #pings = new Map<number, PendingPing>()
@@ -179,7 +181,7 @@ export class Session implements LanesHandler {
   }
 
   onClosed(reason: CloseReason): void {
-    this.#finish({ ...reason, down: 'connection_closed' })
+    this.#finish({ ...reason, down: this.#leaving ?? 'connection_closed' })
   }
 
   // Commands
@@ -194,6 +196,7 @@ export class Session implements LanesHandler {
   /** Says goodbye and lets the other side close, or does so itself after a moment. Resolves when the session is over. */
   async goodbye(reason: 'shutdown' | 'disconnect'): Promise<void> {
     if (this.#over) return
+    this.#leaving = reason
     if (this.#peer !== undefined) {
       const { clock } = this.#host
       const over = new Promise<void>((resolve) => this.#onEnd.push(resolve))

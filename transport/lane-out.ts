@@ -72,6 +72,11 @@ export class OutLane {
     this.#pool = pool
   }
 
+  /** Nothing is left to write, not even the end. */
+  get isAtRest(): boolean {
+    return this.queuedBytes === 0 && (!this.finishing || this.finished)
+  }
+
   append(type: number, head: Uint8Array, headLength: number, body: Uint8Array | undefined): void {
     const bodyLength = body === undefined ? 0 : body.length
     const chunk = this.#room(FRAME_HEADER_BYTES + headLength)

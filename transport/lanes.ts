@@ -183,6 +183,12 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     return lane
   }
 
+  succeed(): DedicatedLane {
+    const lane = this.dedicate(0)
+    lane.blocked = true
+    return lane
+  }
+
   finish(lane: DedicatedLane): void {
     if (lane.finishing) return
     lane.finishing = true
@@ -279,7 +285,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     if (ready.length === 0 || this.connection.blocked()) return
     for (let i = ready.length - 1; i >= 0; i--) {
       const lane = ready[i] as DedicatedLane
-      if (lane.queuedBytes <= LIGHT_BYTES && this.#write(lane, LIGHT_BYTES) && lane.queuedBytes === 0) this.#unlist(i)
+      if (lane.queuedBytes <= LIGHT_BYTES && this.#write(lane, LIGHT_BYTES) && lane.isAtRest) this.#unlist(i)
     }
     let fruitless = 0
     while (ready.length > 0 && fruitless < ready.length && !this.connection.blocked()) {
@@ -290,7 +296,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
       const all = this.#write(lane, lane.deficitBytes)
       const written = before - lane.queuedBytes
       lane.deficitBytes -= written
-      if (lane.queuedBytes === 0 && (!lane.finishing || lane.finished)) {
+      if (lane.isAtRest) {
         lane.deficitBytes = 0
         this.#unlist(this.#turn)
         fruitless = 0
@@ -482,8 +488,7 @@ class Sender implements LaneSender {
       this.#own = undefined
       return this.#shared
     }
-    own.successor = this.#lanes.dedicate(0)
-    own.successor.blocked = true
+    own.successor = this.#lanes.succeed()
     this.#own = own.successor
     return own.successor
   }

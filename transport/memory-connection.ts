@@ -122,12 +122,16 @@ export class MemoryConnection implements Connection {
     if (streamRoom === undefined) return 0
     const take = Math.max(0, Math.min(bytes.length, streamRoom, this.#windowRoom()))
     if (take < bytes.length) this.#wasRefused = true
-    this.#fill(stream, bytes.slice(0, take), finish && take === bytes.length)
+    // A copy, also of a Buffer, whose own `slice` would share its bytes: the caller goes on using them.
+    this.#fill(stream, new Uint8Array(bytes.subarray(0, take)), finish && take === bytes.length)
     return take
   }
 
   blocked(): boolean {
-    return this.#state !== 'open' || this.#windowRoom() <= 0 || this.#outgoing.connectionRoom <= 0
+    const isBlocked = this.#state !== 'open' || this.#windowRoom() <= 0 || this.#outgoing.connectionRoom <= 0
+    // Who is told so will not even try to write.
+    if (isBlocked) this.#wasRefused = true
+    return isBlocked
   }
 
   read(stream: number, target: Uint8Array): ReadResult {

@@ -238,6 +238,14 @@ export class QuicSession {
     }
   }
 
+  get anyReadable(): boolean {
+    return this.#quic.isReadable()
+  }
+
+  streamReadable(stream: number): boolean {
+    return this.#quic.streamReadable(stream)
+  }
+
   readable(): Iterable<number> {
     return this.#quic.readable()
   }

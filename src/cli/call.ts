@@ -1,0 +1,41 @@
+/**
+ * `skein call NAME PROCESS JSON`: asks a registered process of a node and prints its reply.
+ */
+import { type Command, InvalidArgumentError } from 'commander'
+import { DEFAULT_CALL_TIMEOUT_MS } from '../calls.ts'
+import { addClusterOptions, type ClusterOptions, parseMilliseconds } from './options.ts'
+import { printLine, toJson } from './output.ts'
+import { withTool } from './tool-node.ts'
+
+const READABLE_INDENT = 2
+
+interface CallCommandOptions extends ClusterOptions {
+  readonly timeout: number
+}
+
+export const addCall = (program: Command): void => {
+  const command = program
+    .command('call')
+    .description('ask a process of a node and print its reply')
+    .argument('<name>', 'name, name@host or ip:port of the node')
+    .argument('<process>', 'name under which the process is registered')
+    .argument('<json>', 'the request', parseRequest)
+    .option('--timeout <ms>', 'how long to wait for the reply', parseMilliseconds, DEFAULT_CALL_TIMEOUT_MS)
+  addClusterOptions(command).action(
+    (target: string, process: string, request: { value: unknown }, options: CallCommandOptions) =>
+      withTool(options, async (tool) => {
+        const name = await tool.reach(target)
+        const reply = await tool.node.call({ name: process, node: name }, request.value, { timeoutMs: options.timeout })
+        printLine(toJson(reply, options.json === true ? 0 : READABLE_INDENT))
+      }),
+  )
+}
+
+/** Wrapped, since commander takes a plain undefined or false for no argument at all. */
+const parseRequest = (text: string): { value: unknown } => {
+  try {
+    return { value: JSON.parse(text) as unknown }
+  } catch {
+    throw new InvalidArgumentError(`It must be JSON, such as '"hi"' or '{"count": 1}'.`)
+  }
+}

@@ -1,0 +1,12 @@
+/**
+ * The process `echo`: answers every call with what it was asked.
+ */
+import type { CallMessage } from '../calls.ts'
+import type { Behaviour } from '../self.ts'
+
+export const echo: Behaviour<unknown> = async (self) => {
+  for await (const message of self) if (isCall(message)) self.reply(message.from, message.request)
+}
+
+export const isCall = (message: unknown): message is CallMessage =>
+  typeof message === 'object' && message !== null && 'type' in message && message.type === 'call' && 'from' in message

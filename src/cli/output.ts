@@ -1,0 +1,63 @@
+/**
+ * Output on stdout: lines for people, one JSON value per line for programs.
+ *
+ * Colours only where the terminal shows them; NO_COLOR and TERM are heeded.
+ */
+
+export const printLine = (text = ''): void => {
+  process.stdout.write(`${text}\n`)
+}
+
+export const printJson = (value: unknown): void => printLine(toJson(value))
+
+/** JSON of any value that can cross the wire; `indent` spaces make it readable. */
+export const toJson = (value: unknown, indent = 0): string =>
+  JSON.stringify(value === undefined ? null : value, plain, indent)
+
+/** What JSON has no form for. Pids, references and dates bring their own. */
+const plain = (_key: string, value: unknown): unknown => {
+  if (typeof value === 'bigint' || value instanceof RegExp) return String(value)
+  if (value instanceof Map) return [...value]
+  if (value instanceof Set) return [...value]
+  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return Array.from(value as Uint8Array)
+  if (value instanceof Error) {
+    return { name: value.name, message: value.message, ...('code' in value ? { code: value.code } : {}) }
+  }
+  return value
+}
+
+type Paint = (text: string) => string
+
+export interface Palette {
+  readonly bold: Paint
+  readonly dim: Paint
+  readonly good: Paint
+  readonly bad: Paint
+}
+
+export const palette = (): Palette => {
+  const shows = process.stdout.isTTY && process.stdout.hasColors()
+  // SGR codes, ECMA-48 section 8.3.117: what switches an attribute on, and what switches it off again.
+  const paint =
+    (on: number, off: number): Paint =>
+    (text) =>
+      shows ? `\u001b[${on}m${text}\u001b[${off}m` : text
+  return { bold: paint(1, 22), dim: paint(2, 22), good: paint(32, 39), bad: paint(31, 39) }
+}
+
+/** Columns as wide as what stands in them; the first row is the heading. */
+export const table = (rows: readonly (readonly string[])[]): string[] => {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  )
+}
+
+/** 0.57 ms, 142 ms, 4.21 s. */
+export const duration = (ms: number): string => {
+  if (ms >= 1000) return `${(ms / 1000).toFixed(2)} s`
+  return `${ms < 10 ? ms.toFixed(2) : ms.toFixed(0)} ms`
+}

@@ -1,0 +1,105 @@
+/**
+ * `skein start`: a node that stays until it is interrupted, and tells what happens to it.
+ *
+ * It has one process of its own, `echo`, which answers a call with what it got, so that there is somebody to talk to.
+ */
+import type { Command } from 'commander'
+import type { ResolvedCookie } from '../../certs/cookie.ts'
+import { formatAddress } from '../../transport/address.ts'
+import type { NodeEvent } from '../event-stream.ts'
+import type { SkeinNode } from '../node.ts'
+import { Pid } from '../pid.ts'
+import { startNode } from '../start.ts'
+import { echo } from './echo.ts'
+import { addClusterOptions, type ClusterOptions, findCookie, parsePort, toStartOptions } from './options.ts'
+import { type Palette, palette, printJson, printLine } from './output.ts'
+
+interface StartCommandOptions extends ClusterOptions {
+  readonly name?: string
+  readonly port?: number
+}
+
+export const addStart = (program: Command): void => {
+  const command = program
+    .command('start')
+    .description('start a node that stays, and print what happens to it')
+    .option('--name <name>', 'name of the node (default: made up)')
+    .option('--port <port>', 'UDP port (default: 4433, or any free one if that is busy)', parsePort)
+  addClusterOptions(command).action(run)
+}
+
+const run = async (options: StartCommandOptions): Promise<void> => {
+  const cookie = await findCookie(options)
+  const { name, port, json = false } = options
+  const node = await startNode({
+    ...toStartOptions(options, cookie),
+    ...(name === undefined ? {} : { name }),
+    ...(port === undefined ? {} : { port }),
+  })
+  const stop = (): void => void node.stop()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
+  node.register('echo', node.spawn(echo))
+
+  const events = node.events
+  if (json) await tellPrograms(node, events)
+  else await tellPeople(node, events, cookie)
+  await node.stop()
+}
+
+const tellPrograms = async (node: SkeinNode, events: AsyncIterable<NodeEvent>): Promise<void> => {
+  const { name, id, incarnation, addresses } = node
+  printJson({ type: 'started', name, id, incarnation, addresses: addresses.map(formatAddress) })
+  for await (const event of events) printJson(event)
+  printJson({ type: 'stopped', name })
+}
+
+const tellPeople = async (
+  node: SkeinNode,
+  events: AsyncIterable<NodeEvent>,
+  cookie: ResolvedCookie,
+): Promise<void> => {
+  const paint = palette()
+  const short = node.name.split('@', 1)[0]
+  printLine(`${paint.bold(node.name)} is up`)
+  printLine(`  id           ${node.id}`)
+  printLine(`  incarnation  ${node.incarnation}`)
+  printLine(`  listens on   ${node.addresses.map(formatAddress).join(', ')} (UDP)`)
+  printLine(`  cookie       ${placeOf(cookie)}`)
+  printLine(`  try          skein nodes, skein ping ${short}, skein call ${short} echo '"hi"'; Ctrl-C stops it`)
+  for await (const event of events) {
+    const text = describe(event, paint)
+    if (text !== undefined) printLine(`${paint.dim(new Date().toTimeString().slice(0, 8))}  ${text}`)
+  }
+  printLine(`${paint.bold(node.name)} has stopped`)
+}
+
+const placeOf = (cookie: ResolvedCookie): string =>
+  'file' in cookie ? cookie.file : 'from the environment variable SKEIN_COOKIE'
+
+/** An event as a person reads it; undefined where there is nothing to tell. */
+const describe = (event: NodeEvent, paint: Palette): string | undefined => {
+  switch (event.type) {
+    case 'nodeup':
+      return `${paint.good('nodeup')}      ${event.node} at ${formatAddress(event.address)}${event.hidden ? ' (a tool)' : ''}`
+    case 'nodedown':
+      return `${paint.bad('nodedown')}    ${event.node}: ${event.reason}`
+    case 'discovered':
+    case 'undiscovered': {
+      const what = event.type === 'discovered' ? 'discovered' : 'out of sight'
+      const sources = event.sources.length === 0 ? '' : ` through ${event.sources.join(', ')}`
+      return `${what}  ${event.node ?? 'somebody'} at ${event.addresses.map(formatAddress).join(', ')}${sources}`
+    }
+    case 'discoveryStatus':
+      return event.status.source === 'peers'
+        ? undefined
+        : `discovery   ${event.status.source} ${event.status.state}: ${event.status.detail}`
+    case 'refused':
+      return `${paint.bad('refused')}     ${event.node ?? formatAddress(event.address)}: ${event.message} (${event.code})`
+    case 'processCrashed':
+      return `${paint.bad('crashed')}     ${event.pid}: ${String(event.reason)}`
+    case 'deadLetter':
+      return `dead letter ${event.to instanceof Pid ? event.to : `${event.to.name} on ${event.to.node}`}: ${event.reason}`
+    case 'lagged':
+      return `${event.lost} events were lost: this terminal is too slow`
+  }
+}

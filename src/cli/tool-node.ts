@@ -1,0 +1,161 @@
+/**
+ * The short-lived node behind `skein nodes`, `ping` and `call`: hidden, with a made-up name, on any free port.
+ *
+ * It looks for one member of the cluster, by multicast DNS and by dialling the seeds and this machine's default port, all
+ * at once; the first that answers tells of the others. When nobody answers the error lists what was tried. Every wait is
+ * bounded, so a command ends within a few seconds whatever happens.
+ */
+import { isIP } from 'node:net'
+import { hostname } from 'node:os'
+import { type Attempt, isSkeinError, SkeinError } from '../../certs/errors.ts'
+import { formatAddress, sameAddress } from '../../transport/address.ts'
+import { systemRandom } from '../../transport/random.ts'
+import { type Config, DEFAULT_PORT, processEnvironment, resolveConfig } from '../config.ts'
+import type { SkeinNode } from '../node.ts'
+import { fullNodeName, hostOfNodeName } from '../node-name.ts'
+import type { ConnectedNode } from '../peers.ts'
+import { startNode } from '../start.ts'
+import { SYSTEM_PROCESS, type SystemReply, type SystemRequest } from '../system-process.ts'
+import { type ClusterOptions, findCookie, toStartOptions } from './options.ts'
+
+/** A little longer than one dial takes to fail, so that the error can tell how each ended. */
+const FIND_TIMEOUT_MS = 3500
+const ASK_TIMEOUT_MS = 3000
+const MADE_UP_NAME_BYTES = 6
+
+/** A member as the tools show it. */
+export interface Member {
+  readonly name: string
+  readonly id: string
+  readonly incarnation: string
+  /** ip:port as seen from the member that told of it. */
+  readonly address: string
+}
+
+/** Starts a tool, lets `use` work with it, and stops it however that ended. */
+export const withTool = async (options: ClusterOptions, use: (tool: Tool) => Promise<void>): Promise<void> => {
+  const cookie = await findCookie(options)
+  const name = `skein-tool-${Buffer.from(systemRandom.bytes(MADE_UP_NAME_BYTES)).toString('hex')}`
+  const startOptions = { ...toStartOptions(options, cookie), name, port: 0, hidden: true }
+  const config = resolveConfig(startOptions, processEnvironment(), hostname())
+  const node = await startNode(startOptions)
+  try {
+    await use(new Tool(node, config))
+  } finally {
+    await node.stop()
+  }
+}
+
+export class Tool {
+  readonly node: SkeinNode
+  readonly cluster: string
+  readonly #config: Config
+
+  constructor(node: SkeinNode, config: Config) {
+    this.node = node
+    this.cluster = config.cluster
+    this.#config = config
+  }
+
+  /** Connects to `name`, `name@host` or an address, and gives the full name. */
+  async reach(target: string): Promise<string> {
+    if (!target.includes('@') && (target.includes(':') || isIP(target) !== 0)) return this.node.connect(target)
+    const full = fullNodeName(target, hostOfNodeName(this.node.name))
+    const names = (await this.members()).map(({ name }) => name)
+    const alike = names.filter((name) => name === full || name.startsWith(`${target}@`))
+    const name = alike.includes(full) || alike.length !== 1 ? full : alike[0]
+    try {
+      return await this.node.connect(name ?? full)
+    } catch (error) {
+      if (!isSkeinError(error, 'ERR_SKEIN_NODE_UNKNOWN')) throw error
+      const known = names.length === 0 ? {} : { hint: `The cluster has ${names.join(', ')}.` }
+      throw new SkeinError(error.code, error.message, { ...known, cause: error })
+    }
+  }
+
+  /** The members of the cluster as one of them knows it. */
+  async members(): Promise<Member[]> {
+    const contact = await this.#findMember()
+    const known = this.node.connectedNodes().find(({ name }) => name === contact)
+    const reply = await this.ask(contact, { type: 'nodes' })
+    const others = reply.type === 'nodes' ? reply.nodes : []
+    const members = [...(known === undefined ? [] : [known]), ...others.filter(({ hidden }) => !hidden)].map(toMember)
+    return members.sort((one, other) => (one.name < other.name ? -1 : 1))
+  }
+
+  /** Asks the system process of a node. */
+  async ask(node: string, request: SystemRequest): Promise<SystemReply> {
+    const target = { name: SYSTEM_PROCESS, node }
+    return (await this.node.call(target, request, { timeoutMs: ASK_TIMEOUT_MS })) as SystemReply
+  }
+
+  /** Connects to whoever answers first. */
+  async #findMember(): Promise<string> {
+    const attempts: Attempt[] = []
+    const dial = async (target: string): Promise<string> => {
+      try {
+        return await this.node.connect(target)
+      } catch (error) {
+        attempts.push(...attemptsOf(target, error))
+        throw error
+      }
+    }
+    try {
+      return await Promise.any([...this.#seeds().map(dial), this.#firstDiscovered(dial)])
+    } catch {
+      throw this.#nobody(attempts)
+    }
+  }
+
+  #firstDiscovered(dial: (name: string) => Promise<string>): Promise<string> {
+    return new Promise((resolve, reject) => {
+      if (!this.#config.discovery.mdns) {
+        reject(new Error('switched off'))
+        return
+      }
+      const giveUp = (): void => reject(new Error('nobody found'))
+      const timer = setTimeout(giveUp, FIND_TIMEOUT_MS)
+      const watch = async (): Promise<void> => {
+        for await (const event of this.node.events) {
+          if (event.type === 'discovered' && event.node !== undefined) dial(event.node).then(resolve, () => {})
+        }
+        // The node has stopped: somebody else was quicker.
+        clearTimeout(timer)
+        giveUp()
+      }
+      void watch()
+    })
+  }
+
+  /** The seeds, and the default port of this machine as every node tries it. */
+  #seeds(): string[] {
+    const { discovery, host } = this.#config
+    const local = { host: host === undefined || host === '::' || host === '0.0.0.0' ? '127.0.0.1' : host, port: DEFAULT_PORT }
+    const automatic = discovery.mdns || discovery.dht
+    const isGiven = discovery.seeds.some((seed) => sameAddress(seed, local))
+    return [...discovery.seeds, ...(automatic && !isGiven ? [local] : [])].map(formatAddress)
+  }
+
+  #nobody(attempts: readonly Attempt[]): SkeinError {
+    const searched = this.node.discovery
+      .status()
+      .filter(({ source }) => source === 'mdns')
+      .map(({ state, detail }) => ({ what: 'mdns', code: state, message: detail }))
+    return new SkeinError('ERR_SKEIN_CONNECT_FAILED', `No node of cluster "${this.cluster}" answered.`, {
+      attempts: [...attempts, ...searched],
+      hint: 'Start one with "skein start --name a". If one runs, cluster and cookie must be the same here: nodes are silent to strangers.',
+    })
+  }
+}
+
+const toMember = ({ name, id, incarnation, address }: ConnectedNode): Member => ({
+  name,
+  id,
+  incarnation,
+  address: formatAddress(address),
+})
+
+const attemptsOf = (what: string, error: unknown): readonly Attempt[] => {
+  if (!isSkeinError(error)) return [{ what, code: 'ERROR', message: String(error) }]
+  return error.attempts.length > 0 ? error.attempts : [{ what, code: error.code, message: error.message }]
+}

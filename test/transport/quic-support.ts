@@ -1,0 +1,193 @@
+/**
+ * What the tests of the QUIC port share: ports opened for one test, a UDP relay that stands for the network between two
+ * nodes and may spoil what it carries, plain sockets for strangers, and child processes.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createSocket, type Socket } from 'node:dgram'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { createIdentity, type Identity } from '../../certs/identity.ts'
+import type { Address } from '../../transport/address.ts'
+import { systemClock } from '../../transport/clock.ts'
+import { openQuicTransport, type QuicTransport, type QuicTransportOptions } from '../../transport/quic-transport.ts'
+import { systemRandom } from '../../transport/random.ts'
+import type { Transport } from '../../transport/transport.ts'
+import type { TestContext } from '../support/suite.ts'
+import { addressOf, dial, type Party, serve } from './compliance.ts'
+
+const PATIENCE_MS = 8000
+
+/** Waits for what no event announces; the test's own deadline may be nearer. */
+export const until = async (condition: () => boolean, what: string, patienceMs = PATIENCE_MS): Promise<void> => {
+  const start = performance.now()
+  while (!condition()) {
+    if (performance.now() - start > patienceMs) throw new Error(`waited ${patienceMs} ms in vain: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+}
+
+export const newIdentity = (): Promise<Identity> => createIdentity({ wallNowMs: Date.now() })
+
+/** The gate key of all ports that do not ask for another. */
+export const GATE_KEY = Buffer.alloc(32, 'members of the test')
+
+/** A port on 127.0.0.1, closed after the test. */
+export const openPort = async (
+  t: TestContext,
+  options: Partial<QuicTransportOptions> = {},
+): Promise<QuicTransport> => {
+  const transport = await openQuicTransport({
+    host: '127.0.0.1',
+    port: 0,
+    identity: options.identity ?? (await newIdentity()),
+    gateKeys: [GATE_KEY],
+    clock: systemClock,
+    random: systemRandom,
+    ...options,
+  })
+  t.defer(() => transport.close())
+  return transport
+}
+
+export const count = (transport: Transport, name: string): number => {
+  const value = transport.counters()[name]
+  if (value === undefined) throw new Error(`there is no counter "${name}"`)
+  return value
+}
+
+export interface Pair {
+  readonly a: QuicTransport
+  readonly b: QuicTransport
+  readonly initiator: Party
+  readonly acceptor: Party
+  readonly acceptors: Party[]
+}
+
+/** Two ports and an open connection from a to b; with `via` it leads through there. */
+export const openPair = async (
+  t: TestContext,
+  options: Partial<QuicTransportOptions> = {},
+  via?: (b: Address) => Promise<Address>,
+): Promise<Pair> => {
+  const [a, b] = [await openPort(t, options), await openPort(t, options)]
+  const acceptors = serve(b)
+  const initiator = dial(a, via === undefined ? addressOf(b) : await via(addressOf(b)))
+  await until(() => initiator.isOpen && acceptors[0]?.isOpen === true, 'the connection opens')
+  return { a, b, initiator, acceptor: acceptors[0] as Party, acceptors }
+}
+
+/** Sends something and waits until all of it arrived; false if it was changed on the way. */
+export const exchange = async (from: Party, to: Party, bytes: Uint8Array, patienceMs = PATIENCE_MS): Promise<boolean> => {
+  const job = from.send(bytes)
+  await until(() => to.finished.has(job.stream), `${bytes.length} bytes arrive`, patienceMs)
+  return Buffer.compare(to.received(job.stream), bytes) === 0
+}
+
+/** A bare UDP socket on 127.0.0.1 that keeps what it hears. */
+export class Stranger {
+  readonly socket: Socket
+  readonly heard: Buffer[] = []
+
+  private constructor(socket: Socket) {
+    this.socket = socket
+    socket.on('message', (bytes) => this.heard.push(bytes))
+  }
+
+  static async open(t: TestContext): Promise<Stranger> {
+    const socket = await boundSocket()
+    t.defer(() => new Promise<void>((resolve) => socket.close(() => resolve())))
+    return new Stranger(socket)
+  }
+
+  /** Resolves when the kernel has it. */
+  send(bytes: Uint8Array, to: Address): Promise<void> {
+    return new Promise((resolve, reject) =>
+      this.socket.send(bytes, to.port, to.host, (error) => (error ? reject(error) : resolve())),
+    )
+  }
+}
+
+const boundSocket = async (): Promise<Socket> => {
+  const socket = createSocket('udp4')
+  socket.bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  socket.setRecvBufferSize(4 << 20)
+  return socket
+}
+
+export type Direction = 'toServer' | 'toClient'
+
+/**
+ * A relay between clients and one server. Each client gets a socket of its own towards the server, so the server sees as
+ * many source ports as there are clients.
+ */
+export class Relay {
+  readonly #front: Socket
+  readonly #server: Address
+  readonly #backs = new Map<number, Socket>()
+  readonly #retired: Socket[] = []
+  /** Sees every datagram; false drops it. */
+  passes: (bytes: Buffer, direction: Direction) => boolean = () => true
+
+  private constructor(front: Socket, server: Address) {
+    this.#front = front
+    this.#server = server
+    front.on('message', (bytes, client) => {
+      if (!this.passes(bytes, 'toServer')) return
+      const known = this.#backs.get(client.port)
+      if (known !== undefined) known.send(bytes, server.port, server.host)
+      else void this.#newBack(client.port).then((back) => back.send(bytes, server.port, server.host))
+    })
+  }
+
+  static async open(t: TestContext, server: Address): Promise<Relay> {
+    const relay = new Relay(await boundSocket(), server)
+    t.defer(() => relay.#close())
+    return relay
+  }
+
+  get address(): Address {
+    return { host: '127.0.0.1', port: this.#front.address().port }
+  }
+
+  get server(): Address {
+    return this.#server
+  }
+
+  /** From now on the server sees other source ports, as after a NAT forgot its table. */
+  async rebind(): Promise<void> {
+    for (const [port, back] of [...this.#backs]) {
+      // What the server still sends to the old port is lost, as with a NAT.
+      back.removeAllListeners('message')
+      this.#retired.push(back)
+      await this.#newBack(port)
+    }
+  }
+
+  async #newBack(clientPort: number): Promise<Socket> {
+    const back = await boundSocket()
+    this.#backs.set(clientPort, back)
+    back.on('message', (bytes) => {
+      if (this.passes(bytes, 'toClient')) this.#front.send(bytes, clientPort, '127.0.0.1')
+    })
+    return back
+  }
+
+  async #close(): Promise<void> {
+    const sockets = [this.#front, ...this.#backs.values(), ...this.#retired]
+    await Promise.all(sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))))
+  }
+}
+
+/** A program of test/transport/fixtures, killed after the test if it is still there. */
+export const startFixture = (t: TestContext, name: string, args: readonly string[] = []): ChildProcess => {
+  const file = fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url))
+  const child = spawn(process.execPath, ['--import', 'tsx', file, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
+  t.defer(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const gone = once(child, 'exit')
+    child.kill('SIGKILL')
+    await gone
+  })
+  return child
+}
