@@ -29,6 +29,8 @@ export class InLane {
   readonly stream: number
   kind: 'unknown' | 'control' | 'shared' | 'dedicated' = 'unknown'
   paused = false
+  /** Its budget was spent: it goes on once others had their turn, and not before. */
+  continues = false
   #finished = false
   /** Bytes read but not yet parsed: the start of a small frame, or all that followed when the lane was paused. */
   #carry: Buffer | undefined

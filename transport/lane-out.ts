@@ -152,3 +152,11 @@ export class OutLane {
     }
   }
 }
+
+/** A lane of one sender. */
+export class DedicatedLane extends OutLane {
+  /** The peer delivered everything on it. */
+  acknowledged = false
+  /** Where its sender goes on if it sends before the acknowledgement. */
+  successor: DedicatedLane | undefined
+}

@@ -13,29 +13,28 @@
  * At each flush urgent lanes write first (control, shared, and dedicated ones with little to say), then the heavy share by
  * deficit round robin. The control lane carries the connection's own frames. Everything is bounded: see the constants.
  *
- * It runs on any Connection (QUIC or memory) and knows neither what frames mean nor whether the peer is a member.
+ * Which lane a sender's frame goes on is decided in lane-sender.ts, how bytes wait and leave in lane-out.ts, how they
+ * come in in lane-in.ts. It runs on any Connection (QUIC or memory) and knows neither what frames mean nor whether the peer is a member.
  */
 import { isSkeinError, SkeinError } from '../certs/errors.ts'
 import type { Clock, Timer } from './clock.ts'
 import { wireCodeOf } from './close-codes.ts'
 import { FIRST_LANE_FRAME_TYPE, type LaneConnection, type LaneSender, type LanesHandler } from './lane.ts'
 import { type FrameOutcome, InLane, SCRATCH_BYTES } from './lane-in.ts'
-import { ChunkPool, FRAME_HEADER_BYTES, OutLane } from './lane-out.ts'
+import { ChunkPool, DedicatedLane, FRAME_HEADER_BYTES, OutLane } from './lane-out.ts'
+import { LOW_WATER_BYTES, Sender } from './lane-sender.ts'
 import type { CloseReason, Connection, ConnectionHandler } from './transport.ts'
 
 /** Lanes that light senders share; more of them cost more half-filled packets, fewer a wider stall per lost packet. */
 const SHARED_LANES = 2
-/** Queued by one sender between two flushes: about three packets, so a lane of its own costs nothing extra. */
-const PROMOTE_BYTES = 4 * 1024
 /** Dedicated lanes open at once per connection; further heavy senders stay on shared ones. */
 const MAX_DEDICATED_LANES = 256
 /** A dedicated lane without traffic for one to two of these is finished. */
 const LANE_IDLE_MS = 2000
-/** `send` says false above the first and `drained` resolves below the second, per lane, bytes. */
-const HIGH_WATER_BYTES = 256 * 1024
-const LOW_WATER_BYTES = 128 * 1024
 /** Waiting in all lanes of a connection; beyond it frames are refused. */
 const MAX_QUEUED_BYTES = 64 << 20
+/** Waiting in the control lane: a peer that leaves so much unread is cut off. Its lists of nodes are far smaller. */
+const MAX_QUEUED_CONTROL_BYTES = 4 << 20
 /** What a heavy lane writes per round, bytes. */
 const QUANTUM_BYTES = 16 * 1024
 /** A dedicated lane with no more than this queued is served with the light ones. */
@@ -65,6 +64,8 @@ export interface LanesOptions {
   readonly scratch?: Buffer
 }
 
+const NO_HEAD = new Uint8Array(0)
+
 const protocolError = (message: string): SkeinError => new SkeinError('ERR_SKEIN_PROTOCOL', message)
 
 export class Lanes implements ConnectionHandler, LaneConnection {
@@ -75,7 +76,8 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   readonly #pool = new ChunkPool()
   /** Room for one read; made when first needed. */
   #scratch: Buffer | undefined
-  #state: 'connecting' | 'control' | 'open' | 'closed' = 'connecting'
+  /** `closing`: we ended it, and `onClosed` is on its way. */
+  #state: 'connecting' | 'control' | 'open' | 'closing' | 'closed' = 'connecting'
 
   // sending
   readonly #control: OutLane
@@ -109,6 +111,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     this.#control = new OutLane('control', this.#pool)
     for (let i = 0; i < SHARED_LANES; i++) this.#shared.push(new OutLane('shared', this.#pool))
     this.#scratch = scratch
+    this.#open(this.#control, 0)
   }
 
   attach(connection: Connection): this {
@@ -123,12 +126,19 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   acceptLanes(): void {
     if (this.#state !== 'control') return
     this.#state = 'open'
-    for (const lane of [...this.#in.values()]) if (lane.kind !== 'control') this.#pump(lane)
+    // Not now: this is called for a control frame, which still lies in the scratch buffer with what follows it.
+    this.#clock.endOfTurn(() => {
+      for (const lane of this.#in.values()) if (lane.kind !== 'control') this.#goOn(lane)
+    })
     this.connection.requestFlush()
   }
 
   control(type: number, body: Uint8Array): void {
-    this.#queue(this.#control, type, body, body.length, undefined)
+    if (this.#control.queuedBytes > MAX_QUEUED_CONTROL_BYTES) {
+      this.close(wireCodeOf('ERR_SKEIN_LIMIT'), 'ERR_SKEIN_LIMIT', 'the peer does not read its control lane')
+    }
+    // As the body, however short: a head has to fit into a chunk.
+    this.#queue(this.#control, type, NO_HEAD, 0, body)
   }
 
   sender(): LaneSender {
@@ -139,18 +149,20 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   }
 
   flushed(): Promise<void> {
-    if (this.queuedBytes === 0 || this.#state === 'closed') return Promise.resolve()
+    if (this.queuedBytes === 0 || this.closed) return Promise.resolve()
     return new Promise((resolve) => this.#flushWaiters.push(resolve))
   }
 
   close(wireCode: number, code: CloseReason['code'], message: string): void {
+    if (this.closed) return
+    this.#state = 'closing'
     this.connection.close(wireCode, code, message)
   }
 
   // ---- for senders
 
   get closed(): boolean {
-    return this.#state === 'closed'
+    return this.#state === 'closing' || this.#state === 'closed'
   }
 
   append(lane: OutLane, type: number, head: Uint8Array, headLength: number, body: Uint8Array | undefined): void {
@@ -166,7 +178,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
 
   /** A dedicated lane behind a mark on the shared one, or undefined while there are too many. */
   promote(shared: OutLane): DedicatedLane | undefined {
-    if (this.#dedicated.size >= MAX_DEDICATED_LANES || this.#state === 'closed') return undefined
+    if (this.#dedicated.size >= MAX_DEDICATED_LANES || this.closed) return undefined
     this.#lastMark = (this.#lastMark + 1) >>> 0 || 1
     const mark = Buffer.allocUnsafe(MARK_BYTES)
     mark.writeUInt32LE(this.#lastMark)
@@ -175,18 +187,18 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   }
 
   /** A new dedicated lane; without a mark it may only start where its sender has nothing under way. */
-  dedicate(mark: number): DedicatedLane {
+  dedicate(mark: number, blocked = false): DedicatedLane {
     const lane = new DedicatedLane('dedicated', this.#pool)
+    lane.blocked = blocked
     this.#dedicated.add(lane)
     this.#open(lane, mark)
     this.#idleTimer ??= this.#clock.after(LANE_IDLE_MS, () => this.#finishIdle(), true)
     return lane
   }
 
+  /** The lane behind one that is ending: nothing of it leaves before the end is acknowledged. */
   succeed(): DedicatedLane {
-    const lane = this.dedicate(0)
-    lane.blocked = true
-    return lane
+    return this.dedicate(0, true)
   }
 
   finish(lane: DedicatedLane): void {
@@ -200,7 +212,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
 
   onOpen(): void {
     this.#state = 'control'
-    this.#open(this.#control, 0)
+    this.connection.requestFlush()
     this.#handler.onOpen()
   }
 
@@ -211,11 +223,11 @@ export class Lanes implements ConnectionHandler, LaneConnection {
       this.#in.set(stream, lane)
     }
     // The peer's first stream (2 or 3) is its control lane; the others wait until it has proven its membership.
-    if (this.#state === 'open' || (stream < 4 && this.#state === 'control')) this.#pump(lane)
+    if (this.#state === 'open' || (stream < 4 && this.#state === 'control')) if (!lane.continues) this.#pump(lane)
   }
 
   onFlush(): void {
-    if (this.#state === 'connecting' || this.#state === 'closed') return
+    if (this.#state === 'connecting' || this.closed) return
     this.epoch++
     this.#writeAll(this.#control)
     // Membership first: the peer reads no lane before.
@@ -241,7 +253,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   // ---- sending
 
   #queue(lane: OutLane, type: number, head: Uint8Array, headLength: number, body: Uint8Array | undefined): void {
-    if (this.#state === 'closed') return
+    if (this.closed) return
     const before = lane.queuedBytes
     lane.append(type, head, headLength, body)
     this.queuedBytes += lane.queuedBytes - before
@@ -333,17 +345,27 @@ export class Lanes implements ConnectionHandler, LaneConnection {
       this.#scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES)
       const maxFrameBytes = lane.stream < 4 ? MAX_CONTROL_FRAME_BYTES : this.#maxFrameBytes
       const result = lane.pump(this.connection, this.#scratch, maxFrameBytes, this.#take)
-      if (result === 'more') this.#clock.afterInput(() => this.#resume(lane))
+      if (result === 'more') {
+        lane.continues = true
+        this.#clock.afterInput(() => {
+          lane.continues = false
+          this.#goOn(lane)
+        })
+      }
       if (result === 'finished') this.#laneFinished(lane)
     } catch (error) {
       const known = isSkeinError(error) ? error : protocolError((error as Error).message)
-      this.connection.close(wireCodeOf(known.code), known.code, known.message)
+      this.close(wireCodeOf(known.code), known.code, known.message)
     }
   }
 
   #resume(lane: InLane): void {
     lane.paused = false
-    if (this.#state !== 'closed' && this.#in.get(lane.stream) === lane) this.#pump(lane)
+    this.#goOn(lane)
+  }
+
+  #goOn(lane: InLane): void {
+    if (!this.closed && this.#in.get(lane.stream) === lane) this.#pump(lane)
   }
 
   #laneFinished(lane: InLane): void {
@@ -363,18 +385,14 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     }
     if (lane.kind === 'control') {
       this.#handler.onControl(type, buffer, start + 1, end)
-      return this.#stateNow() === 'closed' ? 'closed' : 'next'
+      return this.closed ? 'closed' : 'next'
     }
     const hold = this.#handler.onFrame(type, buffer, start + 1, end)
-    if (this.#stateNow() === 'closed') return 'closed'
+    if (this.closed) return 'closed'
     // Light senders share their lane with others, who must not wait for one slow receiver.
     if (hold === undefined || lane.kind === 'shared') return 'next'
     hold.onceRelieved(() => this.#clock.endOfTurn(() => this.#resume(lane)))
     return 'pause'
-  }
-
-  #stateNow(): string {
-    return this.#state
   }
 
   #laneOpened(lane: InLane, type: number, buffer: Uint8Array, start: number, end: number): FrameOutcome {
@@ -426,70 +444,6 @@ export class Lanes implements ConnectionHandler, LaneConnection {
       lane.acknowledged = true
       return
     }
-  }
-}
-
-/** A lane of one sender. */
-export class DedicatedLane extends OutLane {
-  /** The peer delivered everything on it. */
-  acknowledged = false
-  /** Where its sender goes on if it sends before the acknowledgement. */
-  successor: DedicatedLane | undefined
-}
-
-class Sender implements LaneSender {
-  readonly #lanes: Lanes
-  readonly #shared: OutLane
-  #own: DedicatedLane | undefined
-  #epoch = 0
-  #epochBytes = 0
-  #closed = false
-
-  constructor(lanes: Lanes, shared: OutLane) {
-    this.#lanes = lanes
-    this.#shared = shared
-  }
-
-  send(type: number, head: Uint8Array, headLength: number, body: Uint8Array | undefined): boolean {
-    const lanes = this.#lanes
-    if (lanes.closed || this.#closed) return true
-    let lane: OutLane
-    if (this.#own !== undefined) {
-      lane = this.#ownLane(this.#own)
-    } else {
-      if (this.#epoch !== lanes.epoch) {
-        this.#epoch = lanes.epoch
-        this.#epochBytes = 0
-      }
-      this.#epochBytes += FRAME_HEADER_BYTES + headLength + (body === undefined ? 0 : body.length)
-      if (this.#epochBytes > PROMOTE_BYTES) this.#own = lanes.promote(this.#shared)
-      lane = this.#own ?? this.#shared
-    }
-    lanes.append(lane, type, head, headLength, body)
-    return lane.queuedBytes < HIGH_WATER_BYTES
-  }
-
-  drained(): Promise<void> {
-    const lane = this.#own ?? this.#shared
-    if (this.#lanes.closed || lane.queuedBytes <= LOW_WATER_BYTES) return Promise.resolve()
-    return new Promise((resolve) => lane.waiters.push(resolve))
-  }
-
-  close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    if (this.#own !== undefined) this.#lanes.finish(this.#own)
-  }
-
-  /** Its dedicated lane, the one behind it if that is ending, or the shared one if all of it was delivered. */
-  #ownLane(own: DedicatedLane): OutLane {
-    if (!own.finishing) return own
-    if (own.acknowledged) {
-      this.#own = undefined
-      return this.#shared
-    }
-    own.successor = this.#lanes.succeed()
-    this.#own = own.successor
-    return own.successor
+    throw protocolError('the peer acknowledges the end of a lane that does not exist')
   }
 }

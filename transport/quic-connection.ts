@@ -68,6 +68,8 @@ export class QuicConnection implements Connection {
   #urgentStream = -1
   #lastReadable = -1
   #flushScheduled = false
+  /** A flush already happened since input was last waited for. */
+  #flushedThisRound = false
   #budgetBytes = 0
   #budgetSpent = false
   #timer: Timer | undefined
@@ -76,6 +78,9 @@ export class QuicConnection implements Connection {
   #reason: CloseReason | undefined
   #silentTimeouts = 0
   readonly #flush = (): void => this.flush()
+  readonly #newRound = (): void => {
+    this.#flushedThisRound = false
+  }
   readonly #onTimer = (): void => this.#timerFired()
   readonly #nothing: ReadResult = { bytes: 0, finished: false }
 
@@ -189,13 +194,19 @@ export class QuicConnection implements Connection {
   requestFlush(): void {
     if (this.#flushScheduled || this.#state === 'ended') return
     this.#flushScheduled = true
-    this.#host.clock.endOfTurn(this.#flush)
+    // Alone, a message leaves at the end of its turn. Behind another of the same round it waits for its fellows.
+    if (this.#flushedThisRound) this.#host.clock.afterInput(this.#flush)
+    else this.#host.clock.endOfTurn(this.#flush)
   }
 
   /** Lets the layer above write, then sends all packets there are. */
   flush(): void {
     this.#flushScheduled = false
     if (this.#state === 'ended') return
+    if (!this.#flushedThisRound) {
+      this.#flushedThisRound = true
+      this.#host.clock.afterInput(this.#newRound)
+    }
     if (this.#state === 'open') {
       this.#budgetBytes = FLUSH_BUDGET_BYTES
       this.#budgetSpent = false

@@ -313,11 +313,11 @@ test('the deadline ends every phase with ERR_SKEIN_CONNECT_TIMEOUT, and an ended
       phases.add(side.state.phase)
       side.feed({ type: 'deadline' })
       assert.is(side.refused?.code, 'ERR_SKEIN_CONNECT_TIMEOUT')
-      const after = side.state
+      const ended = side.state
       side.refused = undefined
       side.feed({ type: 'deadline' })
       side.feed({ type: 'frame', frame: CONTROL.hello, body: new Uint8Array(9) })
-      assert.is(side.state, after)
+      assert.is(side.state, ended)
       assert.is(side.refused, undefined)
     }
   }

@@ -138,7 +138,12 @@ export class Speaker {
     this.#head.writeUInt32LE(this.sent, 2)
     this.#head.writeUInt32LE(at, 6)
     this.#head.writeUInt32LE(bodyBytes, 10)
-    const goOn = this.sender.send(DATA, this.#head, HEAD_BYTES, bodyBytes === 0 ? undefined : POOL.subarray(at, at + bodyBytes))
+    const goOn = this.sender.send(
+      DATA,
+      this.#head,
+      HEAD_BYTES,
+      bodyBytes === 0 ? undefined : POOL.subarray(at, at + bodyBytes),
+    )
     this.sent++
     this.sentBytes += bodyBytes
     return goOn
