@@ -13,8 +13,9 @@
  * At each flush urgent lanes write first (control, shared, and dedicated ones with little to say), then the heavy share by
  * deficit round robin. The control lane carries the connection's own frames. Everything is bounded: see the constants.
  *
- * Which lane a sender's frame goes on is decided in lane-sender.ts, how bytes wait and leave in lane-out.ts, how they
- * come in in lane-in.ts. It runs on any Connection (QUIC or memory) and knows neither what frames mean nor whether the peer is a member.
+ * Which lane a sender's frame goes on is decided in lane-sender.ts; how bytes wait and leave in lane-out.ts, how they come
+ * in in lane-in.ts. All of it runs on any Connection (QUIC or memory) and knows neither what frames mean nor whether the
+ * peer is a member.
  */
 import { isSkeinError, SkeinError } from '../certs/errors.ts'
 import type { Clock, Timer } from './clock.ts'
@@ -37,6 +38,8 @@ const MAX_QUEUED_BYTES = 64 << 20
 const MAX_QUEUED_CONTROL_BYTES = 4 << 20
 /** What a heavy lane writes per round, bytes. */
 const QUANTUM_BYTES = 16 * 1024
+/** After a light sender wrote, bulk is kept short of filling queues for this long. */
+const LIGHT_ACTIVE_MS = 100
 /** A dedicated lane with no more than this queued is served with the light ones. */
 const LIGHT_BYTES = 2 * 1024
 /** Marks met whose lane has not shown up yet, and lanes that wait for a mark: a peer with more breaks the rules. */
@@ -88,6 +91,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   readonly #ready: DedicatedLane[] = []
   #turn = 0
   #nextShared = 0
+  #lightUntilMs = Number.NEGATIVE_INFINITY
   #lastMark = 0
   #idleTimer: Timer | undefined
   #flushWaiters: (() => void)[] = []
@@ -232,7 +236,10 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     this.#writeAll(this.#control)
     // Membership first: the peer reads no lane before.
     if (this.#state === 'open') {
-      for (const lane of this.#shared) this.#writeAll(lane)
+      for (const lane of this.#shared) {
+        if (lane.queuedBytes > 0) this.#lightUntilMs = this.#clock.now() + LIGHT_ACTIVE_MS
+        this.#writeAll(lane)
+      }
       this.#writeDedicated()
     }
     if (this.queuedBytes === 0 && this.#flushWaiters.length > 0)
@@ -297,17 +304,22 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     if (ready.length === 0 || this.connection.blocked()) return
     for (let i = ready.length - 1; i >= 0; i--) {
       const lane = ready[i] as DedicatedLane
-      if (lane.queuedBytes <= LIGHT_BYTES && this.#write(lane, LIGHT_BYTES) && lane.isAtRest) this.#unlist(i)
+      if (lane.queuedBytes > LIGHT_BYTES) continue
+      if (lane.queuedBytes > 0) this.#lightUntilMs = this.#clock.now() + LIGHT_ACTIVE_MS
+      if (this.#write(lane, LIGHT_BYTES) && lane.isAtRest) this.#unlist(i)
     }
+    // Beside light senders bulk only fills the path, not the queues along it; what is acknowledged makes room for more.
+    let roomBytes = this.#clock.now() < this.#lightUntilMs ? this.connection.bulkRoomBytes() : Number.POSITIVE_INFINITY
     let fruitless = 0
-    while (ready.length > 0 && fruitless < ready.length && !this.connection.blocked()) {
+    while (ready.length > 0 && fruitless < ready.length && roomBytes > 0 && !this.connection.blocked()) {
       if (this.#turn >= ready.length) this.#turn = 0
       const lane = ready[this.#turn] as DedicatedLane
       if (lane.deficitBytes <= 0) lane.deficitBytes += QUANTUM_BYTES
       const before = lane.queuedBytes
-      const all = this.#write(lane, lane.deficitBytes)
+      const all = this.#write(lane, Math.min(lane.deficitBytes, roomBytes))
       const written = before - lane.queuedBytes
       lane.deficitBytes -= written
+      roomBytes -= written
       if (lane.isAtRest) {
         lane.deficitBytes = 0
         this.#unlist(this.#turn)

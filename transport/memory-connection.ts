@@ -127,6 +127,11 @@ export class MemoryConnection implements Connection {
     return take
   }
 
+  /** Links of the memory network have no queues to keep short. */
+  bulkRoomBytes(): number {
+    return Number.POSITIVE_INFINITY
+  }
+
   blocked(): boolean {
     const isBlocked = this.#state !== 'open' || this.#windowRoom() <= 0 || this.#outgoing.connectionRoom <= 0
     // Who is told so will not even try to write.

@@ -10,10 +10,13 @@ import type { VerifiedPeer } from '../certs/certificate.ts'
 import { isSkeinError } from '../certs/errors.ts'
 import { type Address, unmapHost } from './address.ts'
 import type { Admitted } from './admission.ts'
+import { BlackHole } from './black-hole.ts'
+import { BulkRoom, type PathFigures } from './bulk-room.ts'
 import type { Clock, Timer } from './clock.ts'
 import { boundedCloseMessage, codeOfWire, wireCodeOf } from './close-codes.ts'
+import { GATE_TAG_BYTES } from './gate.ts'
 import type { PathSize } from './path-size.ts'
-import type { QuicSession } from './quiche.ts'
+import { MIN_INITIAL_BYTES, type QuicSession, type SessionEnd } from './quiche.ts'
 import type { CloseReason, Connection, ConnectionHandler, ConnectionStats, ReadResult } from './transport.ts'
 
 /** Stream bytes written per flush before input gets its turn again: about a millisecond of encryption and sending. */
@@ -21,8 +24,8 @@ const FLUSH_BUDGET_BYTES = 256 * 1024
 /** Ranks of streams in quiche: lower leaves first. */
 const URGENT_RANK = 10
 const BULK_RANK = 127
-/** Timeouts in a row without hearing anything before a large path size is suspected (RFC 8899 4.3). */
-const BLACK_HOLE_TIMEOUTS = 3
+/** After a loss timeout so many packets are of the base size, which passes where larger ones may not; quiche sends two probes (RFC 9002 6.2.4). */
+const SMALL_PACKETS_AFTER_TIMEOUT = 2
 /** A 1-RTT packet around a path probe: first byte, connection id, packet number, AEAD tag, DATAGRAM frame header (RFC 9221). */
 const PROBE_OVERHEAD_BYTES = 1 + 16 + 4 + 16 + 3
 const PROBE = 1
@@ -58,7 +61,6 @@ export class QuicConnection implements Connection {
   /** Set at once by whoever made the connection. */
   handler!: ConnectionHandler
   peer: VerifiedPeer | undefined
-  lastHeardMs: number
   /** The place an incoming connection takes among the admitted ones. */
   admitted: Admitted | undefined
   /** Keys of the connection ids that lead here; kept by the endpoint. */
@@ -76,7 +78,21 @@ export class QuicConnection implements Connection {
   #timerAtMs = Number.POSITIVE_INFINITY
   #deadline: Timer | undefined
   #reason: CloseReason | undefined
-  #silentTimeouts = 0
+  readonly #blackHole = new BlackHole()
+  readonly #bulkRoom = new BulkRoom()
+  readonly #pathFigures = (): PathFigures => this.#session.path()
+  readonly #baseBytes: number
+  /** Nothing of the handshake is left to send: no more long headers. */
+  #handshakeIsOver = false
+  #smallPackets = 0
+  #datagrams = 0
+  #lastDatagramMs: number
+  #lastHeardMs: number
+  #packetsHeard = 0
+  /** Datagrams of the handshake less packets, of which several share a datagram. */
+  #handshakeSurplus = 0
+  /** quiche met an error that ends the connection as soon as the peer was told. */
+  #refused = false
   readonly #flush = (): void => this.flush()
   readonly #newRound = (): void => {
     this.#flushedThisRound = false
@@ -95,7 +111,9 @@ export class QuicConnection implements Connection {
     this.pathSize = pathSize
     this.#session = session
     this.#host = host
-    this.lastHeardMs = host.clock.now()
+    this.#baseBytes = pathSize.currentBytes
+    this.#lastDatagramMs = host.clock.now()
+    this.#lastHeardMs = this.#lastDatagramMs
     // RFC 9000 2.1: unidirectional streams are 2, 6, 10... of the client and 3, 7, 11... of the server.
     this.#nextStream = role === 'initiator' ? 2 : 3
     this.#deadline = host.clock.after(timeoutMs, () =>
@@ -113,14 +131,28 @@ export class QuicConnection implements Connection {
     return { host: unmapHost(host), port }
   }
 
-  /** Hands one datagram to quiche. The words of a refused one are counted by the endpoint. */
-  receive(datagram: Uint8Array, host: string, port: number): string | undefined {
-    const refused = this.#session.receive(datagram, host, port)
-    if (refused === undefined) {
-      this.lastHeardMs = this.#host.clock.now()
-      this.#silentTimeouts = 0
+  /** quiche drops what is damaged or forged without a word, so its own count tells whether any of the last datagrams was good. */
+  get lastHeardMs(): number {
+    const { receivedPackets } = this.#session.tally()
+    if (receivedPackets > this.#packetsHeard) {
+      this.#packetsHeard = receivedPackets
+      this.#lastHeardMs = this.#lastDatagramMs
     }
-    return refused
+    return this.#lastHeardMs
+  }
+
+  /** Datagrams that brought nothing: damaged, forged, or here before. Exact once the handshake is over. */
+  get invalidDatagrams(): number {
+    return Math.max(0, this.#datagrams - this.#handshakeSurplus - this.#session.tally().receivedPackets)
+  }
+
+  /** Hands one datagram to quiche. */
+  receive(datagram: Uint8Array, host: string, port: number): void {
+    // A short header from the acceptor: it has all of our handshake.
+    if (!this.#handshakeIsOver && this.#state === 'open' && (datagram[0] as number) < 0x80) this.#endHandshake()
+    this.#datagrams++
+    this.#lastDatagramMs = this.#host.clock.now()
+    if (this.#session.receive(datagram, host, port) !== undefined) this.#refused = true
   }
 
   /** After all datagrams of a turn: read what they brought. */
@@ -179,6 +211,11 @@ export class QuicConnection implements Connection {
     return this.#urgentStream >= 0 && this.#session.capacity(this.#urgentStream) === 0
   }
 
+  bulkRoomBytes(): number {
+    const capacityBytes = this.#urgentStream < 0 ? 0 : this.#session.capacity(this.#urgentStream)
+    return this.#bulkRoom.bytes(this.#host.clock.now(), capacityBytes, this.pathSize.currentBytes, this.#pathFigures)
+  }
+
   read(stream: number, target: Uint8Array): ReadResult {
     if (this.#state !== 'open') return this.#nothing
     const result = this.#session.readStream(stream, target)
@@ -213,7 +250,13 @@ export class QuicConnection implements Connection {
       this.handler.onFlush()
     }
     const allSent = this.#sendPackets()
-    if (this.#state === 'open') this.#probePath()
+    if (this.#state === 'open' && this.#handshakeIsOver) this.#probePath()
+    if (this.#refused) {
+      this.#refused = false
+      if (this.#session.draining) this.#sessionEnded()
+    }
+    // What cannot even say that it closes (it heard nothing, or too little to answer: RFC 9000 8.1) is over.
+    if (this.#state === 'closing' && allSent && !this.#session.draining) return this.#end()
     if ((this.#budgetSpent || !allSent) && !this.#flushScheduled) {
       this.#flushScheduled = true
       this.#host.clock.afterInput(this.#flush)
@@ -233,7 +276,14 @@ export class QuicConnection implements Connection {
   }
 
   stats(): ConnectionStats {
-    return { ...this.#session.figures(), pathSizeBytes: this.pathSize.currentBytes }
+    const { sentBytes, receivedBytes, lostPackets } = this.#session.tally()
+    return {
+      rttMs: this.#session.path().rttMs,
+      sentBytes,
+      receivedBytes,
+      lostPackets,
+      pathSizeBytes: this.pathSize.currentBytes,
+    }
   }
 
   #open(): void {
@@ -248,8 +298,14 @@ export class QuicConnection implements Connection {
     this.#deadline?.cancel()
     this.#state = 'open'
     this.#host.opened(this)
+    if (this.role === 'acceptor') this.#endHandshake()
     this.#issueIds()
     this.handler.onOpen()
+  }
+
+  #endHandshake(): void {
+    this.#handshakeIsOver = true
+    this.#handshakeSurplus = this.#datagrams - this.#session.tally().receivedPackets
   }
 
   /** Keeps spare connection ids with the peer, so that either side can change its address (RFC 9000 5.1.1, 9.5). */
@@ -265,9 +321,13 @@ export class QuicConnection implements Connection {
   }
 
   #sendPackets(): boolean {
-    const size = this.pathSize.currentBytes
+    const pathBytes = this.pathSize.currentBytes
+    // The gate's tag, which only long headers get, counts as well; but QUIC wants 1200 bytes without it.
+    const size = this.#handshakeIsOver ? pathBytes : Math.max(MIN_INITIAL_BYTES, pathBytes - GATE_TAG_BYTES)
+    const smallPackets = this.#smallPackets
+    this.#smallPackets = 0
     for (let count = 0; count < MAX_PACKETS_PER_FLUSH; count++) {
-      const length = this.#session.nextPacket(this.#host.packetBuffer(size))
+      const length = this.#session.nextPacket(this.#host.packetBuffer(count < smallPackets ? this.#baseBytes : size))
       if (length === 0) return true
       this.#host.transmit(length, this.#session.destination)
     }
@@ -320,34 +380,27 @@ export class QuicConnection implements Connection {
     this.#timerAtMs = Number.POSITIVE_INFINITY
     if (this.#session.timeoutMs() === 0) {
       this.#session.onTimeout()
-      if (this.#state === 'open' && ++this.#silentTimeouts >= BLACK_HOLE_TIMEOUTS)
-        this.pathSize.onBlackHole(this.#host.clock.now())
+      if (this.#state === 'open' && this.pathSize.currentBytes > this.#baseBytes) this.#doubtPathSize()
     }
     if (this.#state === 'open') {
-      this.#session.takePathEvents()
+      this.#session.dropPathEvents()
       this.#issueIds()
     }
     if (this.#session.closed || (this.#session.draining && this.#state !== 'closing')) this.#sessionEnded()
     this.flush()
   }
 
+  /** A loss timeout: sends the next packets so that they arrive whatever became of the path, and looks whether they are the only ones. */
+  #doubtPathSize(): void {
+    this.#smallPackets = SMALL_PACKETS_AFTER_TIMEOUT
+    if (this.#blackHole.onTimeout(this.#baseBytes, () => this.#session.tally()))
+      this.pathSize.onBlackHole(this.#host.clock.now())
+  }
+
   /** quiche says it is over: by the peer, by a broken rule, or by silence. */
   #sessionEnded(): void {
-    if (this.#state === 'connecting' || this.#state === 'open') {
-      const end = this.#session.end()
-      this.#finish({
-        code: end.timedOut
-          ? this.#state === 'connecting'
-            ? 'ERR_SKEIN_CONNECT_TIMEOUT'
-            : 'ERR_SKEIN_CONNECTION_LOST'
-          : end.application
-            ? codeOfWire(end.code)
-            : transportCode(end.code),
-        message: end.reason || (end.timedOut ? 'the peer fell silent' : `QUIC error 0x${end.code.toString(16)}`),
-        byPeer: end.byPeer,
-        wireCode: end.code,
-      })
-    }
+    if (this.#state === 'connecting' || this.#state === 'open')
+      this.#finish(reasonOf(this.#session.end(), this.#state === 'connecting'))
     if (this.#session.closed) this.#end()
   }
 
@@ -371,6 +424,20 @@ export class QuicConnection implements Connection {
     this.#deadline?.cancel()
     this.#host.ended(this)
   }
+}
+
+const reasonOf = (end: SessionEnd, isConnecting: boolean): CloseReason => {
+  if (end.type === 'closed') {
+    const code = end.application ? codeOfWire(end.code) : transportCode(end.code)
+    const message = end.reason || `QUIC error 0x${end.code.toString(16)}`
+    return { code, message, byPeer: end.byPeer, wireCode: end.code }
+  }
+  if (end.type === 'reset') {
+    const message = 'the peer knows nothing of this connection any more'
+    return { code: 'ERR_SKEIN_CONNECTION_LOST', message, byPeer: true, wireCode: 0 }
+  }
+  const code = isConnecting ? 'ERR_SKEIN_CONNECT_TIMEOUT' : 'ERR_SKEIN_CONNECTION_LOST'
+  return { code, message: 'the peer fell silent', byPeer: false, wireCode: 0 }
 }
 
 /** RFC 9000 20.1 and 9001 4.8: what an error of QUIC or TLS itself means to a user. */

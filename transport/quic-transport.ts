@@ -10,17 +10,18 @@
  * stateless reset only goes to someone who names a connection id that we sealed (connection-id.ts).
  */
 import { createHmac } from 'node:crypto'
-import { isIPv4, isIPv6 } from 'node:net'
-import { networkInterfaces } from 'node:os'
+import { isIPv4 } from 'node:net'
 import { type VerifiedPeer, verifyCertificate } from '../certs/certificate.ts'
 import { isSkeinError, SkeinError } from '../certs/errors.ts'
 import type { Identity } from '../certs/identity.ts'
-import { type Address, formatAddress, isLiteral, sameAddress, unmapHost } from './address.ts'
+import { type Address, formatAddress, sameAddress, unmapHost } from './address.ts'
 import { Admission } from './admission.ts'
 import type { Clock } from './clock.ts'
 import { CONNECTION_ID_BYTES, ConnectionIds, connectionKey } from './connection-id.ts'
 import { classify } from './demux.ts'
+import { failedConnection } from './failed-connection.ts'
 import { GATE_TAG_BYTES, Gate } from './gate.ts'
+import { hasZone, localHosts, wireAddress } from './local-address.ts'
 import { candidatesFor, type DestinationKind, kindOfDestination, PathSize } from './path-size.ts'
 import { type ConnectionHost, QuicConnection } from './quic-connection.ts'
 import { type LongHeader, parseLongHeader, supportedVersion } from './quic-header.ts'
@@ -92,7 +93,7 @@ const newCounters = () => ({
   unknown: 0,
   /** Short headers that name no connection. */
   unconnected: 0,
-  /** What quiche refused: damaged or forged packets. */
+  /** Long headers that are none, and datagrams in which a connection found nothing: damaged, forged or repeated. */
   invalid: 0,
   /** TLS handshakes begun as acceptor. */
   accepted: 0,
@@ -103,6 +104,8 @@ const newCounters = () => ({
   resets: 0,
   krpc: 0,
   probes: 0,
+  /** Datagrams of other kinds not sent, because this port cannot reach their address. */
+  unreachable: 0,
 })
 
 export class QuicTransport implements Transport, ConnectionHost {
@@ -165,7 +168,13 @@ export class QuicTransport implements Transport, ConnectionHost {
   }
 
   connect(remote: Address, handler: ConnectionHandler, options: { timeoutMs?: number } = {}): Connection {
+    if (this.#closing !== undefined)
+      return failedConnection(remote, this.clock, handler, 'ERR_SKEIN_STOPPED', 'this port is closed')
     const to = this.#toWire(remote)
+    if (to === undefined) {
+      const message = `${formatAddress(remote)} cannot be reached from a socket bound to ${this.#socket.bound.host}`
+      return failedConnection(remote, this.clock, handler, 'ERR_SKEIN_BAD_ADDRESS', message)
+    }
     const id = this.#ids.random()
     const kind = this.#kindOf(remote)
     const timeoutMs = options.timeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS
@@ -183,6 +192,10 @@ export class QuicTransport implements Transport, ConnectionHost {
 
   sendDatagram(remote: Address, bytes: Uint8Array): void {
     const to = this.#toWire(remote)
+    if (to === undefined) {
+      this.#counters.unreachable++
+      return
+    }
     this.#socket.send(Uint8Array.from(bytes), bytes.length, to.host, to.port)
     this.#counters.sent++
     this.#counters.sentBytes += bytes.length
@@ -193,7 +206,9 @@ export class QuicTransport implements Transport, ConnectionHost {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return { ...this.#counters, connections: this.#connections.size }
+    let { invalid } = this.#counters
+    for (const connection of this.#connections) invalid += connection.invalidDatagrams
+    return { ...this.#counters, invalid, connections: this.#connections.size, connectionIds: this.#byId.size }
   }
 
   /** What the kernel gave of the socket buffers we asked for, bytes. */
@@ -303,7 +318,7 @@ export class QuicTransport implements Transport, ConnectionHost {
     const originalId = hasToken
       ? this.#retryTokens.check(header.token as Uint8Array, source, header.destinationId, now)
       : undefined
-    const decision = this.#admission.decide(source, now)
+    const decision = hasZone(from.host) ? 'refuse' : this.#admission.decide(source, now)
     if (decision === 'refuse' || (hasToken && originalId === undefined)) {
       this.#counters.refused++
       return undefined
@@ -334,7 +349,7 @@ export class QuicTransport implements Transport, ConnectionHost {
   }
 
   #give(connection: QuicConnection, datagram: Uint8Array, host: string, port: number): void {
-    if (connection.receive(datagram, host, port) !== undefined) this.#counters.invalid++
+    connection.receive(datagram, host, port)
     if (this.#turnDatagrams++ === 0) {
       this.clock.afterInput(this.#endOfInput)
       if (this.#singleTurns >= SINGLES_BEFORE_INLINE) return connection.work()
@@ -400,7 +415,6 @@ export class QuicTransport implements Transport, ConnectionHost {
     const sealed = ((this.#out[0] as number) & 0x80) === 0 ? length : this.#gate.seal(this.#out, length)
     this.#counters.sent++
     this.#counters.sentBytes += sealed
-    if (this.#closing !== undefined && this.#connections.size === 0) return
     if (this.#socket.send(this.#out, sealed, host, port)) return
     // The kernel's queue is full and libuv still holds this buffer: write the next packet elsewhere.
     this.#out = new Uint8Array(MAX_PACKET_BYTES + GATE_TAG_BYTES)
@@ -431,6 +445,7 @@ export class QuicTransport implements Transport, ConnectionHost {
     for (const key of connection.idKeys) this.#byId.delete(key)
     this.#connections.delete(connection)
     this.#dirty.delete(connection)
+    this.#counters.invalid += connection.invalidDatagrams
     connection.admitted?.closed()
   }
 
@@ -445,18 +460,9 @@ export class QuicTransport implements Transport, ConnectionHost {
     connection.idKeys.add(key)
   }
 
-  /** The address in the socket's own notation. Throws ERR_SKEIN_BAD_ADDRESS for what this socket cannot reach. */
-  #toWire(remote: Address): Address {
-    const { dualStack, bound } = this.#socket
-    const fits = isIPv4(remote.host)
-      ? dualStack || isIPv4(bound.host)
-      : isIPv6(remote.host) && isIPv6(bound.host) && !remote.host.includes('%')
-    if (!fits || !isLiteral(remote))
-      throw new SkeinError(
-        'ERR_SKEIN_BAD_ADDRESS',
-        `${formatAddress(remote)} cannot be reached from a socket bound to ${bound.host}`,
-      )
-    return isIPv4(remote.host) && dualStack ? { host: `::ffff:${remote.host}`, port: remote.port } : remote
+  /** The address in the socket's own notation; undefined for what this socket cannot reach. */
+  #toWire(remote: Address): Address | undefined {
+    return wireAddress(remote, this.#socket.bound.host, this.#socket.dualStack)
   }
 
   #kindOf(remote: Address): DestinationKind {
@@ -490,11 +496,4 @@ export class QuicTransport implements Transport, ConnectionHost {
     }
     return config
   }
-}
-
-/** This machine's addresses, loopback last; link-local IPv6 is left out, as its zone means nothing elsewhere. */
-const localHosts = (withIPv6: boolean): string[] => {
-  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
-  const usable = all.filter((one) => (one.family === 'IPv4' || withIPv6) && !one.address.startsWith('fe80:'))
-  return usable.sort((a, b) => Number(a.internal) - Number(b.internal)).map((one) => one.address)
 }

@@ -10,6 +10,7 @@ import type { Quiche } from '@matrixai/quic/native/quiche.js'
 import type { Config, Connection, Host, RecvInfo } from '@matrixai/quic/native/types.js'
 import { SkeinError } from '../certs/errors.ts'
 import type { Address } from './address.ts'
+import type { PathFigures } from './bulk-room.ts'
 
 export const SUPPORTED_PLATFORMS = ['linux-x64 (glibc)', 'darwin-x64', 'darwin-arm64', 'win32-x64'] as const
 
@@ -19,8 +20,13 @@ const APPLICATION_PROTOCOL = 'skein/1'
 export const MIN_INITIAL_BYTES = 1200
 /** quiche writes packet lengths as two-byte varints. */
 export const MAX_PACKET_BYTES = 16_383
-/** Connection ids we keep spare for the peer, and it for us (migration needs at least one). */
-const ACTIVE_CONNECTION_IDS = 4
+/** Connection ids that the peer has of us; a change of address takes a spare one (RFC 9000 9.5). */
+const CONNECTION_IDS_AT_PEER = 4
+/**
+ * We take so many ids of the peer's. quiche 0.18 also keeps one path for each and forgets none while it has an id, so
+ * this is how often a peer may change its address during one connection, a rebinding of its NAT included.
+ */
+const MAX_PATHS = 64
 /** Path probes waiting in either direction; more are dropped, which a probe survives. */
 const DATAGRAM_QUEUE_LENGTH = 16
 
@@ -89,7 +95,7 @@ export class QuicEngine {
     config.setInitialMaxStreamsUni(options.maxStreams)
     config.setMaxConnectionWindow(options.connectionWindowBytes)
     config.setMaxStreamWindow(options.streamWindowBytes)
-    config.setActiveConnectionIdLimit(ACTIVE_CONNECTION_IDS)
+    config.setActiveConnectionIdLimit(MAX_PATHS)
     config.setDisableActiveMigration(false)
     config.setCcAlgorithm(this.#native.CongestionControlAlgorithm.BBR)
     // The binding hides when a paced packet should leave, so quiche must not count on us holding it back.
@@ -143,19 +149,32 @@ const hostOf = (address: Address): Host => ({ host: address.host, port: address.
 const isCutOff = (error: unknown): boolean => /^Stream(Reset|Stopped)/.test((error as Error).message)
 
 /** How an ended session ended. */
-export interface SessionEnd {
-  readonly byPeer: boolean
-  readonly application: boolean
+export type SessionEnd =
+  | ({ readonly type: 'closed'; readonly byPeer: boolean; readonly application: boolean } & WireError)
+  | { readonly type: 'timedOut' }
+  /** By a stateless reset (RFC 9000 10.3), or for want of a path that works. */
+  | { readonly type: 'reset' }
+
+interface WireError {
   readonly code: number
   readonly reason: string
-  readonly timedOut: boolean
+}
+
+export interface SessionTally {
+  /** Authentic ones, each counted once. */
+  readonly receivedPackets: number
+  readonly sentBytes: number
+  readonly receivedBytes: number
+  readonly lostPackets: number
+  readonly lostBytes: number
 }
 
 /** One quiche connection. Methods are named after what they do here; none throws for what the peer did. */
 export class QuicSession {
   readonly #quic: Connection
-  readonly #usualPath: RecvInfo
   readonly #to: Host
+  /** Of the last datagram: most come the same way. */
+  #path: RecvInfo
   readonly #streamRead: StreamRead = { bytes: 0, finished: false }
   /** Where the packet of the last `nextPacket` goes. */
   destination: Address
@@ -163,16 +182,16 @@ export class QuicSession {
   constructor(quic: Connection, local: Address, remote: Address) {
     this.#quic = quic
     this.#to = hostOf(local)
-    this.#usualPath = { from: hostOf(remote), to: this.#to }
+    this.#path = { from: hostOf(remote), to: this.#to }
     this.destination = remote
   }
 
   /** Takes one datagram (decrypted in place). Returns an error word of quiche, or undefined. */
   receive(datagram: Uint8Array, host: string, port: number): string | undefined {
-    const usual = this.#usualPath.from
-    const path = usual.host === host && usual.port === port ? this.#usualPath : { from: { host, port }, to: this.#to }
+    const { from } = this.#path
+    if (from.port !== port || from.host !== host) this.#path = { from: { host, port }, to: this.#to }
     try {
-      this.#quic.recv(datagram, path)
+      this.#quic.recv(datagram, this.#path)
       return undefined
     } catch (error) {
       return (error as Error).message
@@ -270,10 +289,6 @@ export class QuicSession {
     return this.#quic.dgramRecvQueueLen()
   }
 
-  get datagramsToSend(): number {
-    return this.#quic.dgramSendQueueLen()
-  }
-
   /** Milliseconds until `onTimeout` wants to be called, rounded down; undefined for never. */
   timeoutMs(): number | undefined {
     return this.#quic.timeout() ?? undefined
@@ -313,18 +328,19 @@ export class QuicSession {
   end(): SessionEnd {
     const peer = this.#quic.peerError()
     const error = peer ?? this.#quic.localError()
+    if (error === null) return { type: this.#quic.isTimedOut() ? 'timedOut' : 'reset' }
     return {
+      type: 'closed',
       byPeer: peer !== null,
-      application: error?.isApp ?? false,
-      code: error?.errorCode ?? 0,
-      reason: error === null ? '' : Buffer.from(error.reason).toString('utf8'),
-      timedOut: this.#quic.isTimedOut(),
+      application: error.isApp,
+      code: error.errorCode,
+      reason: Buffer.from(error.reason).toString('utf8'),
     }
   }
 
-  /** Connection ids the peer could still be given. */
+  /** Connection ids the peer should still be given. */
   get spareIdsWanted(): number {
-    return this.#quic.sourceCidsLeft()
+    return Math.min(this.#quic.sourceCidsLeft(), CONNECTION_IDS_AT_PEER - this.#quic.activeSourceCids())
   }
 
   addSourceId(id: Uint8Array, resetToken: bigint): boolean {
@@ -341,38 +357,20 @@ export class QuicSession {
     return this.#quic.retiredScidNext() ?? undefined
   }
 
-  /** Takes path events off quiche's queue; true when the peer moved to another address. */
-  takePathEvents(): boolean {
-    let moved = false
-    for (let event = this.#quic.pathEventNext(); event; event = this.#quic.pathEventNext()) {
-      if (event.type === 'PeerMigrated') moved = true
-    }
-    return moved
+  /** Takes path events off quiche's queue, where they would pile up. */
+  dropPathEvents(): void {
+    while (this.#quic.pathEventNext());
   }
 
-  keepAlive(): void {
-    try {
-      this.#quic.sendAckEliciting()
-    } catch {
-      // Closing: nothing to keep alive.
-    }
-  }
-
-  figures(): {
-    rttMs: number
-    sentBytes: number
-    receivedBytes: number
-    lostPackets: number
-    congestionWindowBytes: number
-  } {
-    const stats = this.#quic.stats()
+  /** What the congestion controller knows of the active path. */
+  path(): PathFigures {
     const path = this.#quic.pathStats().find((candidate) => candidate.active)
-    return {
-      rttMs: path?.rtt ?? 0,
-      sentBytes: stats.sentBytes,
-      receivedBytes: stats.recvBytes,
-      lostPackets: stats.lost,
-      congestionWindowBytes: path?.cwnd ?? 0,
-    }
+    return { windowBytes: path?.cwnd ?? 0, bytesPerSecond: path?.deliveryRate ?? 0, rttMs: path?.rtt ?? 0 }
+  }
+
+  /** Counts since the beginning, on all paths. Lost is what quiche gave up on, though it may have arrived late. */
+  tally(): SessionTally {
+    const { recv, sentBytes, recvBytes, lost, lostBytes } = this.#quic.stats()
+    return { receivedPackets: recv, sentBytes, receivedBytes: recvBytes, lostPackets: lost, lostBytes }
   }
 }

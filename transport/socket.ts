@@ -26,6 +26,7 @@ export class UdpSocket {
   readonly bound: Address
   /** IPv6 socket that also serves IPv4. */
   readonly dualStack: boolean
+  #isClosed = false
 
   private constructor(socket: Socket, dualStack: boolean) {
     this.#socket = socket
@@ -67,6 +68,8 @@ export class UdpSocket {
 
   /** Sends buffer[0..length). True when the kernel has it and the buffer may be used again; false while it is still needed. */
   send(buffer: Uint8Array, length: number, host: string, port: number): boolean {
+    // node:dgram throws for both: a closed socket, and port 0, from which anybody can send but to which nobody can.
+    if (this.#isClosed || port === 0) return true
     this.#socket.send(buffer, 0, length, port, host)
     return this.#socket.getSendQueueCount() === 0
   }
@@ -77,6 +80,7 @@ export class UdpSocket {
   }
 
   close(): Promise<void> {
+    this.#isClosed = true
     return new Promise((resolve) => this.#socket.close(() => resolve()))
   }
 }

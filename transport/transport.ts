@@ -54,6 +54,11 @@ export interface Connection {
   write(stream: number, bytes: Uint8Array, finish: boolean): number
   /** True while the connection as a whole takes no more bytes (congestion window, connection window, budget of this flush). */
   blocked(): boolean
+  /**
+   * How many more bytes of bulk may be under way while light senders are active: about what the path itself holds. More
+   * would only stand in queues, in front of whatever comes next.
+   */
+  bulkRoomBytes(): number
   read(stream: number, target: Uint8Array): ReadResult
   /** Asks for an `onFlush` at the end of this turn (or of this batch of input). Cheap to repeat. */
   requestFlush(): void

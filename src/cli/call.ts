@@ -2,7 +2,6 @@
  * `skein call NAME PROCESS JSON`: asks a registered process of a node and prints its reply.
  */
 import { type Command, InvalidArgumentError } from 'commander'
-import { DEFAULT_CALL_TIMEOUT_MS } from '../calls.ts'
 import { addClusterOptions, type ClusterOptions, parseMilliseconds } from './options.ts'
 import { printLine, toJson } from './output.ts'
 import { withTool } from './tool-node.ts'
@@ -10,7 +9,7 @@ import { withTool } from './tool-node.ts'
 const READABLE_INDENT = 2
 
 interface CallCommandOptions extends ClusterOptions {
-  readonly timeout: number
+  readonly timeout?: number
 }
 
 export const addCall = (program: Command): void => {
@@ -20,12 +19,13 @@ export const addCall = (program: Command): void => {
     .argument('<name>', 'name, name@host or ip:port of the node')
     .argument('<process>', 'name under which the process is registered')
     .argument('<json>', 'the request', parseRequest)
-    .option('--timeout <ms>', 'how long to wait for the reply', parseMilliseconds, DEFAULT_CALL_TIMEOUT_MS)
+    .option('--timeout <ms>', 'how long to wait for the reply (default: 5000)', parseMilliseconds)
   addClusterOptions(command).action(
     (target: string, process: string, request: { value: unknown }, options: CallCommandOptions) =>
       withTool(options, async (tool) => {
         const name = await tool.reach(target)
-        const reply = await tool.node.call({ name: process, node: name }, request.value, { timeoutMs: options.timeout })
+        const limit = options.timeout === undefined ? {} : { timeoutMs: options.timeout }
+        const reply = await tool.node.call({ name: process, node: name }, request.value, limit)
         printLine(toJson(reply, options.json === true ? 0 : READABLE_INDENT))
       }),
   )

@@ -10,7 +10,11 @@ import type { Ask, DemoEvent, DemoQuestion, DemoQuestions, Report } from './demo
 /** A node tells of a few dozen things in a whole demo. */
 const MAX_EVENTS = 1000
 
-export type TimedEvent<T extends DemoEvent = DemoEvent> = T & { readonly atMs: number }
+export interface Timed<T extends DemoEvent = DemoEvent> {
+  readonly event: T
+  /** When it reached the narrator, on the clock of performance.now(). */
+  readonly atMs: number
+}
 
 interface Waiter {
   readonly resolve: (value: unknown) => void
@@ -20,7 +24,7 @@ interface Waiter {
 export class DemoChild {
   readonly label: string
   readonly #process: ChildProcess
-  readonly #events: TimedEvent[] = []
+  readonly #events: Timed[] = []
   readonly #asked = new Map<number, Waiter>()
   readonly #listeners = new Set<() => void>()
   readonly exited: Promise<string>
@@ -59,12 +63,9 @@ export class DemoChild {
   }
 
   /** The first event that matches, past or to come. */
-  async event<T extends DemoEvent>(
-    matches: (event: DemoEvent) => event is T,
-    sinceMs = 0,
-  ): Promise<TimedEvent<T>> {
+  async event<T extends DemoEvent>(matches: (event: DemoEvent) => event is T, sinceMs = 0): Promise<Timed<T>> {
     for (;;) {
-      const found = this.#events.find((event): event is TimedEvent<T> => event.atMs >= sinceMs && matches(event))
+      const found = this.#events.find((one): one is Timed<T> => one.atMs >= sinceMs && matches(one.event))
       if (found !== undefined) return found
       if (this.#ending !== undefined) throw new Error(`process ${this.label} ended: ${this.#ending}`)
       await new Promise<void>((resolve) => this.#listeners.add(resolve))
@@ -72,7 +73,7 @@ export class DemoChild {
   }
 
   /** What has happened so far. */
-  get events(): readonly TimedEvent[] {
+  get events(): readonly Timed[] {
     return this.#events
   }
 
@@ -83,7 +84,7 @@ export class DemoChild {
 
   #take(report: Report): void {
     if (report.type === 'event') {
-      if (this.#events.length < MAX_EVENTS) this.#events.push({ ...report.event, atMs: performance.now() })
+      if (this.#events.length < MAX_EVENTS) this.#events.push({ event: report.event, atMs: performance.now() })
       this.#wake()
       return
     }

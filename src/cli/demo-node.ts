@@ -134,15 +134,16 @@ class Actor {
   }
 
   #monitor(to: string): Promise<string> {
-    return this.#inProcess(async (self) => {
-      const pid = (await self.call({ name: 'worker', node: to }, 'pid')) as Pid
-      self.monitor(pid)
-      this.#oldPid = pid
-      self.receive(isDown).then(
-        ({ reason }) => tellEvent({ type: 'DOWN', reason: String(reason) }),
-        () => {},
-      )
-      return String(pid)
+    return new Promise((resolve, reject) => {
+      this.#node.spawn(async (self) => {
+        const pid = (await self.call({ name: 'worker', node: to }, 'pid').catch(reject)) as Pid | undefined
+        if (pid === undefined) return
+        this.#oldPid = pid
+        self.monitor(pid)
+        resolve(String(pid))
+        const { reason } = await self.receive(isDown)
+        tellEvent({ type: 'DOWN', reason: String(reason) })
+      })
     })
   }
 
@@ -161,13 +162,10 @@ class Actor {
     }
   }
 
-  /** Runs `work` in a process of its own, which stays until the node stops. */
+  /** Runs `work` in a process of its own. */
   #inProcess<T>(work: (self: Self) => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#node.spawn(async (self) => {
-        await work(self).then(resolve, reject)
-        await self.receive(() => false)
-      })
+      this.#node.spawn((self) => work(self).then(resolve, reject))
     })
   }
 }

@@ -10,11 +10,7 @@ export const EXIT_FAILED = 1
 export const EXIT_BAD_ARGUMENTS = 2
 
 /** Errors about what the user typed. */
-const BAD_ARGUMENT_CODES: readonly ErrorCode[] = [
-  'ERR_SKEIN_BAD_OPTION',
-  'ERR_SKEIN_BAD_NAME',
-  'ERR_SKEIN_BAD_ADDRESS',
-]
+const BAD_ARGUMENT_CODES: readonly ErrorCode[] = ['ERR_SKEIN_BAD_OPTION', 'ERR_SKEIN_BAD_NAME', 'ERR_SKEIN_BAD_ADDRESS']
 
 /** The command failed and has said so itself. */
 export class Failed extends Error {}

@@ -66,7 +66,7 @@ const run = async (argv: readonly string[]): Promise<number> => {
   }
 }
 
-// Whoever read our output has gone, as in `skein nodes | head -1`: nothing is left to do.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT_DONE : 1))
+// Whoever read our output has gone, as in `skein start | head`: end as if asked to.
+process.stdout.on('error', () => process.emit('SIGTERM'))
 
 process.exitCode = await run(process.argv)

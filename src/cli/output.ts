@@ -56,6 +56,9 @@ export const table = (rows: readonly (readonly string[])[]): string[] => {
   )
 }
 
+/** The details of a status begin with what matters most. */
+export const firstSentence = (text: string): string => text.split(/[.;] /, 1)[0] ?? text
+
 /** 0.57 ms, 142 ms, 4.21 s. */
 export const duration = (ms: number): string => {
   if (ms >= 1000) return `${(ms / 1000).toFixed(2)} s`

@@ -19,6 +19,6 @@ export const addPing = (program: Command): void => {
 const ping = async (tool: Tool, target: string, json: boolean): Promise<void> => {
   const node = await tool.reach(target)
   const rttMs = await tool.node.ping(node)
-  if (json) printJson({ node, rttMs })
+  if (json) printJson({ node, rttMs: Number(rttMs.toFixed(3)) })
   else printLine(`${node} answered in ${duration(rttMs)}`)
 }

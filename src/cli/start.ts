@@ -12,7 +12,7 @@ import { Pid } from '../pid.ts'
 import { startNode } from '../start.ts'
 import { echo } from './echo.ts'
 import { addClusterOptions, type ClusterOptions, findCookie, parsePort, toStartOptions } from './options.ts'
-import { type Palette, palette, printJson, printLine } from './output.ts'
+import { firstSentence, type Palette, palette, printJson, printLine } from './output.ts'
 
 interface StartCommandOptions extends ClusterOptions {
   readonly name?: string
@@ -53,11 +53,7 @@ const tellPrograms = async (node: SkeinNode, events: AsyncIterable<NodeEvent>): 
   printJson({ type: 'stopped', name })
 }
 
-const tellPeople = async (
-  node: SkeinNode,
-  events: AsyncIterable<NodeEvent>,
-  cookie: ResolvedCookie,
-): Promise<void> => {
+const tellPeople = async (node: SkeinNode, events: AsyncIterable<NodeEvent>, cookie: ResolvedCookie): Promise<void> => {
   const paint = palette()
   const short = node.name.split('@', 1)[0]
   printLine(`${paint.bold(node.name)} is up`)
@@ -85,14 +81,16 @@ const describe = (event: NodeEvent, paint: Palette): string | undefined => {
       return `${paint.bad('nodedown')}    ${event.node}: ${event.reason}`
     case 'discovered':
     case 'undiscovered': {
-      const what = event.type === 'discovered' ? 'discovered' : 'out of sight'
-      const sources = event.sources.length === 0 ? '' : ` through ${event.sources.join(', ')}`
-      return `${what}  ${event.node ?? 'somebody'} at ${event.addresses.map(formatAddress).join(', ')}${sources}`
+      const what = event.type === 'discovered' ? 'discovered' : 'lost sight'
+      const sources = event.sources.length === 0 ? '' : `, through ${event.sources.join(' and ')}`
+      // A seed is an address that may turn out to be anybody.
+      return `${what}  ${event.node ?? 'a seed'} at ${event.addresses.map(formatAddress).join(', ')}${sources}`
     }
-    case 'discoveryStatus':
-      return event.status.source === 'peers'
-        ? undefined
-        : `discovery   ${event.status.source} ${event.status.state}: ${event.status.detail}`
+    case 'discoveryStatus': {
+      const { source, state, detail } = event.status
+      if (source === 'peers') return undefined
+      return `discovery   ${source} is ${state}: ${state === 'working' ? firstSentence(detail) : detail}`
+    }
     case 'refused':
       return `${paint.bad('refused')}     ${event.node ?? formatAddress(event.address)}: ${event.message} (${event.code})`
     case 'processCrashed':

@@ -130,7 +130,10 @@ export class Tool {
   /** The seeds, and the default port of this machine as every node tries it. */
   #seeds(): string[] {
     const { discovery, host } = this.#config
-    const local = { host: host === undefined || host === '::' || host === '0.0.0.0' ? '127.0.0.1' : host, port: DEFAULT_PORT }
+    const local = {
+      host: host === undefined || host === '::' || host === '0.0.0.0' ? '127.0.0.1' : host,
+      port: DEFAULT_PORT,
+    }
     const automatic = discovery.mdns || discovery.dht
     const isGiven = discovery.seeds.some((seed) => sameAddress(seed, local))
     return [...discovery.seeds, ...(automatic && !isGiven ? [local] : [])].map(formatAddress)

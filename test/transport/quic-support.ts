@@ -32,10 +32,7 @@ export const newIdentity = (): Promise<Identity> => createIdentity({ wallNowMs: 
 export const GATE_KEY = Buffer.alloc(32, 'members of the test')
 
 /** A port on 127.0.0.1, closed after the test. */
-export const openPort = async (
-  t: TestContext,
-  options: Partial<QuicTransportOptions> = {},
-): Promise<QuicTransport> => {
+export const openPort = async (t: TestContext, options: Partial<QuicTransportOptions> = {}): Promise<QuicTransport> => {
   const transport = await openQuicTransport({
     host: '127.0.0.1',
     port: 0,
@@ -77,13 +74,18 @@ export const openPair = async (
 }
 
 /** Sends something and waits until all of it arrived; false if it was changed on the way. */
-export const exchange = async (from: Party, to: Party, bytes: Uint8Array, patienceMs = PATIENCE_MS): Promise<boolean> => {
+export const exchange = async (
+  from: Party,
+  to: Party,
+  bytes: Uint8Array,
+  patienceMs = PATIENCE_MS,
+): Promise<boolean> => {
   const job = from.send(bytes)
   await until(() => to.finished.has(job.stream), `${bytes.length} bytes arrive`, patienceMs)
   return Buffer.compare(to.received(job.stream), bytes) === 0
 }
 
-/** A bare UDP socket on 127.0.0.1 that keeps what it hears. */
+/** A bare UDP socket, usually on 127.0.0.1, that keeps what it hears. */
 export class Stranger {
   readonly socket: Socket
   readonly heard: Buffer[] = []
@@ -93,10 +95,15 @@ export class Stranger {
     socket.on('message', (bytes) => this.heard.push(bytes))
   }
 
-  static async open(t: TestContext): Promise<Stranger> {
-    const socket = await boundSocket()
+  static async open(t: TestContext, host?: string): Promise<Stranger> {
+    const socket = await boundSocket(host)
     t.defer(() => new Promise<void>((resolve) => socket.close(() => resolve())))
     return new Stranger(socket)
+  }
+
+  get address(): Address {
+    const { address, port } = this.socket.address()
+    return { host: address, port }
   }
 
   /** Resolves when the kernel has it. */
@@ -107,9 +114,9 @@ export class Stranger {
   }
 }
 
-const boundSocket = async (): Promise<Socket> => {
+const boundSocket = async (host = '127.0.0.1'): Promise<Socket> => {
   const socket = createSocket('udp4')
-  socket.bind(0, '127.0.0.1')
+  socket.bind(0, host)
   await once(socket, 'listening')
   socket.setRecvBufferSize(4 << 20)
   return socket
@@ -150,10 +157,6 @@ export class Relay {
     return { host: '127.0.0.1', port: this.#front.address().port }
   }
 
-  get server(): Address {
-    return this.#server
-  }
-
   /** From now on the server sees other source ports, as after a NAT forgot its table. */
   async rebind(): Promise<void> {
     for (const [port, back] of [...this.#backs]) {
@@ -162,6 +165,15 @@ export class Relay {
       this.#retired.push(back)
       await this.#newBack(port)
     }
+  }
+
+  /** Sends to the server from the port it knows the client by. */
+  inject(bytes: Uint8Array): Promise<void> {
+    const [back] = this.#backs.values()
+    return new Promise((resolve, reject) => {
+      if (back === undefined) return reject(new Error('no client came by yet'))
+      back.send(bytes, this.#server.port, this.#server.host, (error) => (error ? reject(error) : resolve()))
+    })
   }
 
   async #newBack(clientPort: number): Promise<Socket> {
@@ -177,6 +189,20 @@ export class Relay {
     const sockets = [this.#front, ...this.#backs.values(), ...this.#retired]
     await Promise.all(sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))))
   }
+}
+
+/** First flights of `count` clients with the gate key of the tests, each of a connection of its own. */
+export const firstFlights = async (t: TestContext, count: number): Promise<Buffer[]> => {
+  const [ear, client] = [await Stranger.open(t), await openPort(t)]
+  for (let i = 0; i < count; i++) dial(client, ear.address)
+  const initials = new Map<string, Buffer>()
+  await until(() => {
+    // A repeated flight names the same connection id, which begins at the sixth byte.
+    for (const bytes of ear.heard) initials.set(bytes.toString('hex', 5, 22), bytes)
+    return initials.size === count
+  }, `${count} first flights`)
+  await client.close()
+  return [...initials.values()]
 }
 
 /** A program of test/transport/fixtures, killed after the test if it is still there. */

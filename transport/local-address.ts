@@ -1,0 +1,25 @@
+/**
+ * Which addresses this machine has, and which it can send to from a socket: what the QUIC port asks the machine, in one
+ * place.
+ */
+import { isIPv4, isIPv6 } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import type { Address } from './address.ts'
+
+/** This machine's addresses, loopback last; link-local IPv6 is left out, as its zone means nothing elsewhere. */
+export const localHosts = (withIPv6: boolean): string[] => {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
+  const usable = all.filter((one) => (one.family === 'IPv4' || withIPv6) && !one.address.startsWith('fe80:'))
+  return usable.sort((a, b) => Number(a.internal) - Number(b.internal)).map((one) => one.address)
+}
+
+/** quiche knows no zones, so link-local addresses that need one are out of its reach. */
+export const hasZone = (host: string): boolean => host.includes('%')
+
+/** The address in the notation of a socket bound to `boundHost`; undefined for what it cannot reach. */
+export const wireAddress = (remote: Address, boundHost: string, dualStack: boolean): Address | undefined => {
+  const { host, port } = remote
+  if (port < 1 || port > 65_535) return undefined
+  if (isIPv4(host)) return dualStack ? { host: `::ffff:${host}`, port } : isIPv4(boundHost) ? remote : undefined
+  return isIPv6(host) && isIPv6(boundHost) && !hasZone(host) ? remote : undefined
+}
