@@ -25,19 +25,24 @@ const room = async (self: Self<ToRoom>): Promise<void> => {
     } else if (message.type === 'DOWN') {
       const gone = guests.get(message.ref.key)
       guests.delete(message.ref.key)
-      tellAll({ type: 'line', from: 'room', text: `${gone?.name} is gone (${message.reason})` })
+      tellAll({ type: 'line', from: 'room', text: `${gone?.name} is gone` })
     } else if (message.type === 'line') {
       tellAll(message)
     }
   }
 }
 
-/** Reads what the room says until it has heard `lastText`. */
-const guest = async (self: Self<Line>, name: string, node: string, lastText: string, left: () => void) => {
-  self.send({ name: 'room', node }, { type: 'join', name, pid: self.pid })
+/** For each text that is heard what to say to it; `leave` ends the process, without a word to the room. */
+type Script = Readonly<Record<string, string>>
+
+const guest = async (self: Self<Line>, name: string, node: string, script: Script): Promise<void> => {
+  const target = { name: 'room', node }
+  self.send(target, { type: 'join', name, pid: self.pid })
   for await (const { from, text } of self) {
-    console.log(`${name.padEnd(5)} reads  ${from}: ${text}`)
-    if (text.includes(lastText)) return left()
+    console.log(`${name} reads  ${from}: ${text}`)
+    const answer = script[text]
+    if (answer === 'leave') return
+    if (answer !== undefined) self.send(target, { type: 'line', from: name, text: answer })
   }
 }
 
@@ -47,16 +52,14 @@ const away = await startNode({ ...options, name: 'away' })
 await away.connect(`127.0.0.1:${home.addresses[0]?.port}`)
 
 home.register('room', home.spawn(room))
-const say = (node: typeof home, from: string, text: string): boolean =>
-  node.send({ name: 'room', node: home.name }, { type: 'line', from, text })
+const anna = home.spawn(guest, 'anna', home.name, { 'hello from another node': 'good night', 'bert is gone': 'leave' })
+away.spawn(guest, 'bert', home.name, { 'bert is here': 'hello from another node', 'good night': 'leave' })
 
-const annaHeardAll = new Promise<void>((resolve) => {
-  home.spawn(guest, 'anna', home.name, 'bert is gone', resolve)
-})
 await new Promise<void>((resolve) => {
-  away.spawn(guest, 'bert', home.name, 'good night', resolve)
-  say(away, 'bert', 'hello from another node')
-  say(home, 'anna', 'good night')
+  home.spawn<SystemMessage, []>(async (self) => {
+    self.monitor(anna)
+    await self.receive()
+    resolve()
+  })
 })
-await annaHeardAll
 await Promise.all([home.stop(), away.stop()])

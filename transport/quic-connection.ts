@@ -158,7 +158,7 @@ export class QuicConnection implements Connection {
   /** After all datagrams of a turn: read what they brought. */
   work(): void {
     const session = this.#session
-    if (this.#state === 'connecting' && session.established) this.#open()
+    if (this.#state === 'connecting' && session.established && !session.draining) this.#open()
     if (this.#state === 'open') {
       if (session.datagramsWaiting > 0) this.#answerProbes()
       this.#readStreams()
@@ -266,6 +266,8 @@ export class QuicConnection implements Connection {
 
   close(wireCode: number, code: CloseReason['code'], message: string): void {
     if (this.#state === 'closing' || this.#state === 'ended') return
+    // quiche will send nothing but the close, which an acceptor cannot read before it has our part of the handshake.
+    if (!this.#handshakeIsOver && this.#session.established) this.#sendPackets()
     this.#session.close(true, wireCode, boundedCloseMessage(message))
     this.#finish({ code, message, byPeer: false, wireCode })
   }

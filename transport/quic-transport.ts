@@ -68,7 +68,7 @@ export interface QuicTransportOptions {
   readonly maxPacketBytes?: number
 }
 
-/** Opens the port. Throws ERR_SKEIN_PLATFORM, ERR_SKEIN_PORT_BUSY, ERR_SKEIN_BIND or ERR_SKEIN_BAD_OPTION. */
+/** Opens the port. Throws ERR_SKEIN_PLATFORM, ERR_SKEIN_PORT_BUSY, ERR_SKEIN_BIND, ERR_SKEIN_BAD_IDENTITY or ERR_SKEIN_BAD_OPTION. */
 export const openQuicTransport = async (options: QuicTransportOptions): Promise<QuicTransport> => {
   const cap = options.maxPacketBytes
   if (cap !== undefined && !(Number.isInteger(cap) && cap >= MIN_INITIAL_BYTES && cap <= MAX_PACKET_BYTES)) {
@@ -150,6 +150,8 @@ export class QuicTransport implements Transport, ConnectionHost {
   }
 
   async bind(): Promise<void> {
+    // Now, while somebody can hear of it: an identity that TLS cannot use.
+    this.#config('loopback')
     const { host, port, portFallback } = this.#options
     const receive = (datagram: Buffer, fromHost: string, fromPort: number): void =>
       this.#receive(datagram, fromHost, fromPort)

@@ -70,18 +70,9 @@ export class QuicEngine {
     this.#native = native
   }
 
-  /** Settings shared by many connections; RFC 9000 18.2 for what they mean on the wire. */
+  /** Settings shared by many connections; RFC 9000 18.2 for what they mean on the wire. Throws ERR_SKEIN_BAD_IDENTITY. */
   config(options: EngineOptions): Config {
-    const encode = (pem: string): Uint8Array => Buffer.from(pem)
-    // verify_peer asks for the certificate, verify_allow_fail leaves the judgement to verifyCertificate: a self-signed leaf has no CA to check.
-    const config = this.#native.Config.withBoringSslCtx(
-      true,
-      true,
-      null,
-      [encode(options.privateKeyPem)],
-      [encode(options.certificatePem)],
-      'ed25519',
-    )
+    const config = this.#tlsConfig([Buffer.from(options.privateKeyPem)], [Buffer.from(options.certificatePem)])
     config.setApplicationProtos([APPLICATION_PROTOCOL])
     config.grease(true)
     config.setMaxIdleTimeout(options.idleTimeoutMs)
@@ -102,6 +93,15 @@ export class QuicEngine {
     config.enablePacing(false)
     config.enableDgram(true, DATAGRAM_QUEUE_LENGTH, DATAGRAM_QUEUE_LENGTH)
     return config
+  }
+
+  #tlsConfig(privateKeys: Uint8Array[], certificates: Uint8Array[]): Config {
+    try {
+      // verify_peer asks for the certificate, verify_allow_fail leaves the judgement to verifyCertificate: a self-signed leaf has no CA to check.
+      return this.#native.Config.withBoringSslCtx(true, true, null, privateKeys, certificates, 'ed25519')
+    } catch (cause) {
+      throw new SkeinError('ERR_SKEIN_BAD_IDENTITY', 'TLS cannot use this key with this certificate', { cause })
+    }
   }
 
   connect(sourceId: Uint8Array, local: Address, remote: Address, config: Config): QuicSession {

@@ -8,6 +8,8 @@ export class HandConnection implements Connection {
   readonly lastHeardMs = 0
   /** How many more bytes the connection takes, and single streams take. */
   roomBytes = Number.POSITIVE_INFINITY
+  /** What bulk may write beside light senders. */
+  bulkRoom = Number.POSITIVE_INFINITY
   readonly streamRoomBytes = new Map<number, number>()
   /** What was written, in order. */
   readonly writes: { readonly stream: number; readonly bytes: Buffer }[] = []
@@ -72,7 +74,7 @@ export class HandConnection implements Connection {
   }
 
   bulkRoomBytes(): number {
-    return Number.POSITIVE_INFINITY
+    return this.bulkRoom
   }
 
   requestFlush(): void {}

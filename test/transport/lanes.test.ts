@@ -73,6 +73,25 @@ test('writes control, shared and small dedicated lanes before bulk', () => {
   assert.is(connection.roomBytes, 0)
 })
 
+test('bulk keeps to its room while light senders are active, and has all of it when they fell silent', () => {
+  const { clock, connection, lanes } = setUp()
+  const [bulk, light] = [new Speaker(0, lanes), new Speaker(1, lanes)]
+  const stream = makeHeavy(connection, bulk)
+  clock.advance(IDLE_MS)
+  connection.bulkRoom = 20_000
+  light.say(10)
+  connection.writes.length = 0
+  for (let i = 0; i < 5; i++) bulk.say(100_000)
+  connection.flush(ALL)
+  assert.is(connection.writtenBytes(stream), 20_000)
+  connection.bulkRoom = 0
+  connection.flush(ALL)
+  assert.is(connection.writtenBytes(stream), 20_000)
+  clock.advance(IDLE_MS)
+  connection.flush(ALL)
+  assert.ok(connection.writtenBytes(stream) > 500_000)
+})
+
 test(`shares what little room there is evenly among bulk, whatever the sizes of frames and flushes (seed ${SEED})`, () => {
   const random = seededRandom(SEED)
   const { connection, lanes } = setUp()

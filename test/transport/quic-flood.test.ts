@@ -105,7 +105,8 @@ test('a token is good for one address only', async (t) => {
   const port = await openPort(t)
   serve(port)
   const attacker = await Stranger.open(t)
-  for (const flight of await firstFlights(t, halfOpenPerAddressBeforeRetry)) await attacker.send(flight, addressOf(port))
+  for (const flight of await firstFlights(t, halfOpenPerAddressBeforeRetry))
+    await attacker.send(flight, addressOf(port))
   await until(() => count(port, 'accepted') === halfOpenPerAddressBeforeRetry, 'the flood')
   // A client is asked for a token, and its answer is caught and sent from elsewhere.
   const relay = await Relay.open(t, addressOf(port))
