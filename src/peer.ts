@@ -6,7 +6,7 @@
  * another incarnation answers, this route ends and a new one begins. So nothing meant for a process of the past reaches
  * one of the present. What it does not do: connect (dialler.ts), or decide when it is over (peers.ts).
  */
-import { isSkeinError, SkeinError } from '../certs/errors.ts'
+import { SkeinError } from '../certs/errors.ts'
 import type { Hold, LaneConnection, LaneSender } from '../transport/lane.ts'
 import { Origin } from './pid.ts'
 import type { Route, SignalSink } from './route.ts'
@@ -114,8 +114,8 @@ export class Peer implements Route {
   senderGone(from: number): void {
     const state = this.#state
     if (state.phase === 'up') {
-      state.senders.get(from)?.close()
-      state.senders.delete(from)
+      // Others may still be answered on its behalf (noproc), behind what it said itself.
+      state.senders.get(from)?.close(() => state.senders.delete(from))
     } else if (state.phase === 'dialling' && state.waiting.some((frame) => frame.from === from)) {
       state.gone.add(from)
     }
@@ -138,7 +138,7 @@ export class Peer implements Route {
   }
 
   #openSender(state: Up, from: number): LaneSender {
-    const sender = state.lanes.sender()
+    const sender = state.lanes.sender(from)
     state.senders.set(from, sender)
     return sender
   }
@@ -157,13 +157,9 @@ export class Peer implements Route {
     return state.waiting.length < HIGH_WATER_SIGNALS && state.waitingBytes < HIGH_WATER_BYTES
   }
 
-  /** A lane that will not take what waited here: lost as on any wire, its sender has long moved on. */
+  /** MAX_WAITING_BYTES is far below what a fresh connection's lanes take, so none of it is refused. */
   #sendLate(state: Up, frame: WaitingFrame): void {
     const sender = state.senders.get(frame.from) ?? this.#openSender(state, frame.from)
-    try {
-      sender.send(frame.type, NO_HEAD, 0, frame.bytes)
-    } catch (error) {
-      if (!isSkeinError(error)) throw error
-    }
+    sender.send(frame.type, NO_HEAD, 0, frame.bytes)
   }
 }

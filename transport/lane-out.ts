@@ -157,6 +157,8 @@ export class OutLane {
 export class DedicatedLane extends OutLane {
   /** The peer delivered everything on it. */
   acknowledged = false
+  /** Told then, if the sender is gone. */
+  onAcknowledged: (() => void) | undefined
   /** Where its sender goes on if it sends before the acknowledgement. */
   successor: DedicatedLane | undefined
 }

@@ -20,7 +20,6 @@ export class Sender implements LaneSender {
   #own: DedicatedLane | undefined
   #epoch = 0
   #epochBytes = 0
-  #closed = false
 
   constructor(lanes: Lanes, shared: OutLane) {
     this.#lanes = lanes
@@ -29,7 +28,7 @@ export class Sender implements LaneSender {
 
   send(type: number, head: Uint8Array, headLength: number, body: Uint8Array | undefined): boolean {
     const lanes = this.#lanes
-    if (lanes.closed || this.#closed) return true
+    if (lanes.closed) return true
     let lane: OutLane
     if (this.#own !== undefined) {
       lane = this.#ownLane(this.#own)
@@ -52,10 +51,10 @@ export class Sender implements LaneSender {
     return new Promise((resolve) => lane.waiters.push(resolve))
   }
 
-  close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    if (this.#own !== undefined) this.#lanes.finish(this.#own)
+  close(ended?: () => void): void {
+    if (this.#own === undefined) return ended?.()
+    this.#own.onAcknowledged = ended
+    this.#lanes.finish(this.#own)
   }
 
   /** Its dedicated lane, the one behind it if that is ending, or the shared one if all of it was delivered. */
@@ -65,8 +64,11 @@ export class Sender implements LaneSender {
       this.#own = undefined
       return this.#shared
     }
-    own.successor = this.#lanes.succeed()
-    this.#own = own.successor
-    return own.successor
+    const successor = this.#lanes.succeed()
+    successor.onAcknowledged = own.onAcknowledged
+    own.onAcknowledged = undefined
+    own.successor = successor
+    this.#own = successor
+    return successor
   }
 }

@@ -23,8 +23,11 @@ export interface LaneSender {
   send(type: number, head: Uint8Array, headLength: number, body: Uint8Array | undefined): boolean
   /** Resolves when the lane is below its low-water mark again, or the connection is gone. */
   drained(): Promise<void>
-  /** The sender is gone: its lane ends behind the last frame. Idempotent. */
-  close(): void
+  /**
+   * The sender is gone: its lane ends behind the last frame. `ended` is called when all of it was delivered; what is sent
+   * before (an answer on behalf of a process that is gone) still comes after everything sent so far.
+   */
+  close(ended?: () => void): void
 }
 
 export interface LanesHandler {
@@ -43,7 +46,8 @@ export interface LaneConnection {
   /** Starts reading the peer's lanes: membership is proven. */
   acceptLanes(): void
   control(type: number, body: Uint8Array): void
-  sender(): LaneSender
+  /** A sender. Of senders with the same key, one after the other, later frames never overtake earlier ones. */
+  sender(key?: number): LaneSender
   /** Monotonic time (ms) of the last byte heard from the peer. */
   readonly lastHeardMs: number
   /** Resolves when all that is queued now was handed to the carrier, or the connection is gone. */

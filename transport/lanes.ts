@@ -90,7 +90,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   /** Dedicated lanes with something to write, served from #turn on. */
   readonly #ready: DedicatedLane[] = []
   #turn = 0
-  #nextShared = 0
+  #nextKey = 0
   #lightUntilMs = Number.NEGATIVE_INFINITY
   #lastMark = 0
   #idleTimer: Timer | undefined
@@ -145,9 +145,8 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     this.#queue(this.#control, type, NO_HEAD, 0, body)
   }
 
-  sender(): LaneSender {
-    const shared = this.#shared[this.#nextShared] as OutLane
-    this.#nextShared = (this.#nextShared + 1) % SHARED_LANES
+  sender(key = this.#nextKey++): LaneSender {
+    const shared = this.#shared[key % SHARED_LANES] as OutLane
     if (shared.stream < 0 && shared.queuedBytes === 0) this.#open(shared, 0)
     return new Sender(this, shared)
   }
@@ -454,6 +453,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
         this.connection.requestFlush()
       }
       lane.acknowledged = true
+      lane.onAcknowledged?.()
       return
     }
     throw protocolError('the peer acknowledges the end of a lane that does not exist')

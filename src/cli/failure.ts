@@ -6,7 +6,7 @@
 import { type ErrorCode, isSkeinError } from '../../certs/errors.ts'
 
 export const EXIT_DONE = 0
-export const EXIT_FAILED = 1
+const EXIT_FAILED = 1
 export const EXIT_BAD_ARGUMENTS = 2
 
 /** Errors about what the user typed. */

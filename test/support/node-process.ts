@@ -181,6 +181,7 @@ export class Reports<T> {
 }
 
 interface Pending {
+  readonly command: keyof NodeCommands
   resolve(value: unknown): void
   reject(error: Error): void
 }
@@ -248,7 +249,7 @@ export class NodeProcess {
   }
 
   async start({ seeds = [], ...options }: ProcessOptions = {}): Promise<NodeFacts> {
-    const facts = await this.do('start', {
+    return this.do('start', {
       host: '127.0.0.1',
       port: 0,
       cookie: COOKIE,
@@ -256,9 +257,6 @@ export class NodeProcess {
       discovery: { mdns: false, dht: false, seeds },
       ...options,
     })
-    this.#facts = facts
-    this.#codec = channelCodec('test', facts)
-    return facts
   }
 
   get facts(): NodeFacts {
@@ -281,7 +279,7 @@ export class NodeProcess {
   ): Promise<ReturnType<NodeCommands[K]>> {
     const id = this.#nextId++
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve: (value) => resolve(value as ReturnType<NodeCommands[K]>), reject })
+      this.#pending.set(id, { command, resolve: (value) => resolve(value as ReturnType<NodeCommands[K]>), reject })
       // The codec's buffer is used again by the next encode.
       const message: CommandMessage = { id, command, args: Uint8Array.from(this.#codec.encode(args)) }
       this.#child.send(message, (error) => error && reject(error))
@@ -343,13 +341,22 @@ export class NodeProcess {
     if (message.type === 'done' || message.type === 'failed') {
       const pending = this.#pending.get(message.id)
       this.#pending.delete(message.id)
-      if (message.type === 'done') pending?.resolve(this.#decode(message.value))
+      if (message.type === 'done') this.#done(pending, this.#decode(message.value))
       else pending?.reject(new RemoteFailure(message.failure))
       return
     }
     const report = { atMs: message.atMs, value: this.#decode(message.value) }
     if (message.type === 'event') this.events.add(report as Report<NodeEvent>)
     else this.mailbox(message.process).add(report)
+  }
+
+  #done(pending: Pending | undefined, value: unknown): void {
+    if (pending?.command === 'start') {
+      // Already the next message of the process is written with its own node in mind.
+      this.#facts = value as NodeFacts
+      this.#codec = channelCodec('test', this.#facts)
+    }
+    pending?.resolve(value)
   }
 
   #decode(bytes: Uint8Array): unknown {
@@ -365,7 +372,7 @@ export class NodeProcess {
 }
 
 type SelfMethods = {
-  [K in keyof Self as Self[K] extends (...args: never[]) => unknown ? K : never]: Self[K]
+  [K in keyof Self & string as Self[K] extends (...args: never[]) => unknown ? K : never]: Self[K]
 }
 
 /** A process of a node whose strings the test pulls; it reports all it receives and does nothing by itself. */

@@ -1,0 +1,126 @@
+/** What the end-to-end tests share: errors to look at, files that go away, and peers that do not keep to the rules. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as assert from 'uvu/assert'
+import { createIdentity } from '../../certs/identity.ts'
+import { deriveKeys } from '../../certs/keys.ts'
+import { NONCE_BYTES } from '../../src/control.ts'
+import {
+  type HandshakeState,
+  handshakeKeys,
+  type Introduction,
+  next,
+  PROTOCOL_VERSIONS,
+  start,
+} from '../../src/handshake.ts'
+import { systemClock } from '../../transport/clock.ts'
+import type { LanesHandler } from '../../transport/lane.ts'
+import { Lanes } from '../../transport/lanes.ts'
+import { openQuicTransport } from '../../transport/quic-transport.ts'
+import { systemRandom } from '../../transport/random.ts'
+import type { CloseReason } from '../../transport/transport.ts'
+import { COOKIE, type NodeProcess, RemoteFailure } from '../support/node-process.ts'
+import type { TestContext } from '../support/suite.ts'
+
+/** How a command failed. */
+export const failure = async (promise: Promise<unknown>): Promise<RemoteFailure> => {
+  const error = await promise.then(
+    (value) => assert.unreachable(`it gave ${String(value)}`),
+    (reason: unknown) => reason,
+  )
+  if (!(error instanceof RemoteFailure)) throw error
+  return error
+}
+
+/** A folder that is removed after the test. */
+export const temporaryFolder = async (t: TestContext): Promise<string> => {
+  const folder = await mkdtemp(join(tmpdir(), 'skein-e2e-'))
+  t.defer(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+export interface RogueOptions {
+  readonly versions?: readonly [number, number]
+}
+
+/** Speaks QUIC and, if asked, the handshake as a member would; then says whatever the test wants. */
+export class Rogue implements LanesHandler {
+  readonly lanes: Lanes
+  /** Resolves when it is a member. */
+  readonly up: Promise<void>
+  /** Resolves when its connection is over. */
+  readonly closed: Promise<CloseReason>
+  #state: HandshakeState
+  #onUp: () => void = () => {}
+  #onClosed: (reason: CloseReason) => void = () => {}
+
+  private constructor(own: Introduction) {
+    this.#state = start(own)
+    this.lanes = new Lanes(this, { clock: systemClock })
+    this.up = new Promise((resolve) => {
+      this.#onUp = resolve
+    })
+    this.closed = new Promise((resolve) => {
+      this.#onClosed = resolve
+    })
+  }
+
+  /** Dials the node. */
+  static async dial(t: TestContext, node: NodeProcess, options: RogueOptions = {}): Promise<Rogue> {
+    const identity = await createIdentity({ wallNowMs: Date.now() })
+    const keys = deriveKeys(Buffer.from(COOKIE), 'default')
+    const transport = await openQuicTransport({
+      host: '127.0.0.1',
+      port: 0,
+      identity,
+      gateKeys: [keys.gate],
+      clock: systemClock,
+      random: systemRandom,
+    })
+    t.defer(() => transport.close())
+    const rogue = new Rogue({
+      role: 'initiator',
+      name: 'rogue@nowhere',
+      incarnation: 'ffffffffffffffff',
+      publicKey: identity.publicKey,
+      versions: options.versions ?? PROTOCOL_VERSIONS,
+      capabilities: [],
+      addresses: [],
+      hidden: true,
+      replace: false,
+      nonce: systemRandom.bytes(NONCE_BYTES),
+      keys: handshakeKeys(keys),
+    })
+    rogue.lanes.attach(transport.connect({ host: '127.0.0.1', port: node.facts.port }, rogue.lanes))
+    return rogue
+  }
+
+  onOpen(): void {
+    const { peer } = this.lanes.connection
+    if (peer !== undefined) this.#advance({ type: 'open', peer })
+  }
+
+  onControl(type: number, buffer: Uint8Array, from: number, to: number): void {
+    if (this.#state.phase !== 'established') this.#advance({ type: 'frame', frame: type, body: buffer.slice(from, to) })
+  }
+
+  onFrame(): undefined {}
+
+  onClosed(reason: CloseReason): void {
+    this.#onClosed(reason)
+  }
+
+  #advance(input: Parameters<typeof next>[1]): void {
+    const { state, outputs } = next(this.#state, input)
+    this.#state = state
+    for (const output of outputs) {
+      if (output.type === 'send') this.lanes.control(output.frame, output.body)
+      if (output.type === 'judge') this.#advance({ type: 'verdict', refusal: undefined })
+      if (output.type === 'established') {
+        this.lanes.acceptLanes()
+        this.#onUp()
+      }
+    }
+  }
+}
