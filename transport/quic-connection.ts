@@ -127,7 +127,7 @@ export class QuicConnection implements Connection {
   }
 
   get remote(): Address {
-    const { host, port } = this.#session.destination
+    const { host, port } = this.#session.peer
     return { host: unmapHost(host), port }
   }
 

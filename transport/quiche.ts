@@ -143,6 +143,8 @@ export class QuicEngine {
   }
 }
 
+const hostKey = ({ host, port }: Host): string => `${port} ${host}`
+
 const hostOf = (address: Address): Host => ({ host: address.host, port: address.port })
 
 /** quiche's words for RESET_STREAM and STOP_SENDING; InvalidStreamState, its other word, is no fault of the peer. */
@@ -176,26 +178,49 @@ export class QuicSession {
   /** Of the last datagram: most come the same way. */
   #path: RecvInfo
   readonly #streamRead: StreamRead = { bytes: 0, finished: false }
-  /** Where the packet of the last `nextPacket` goes. */
+  /** Where the peer is. */
+  peer: Address
+  /** Where the packet of the last `nextPacket` goes: to the peer, or to an address that shall prove to be the peer's. */
   destination: Address
+  /** Addresses the peer was at before. */
+  readonly #left = new Set<string>()
 
   constructor(quic: Connection, local: Address, remote: Address) {
     this.#quic = quic
     this.#to = hostOf(local)
     this.#path = { from: hostOf(remote), to: this.#to }
+    this.peer = remote
     this.destination = remote
   }
 
   /** Takes one datagram (decrypted in place). Returns an error word of quiche, or undefined. */
   receive(datagram: Uint8Array, host: string, port: number): string | undefined {
     const { from } = this.#path
-    if (from.port !== port || from.host !== host) this.#path = { from: { host, port }, to: this.#to }
+    const isElsewhere = from.port !== port || from.host !== host
+    if (isElsewhere) this.#path = { from: { host, port }, to: this.#to }
     try {
       this.#quic.recv(datagram, this.#path)
+      if (isElsewhere) this.#followPeer()
       return undefined
     } catch (error) {
       return (error as Error).message
     }
+  }
+
+  /**
+   * The peer may have moved (RFC 9000 9.3). quiche 0.18 then forgets to repeat what was under way on the old path: acknowledgements
+   * of later packets tell it nothing about the packets of another path. So the old path gets one more packet, a path
+   * challenge, which `nextPacket` sends where the peer is now; its acknowledgement makes quiche give up on the others.
+   */
+  #followPeer(): void {
+    const now = this.#quic.pathStats().find((path) => path.active)?.peerHost
+    if (now === undefined || (now.port === this.peer.port && now.host === this.peer.host)) return
+    const before = this.peer
+    this.peer = { host: now.host, port: now.port }
+    this.destination = this.peer
+    this.#left.delete(hostKey(now))
+    this.#left.add(hostKey(before))
+    this.#quic.probePath(this.#to, hostOf(before))
   }
 
   /** Writes the next packet to `out`, as long as `out` at most; 0 when there is none. */
@@ -205,7 +230,7 @@ export class QuicSession {
       if (sent === null) return 0
       const to = sent[1].to
       if (to.port !== this.destination.port || to.host !== this.destination.host)
-        this.destination = { host: to.host, port: to.port }
+        this.destination = this.#left.has(hostKey(to)) ? this.peer : { host: to.host, port: to.port }
       return sent[0]
     } catch {
       return 0

@@ -10,12 +10,14 @@ import type { Timed } from './demo-child.ts'
 import type { DemoEvent } from './demo-protocol.ts'
 import { DemoStage, type NodeUp, type Player, randomHex, sawDown, sawUp } from './demo-stage.ts'
 import { Failed } from './failure.ts'
-import { duration, firstSentence, palette, printLine } from './output.ts'
+import { duration, firstSentence, invocation, palette, printLine } from './output.ts'
 
 /** `npm start` is to be over within 30 s, clearing up included. */
 const DEADLINE_MS = 28_000
 /** On a network with multicast they find each other within a second or two. */
 const FIND_TIMEOUT_MS = 2500
+/** Once two have met, the third is on its way, however busy the machine is. */
+const MESH_TIMEOUT_MS = 8000
 const FLOOD_MS = 1000
 const ROUND_TRIPS = 500
 const STRANGER_COOKIE_BYTES = 32
@@ -80,6 +82,8 @@ class Narrator {
 class Play {
   readonly #narrator: Narrator
   readonly #stage: DemoStage
+  /** For nodes that start from now on: empty as long as multicast brings them together. */
+  #seeds: readonly string[] = []
 
   constructor(narrator: Narrator, stage: DemoStage) {
     this.#narrator = narrator
@@ -96,9 +100,8 @@ class Play {
     const c = await this.#rejoin(trio, oldPid)
     await this.#part([a, b, c])
     const total = duration(this.#narrator.elapsedMs)
-    printLine(
-      `\n${this.#narrator.paint.good('Done')} in ${total}. Next: npx skein start --name a, and --name b in a second terminal.`,
-    )
+    printLine(`\n${this.#narrator.paint.good('Done')} in ${total}. Next: ${invocation()} start --name a`)
+    printLine('and the same with --name b in a second terminal.')
   }
 
   async #meet(): Promise<Trio> {
@@ -109,14 +112,22 @@ class Play {
     let trio: Trio = [a, b, c]
     if (!(await this.#foundByMulticast(trio))) trio = await this.#meetThroughSeed(trio)
     await allUp(trio)
-    this.#sayWhoFound(trio.flatMap((player) => upsOf(player).map((up) => ({ player, up }))))
+    const isOfTrio = ({ event }: Timed<NodeUp>): boolean =>
+      trio.some((other) => other.incarnation === event.incarnation)
+    this.#sayWhoFound(
+      trio.flatMap((player) =>
+        upsOf(player)
+          .filter(isOfTrio)
+          .map((up) => ({ player, up })),
+      ),
+    )
     this.#narrator.say('a, b and c are a full mesh: over QUIC with TLS 1.3, each with a key of its own,')
     this.#narrator.say('membership proven both ways with the cookie, which was never sent')
     return trio
   }
 
-  async #start(label: string, seeds: readonly string[] = []): Promise<Player> {
-    const player = await this.#stage.start(label, { seeds })
+  async #start(label: string): Promise<Player> {
+    const player = await this.#stage.start(label, { seeds: this.#seeds })
     const { child, port, id, incarnation } = player
     const shownId = `${id.slice(0, SHOWN_ID_LENGTH)}...`
     this.#narrator.say(
@@ -125,16 +136,21 @@ class Play {
     return player
   }
 
-  /** False when not everybody found everybody in time, or when multicast is known not to work. */
+  /** False when nobody found anybody in time, when it takes much too long, or when multicast is known not to work. */
   async #foundByMulticast(trio: Trio): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined
+    const timers: NodeJS.Timeout[] = []
     const late = new Promise<false>((resolve) => {
-      timer = setTimeout(() => resolve(false), FIND_TIMEOUT_MS)
+      const giveUp = (): void => resolve(false)
+      const nobody = (): boolean => trio.every((player) => upsOf(player).length === 0)
+      timers.push(
+        setTimeout(() => nobody() && giveUp(), FIND_TIMEOUT_MS),
+        setTimeout(giveUp, MESH_TIMEOUT_MS),
+      )
     })
     const met = allUp(trio).then(() => true)
     const impossible = Promise.any(trio.map(({ child }) => child.event(isUnusable))).then(() => false)
     const found = await Promise.race([met, late, impossible])
-    clearTimeout(timer)
+    for (const timer of timers) clearTimeout(timer)
     return found
   }
 
@@ -147,8 +163,8 @@ class Play {
     this.#narrator.say(`multicast DNS does not bring them together here: ${why};`)
     this.#narrator.say("so b and c start again with a's address as a seed")
     await Promise.all([b, c].map((player) => player.child.ask('stop', null)))
-    const seeds = [`127.0.0.1:${a.port}`]
-    return [a, ...(await Promise.all([this.#start('b', seeds), this.#start('c', seeds)]))]
+    this.#seeds = [`127.0.0.1:${a.port}`]
+    return [a, ...(await Promise.all([this.#start('b'), this.#start('c')]))]
   }
 
   /** Each connection was dialled by one side, which had found the other. */
@@ -214,8 +230,7 @@ class Play {
 
   async #rejoin([a, b, lost]: Trio, oldPid: string): Promise<Player> {
     this.#narrator.begin('It comes back')
-    const seeds = upsOf(a).some(({ event: { through } }) => through === 'mdns') ? [] : [`127.0.0.1:${a.port}`]
-    const c = await this.#start('c', seeds)
+    const c = await this.#start('c')
     const same = c.id === lost.id ? 'the same key and id' : 'another id'
     const ups = await Promise.all([sawUp(a, c), sawUp(b, c), sawUp(c, a), sawUp(c, b)])
     const players = [a, b, c, c]

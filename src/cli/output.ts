@@ -3,6 +3,14 @@
  *
  * Colours only where the terminal shows them; NO_COLOR and TERM are heeded.
  */
+import { basename, dirname, join, relative } from 'node:path'
+
+/** How to run this command again, as it was run now: installed, by npx, or from a clone. */
+export const invocation = (): string => {
+  const script = process.argv[1] ?? ''
+  if (basename(script) !== 'skein') return `node ${relative(process.cwd(), script)}`
+  return dirname(script).endsWith(join('node_modules', '.bin')) ? 'npx skein' : 'skein'
+}
 
 export const printLine = (text = ''): void => {
   process.stdout.write(`${text}\n`)

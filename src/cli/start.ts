@@ -12,7 +12,7 @@ import { Pid } from '../pid.ts'
 import { startNode } from '../start.ts'
 import { echo } from './echo.ts'
 import { addClusterOptions, type ClusterOptions, findCookie, parsePort, toStartOptions } from './options.ts'
-import { firstSentence, type Palette, palette, printJson, printLine } from './output.ts'
+import { firstSentence, invocation, type Palette, palette, printJson, printLine } from './output.ts'
 
 interface StartCommandOptions extends ClusterOptions {
   readonly name?: string
@@ -61,7 +61,8 @@ const tellPeople = async (node: SkeinNode, events: AsyncIterable<NodeEvent>, coo
   printLine(`  incarnation  ${node.incarnation}`)
   printLine(`  listens on   ${node.addresses.map(formatAddress).join(', ')} (UDP)`)
   printLine(`  cookie       ${placeOf(cookie)}`)
-  printLine(`  try          skein nodes, skein ping ${short}, skein call ${short} echo '"hi"'; Ctrl-C stops it`)
+  const skein = invocation()
+  printLine(`  try          ${skein} nodes, ${skein} call ${short} echo '"hi"'; Ctrl-C stops this node`)
   for await (const event of events) {
     const text = describe(event, paint)
     if (text !== undefined) printLine(`${paint.dim(new Date().toTimeString().slice(0, 8))}  ${text}`)

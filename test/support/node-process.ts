@@ -11,6 +11,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { inspect } from 'node:util'
 import type { Attempt } from '../../certs/errors.ts'
 import { MessageCodec } from '../../src/codec.ts'
 import type {
@@ -36,7 +37,8 @@ const PATIENCE_MS = 15_000
 export interface NodeCommands {
   /** Starts a node, the first one or one after `stop`. */
   start(options: StartOptions): NodeFacts
-  stop(): void
+  /** When it was called, on the clock of the reports. */
+  stop(): { readonly calledAtMs: number }
   /** Through `await using`. */
   dispose(): void
   connect(target: string): string
@@ -173,7 +175,7 @@ export class Reports<T> {
         then()
       }
       const inVain = (): void =>
-        reject(new Error(`${this.#what}: nothing matched ${matches} among ${this.all.length} reports`))
+        reject(new Error(`${this.#what}: nothing matches ${matches} among ${inspect(this.all, { depth: 2 })}`))
       const timer = setTimeout(settle(inVain), leftMs)
       this.#waiting = settle(resolve)
     })
@@ -313,9 +315,13 @@ export class NodeProcess {
   /** Lets go of the process: it has to end by itself, if nothing of the node holds it. */
   async leave(): Promise<{ code: number | null; signal: NodeJS.Signals | null; stderr: string }> {
     this.#mayEnd = true
-    const gone = once(this.#child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
+    const { stderr } = this.#child
+    // Not its 'close': that one never comes when the channel was disconnected from here.
+    const gone = once(this.#child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
+    const read = stderr === null ? undefined : once(stderr, 'end')
     this.#child.disconnect()
     const [code, signal] = await gone
+    await read
     return { code, signal, stderr: Buffer.concat(this.#stderr).toString() }
   }
 
@@ -380,6 +386,7 @@ export class Puppet {
   readonly pid: Pid
   readonly name: string
   readonly node: NodeProcess
+  #tokens = 0
 
   constructor(node: NodeProcess, name: string, pid: Pid) {
     this.node = node
@@ -434,6 +441,13 @@ export class Puppet {
 
   deaf(on: boolean): Promise<void> {
     return this.node.do('deaf', this.name, on)
+  }
+
+  /** Resolves when all that this puppet has sent to that one so far has arrived. */
+  async caughtUp(other: Puppet): Promise<void> {
+    const token = `caught up ${this.#tokens++}`
+    await this.send(other.pid, token)
+    await other.mailbox.next((message) => message === token)
   }
 
   #self<K extends keyof SelfMethods>(
