@@ -2,8 +2,8 @@
 import { createSocket } from 'node:dgram'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:tls'
-import { systemClock } from '../transport/clock.ts'
 import { createIdentity } from '../certs/identity.ts'
+import { systemClock } from '../transport/clock.ts'
 import { serve } from './peer.ts'
 
 /** Datagrams per acknowledgement, and bytes per acknowledgement on TLS. */
@@ -11,7 +11,12 @@ const ACK_EVERY = 64
 const TLS_ACK_BYTES = 1 << 20
 
 const udp = async (): Promise<{ port: number; close: () => void }> => {
-  const socket = createSocket({ type: 'udp4', recvBufferSize: 4 << 20, sendBufferSize: 4 << 20, lookup: (host, _options, done) => done(null, host, 4) })
+  const socket = createSocket({
+    type: 'udp4',
+    recvBufferSize: 4 << 20,
+    sendBufferSize: 4 << 20,
+    lookup: (host, _options, done) => done(null, host, 4),
+  })
   let received = 0
   socket.on('message', (datagram, from) => {
     if (datagram.length <= 64) socket.send(datagram, from.port, from.address)

@@ -28,7 +28,12 @@ const TLS_CHUNK_BYTES = 64 * 1024
 
 const open = (): Promise<Socket> =>
   new Promise((resolve) => {
-    const socket = createSocket({ type: 'udp4', recvBufferSize: 4 << 20, sendBufferSize: 4 << 20, lookup: (host, _options, done) => done(null, host, 4) })
+    const socket = createSocket({
+      type: 'udp4',
+      recvBufferSize: 4 << 20,
+      sendBufferSize: 4 << 20,
+      lookup: (host, _options, done) => done(null, host, 4),
+    })
     socket.bind(0, '127.0.0.1', () => resolve(socket))
   })
 

@@ -44,7 +44,12 @@ const startPair = async (maxDatagramBytes?: number): Promise<Pair> => {
 }
 
 /** Runs `count` processes that each send their share, and waits until the sink has them all; returns seconds. */
-const flood = async (node: SkeinNode, senders: number, messages: number, send: (self: Self, count: number) => Promise<void>): Promise<number> => {
+const flood = async (
+  node: SkeinNode,
+  senders: number,
+  messages: number,
+  send: (self: Self, count: number) => Promise<void>,
+): Promise<number> => {
   const share = Math.floor(messages / senders)
   const start = performance.now()
   const all = node.call(SINK, share * senders, { timeoutMs: CALL_TIMEOUT_MS })
@@ -94,7 +99,13 @@ export async function* messages(baselines: Baselines): AsyncGenerator<Measuremen
       measure: async () => SMALL_MESSAGES / (await flood(node, senders, SMALL_MESSAGES, send)),
       measureBaseline: baselines.dgramBytesPerSecond,
     })
-  const bulk = (node: SkeinNode, metric: string, count: number, baseline: string, measureBaseline: () => Promise<number>): Promise<Measurement> =>
+  const bulk = (
+    node: SkeinNode,
+    metric: string,
+    count: number,
+    baseline: string,
+    measureBaseline: () => Promise<number>,
+  ): Promise<Measurement> =>
     alternate({
       bench,
       metric,
@@ -116,8 +127,18 @@ export async function* messages(baselines: Baselines): AsyncGenerator<Measuremen
   yield await bulk(node, '64KiB-path', LARGE_MESSAGES_PATH, 'dgram-1350', baselines.dgramBytesPerSecond)
   yield await bulk(node, '64KiB-path-to-tls', LARGE_MESSAGES_PATH, 'tls-64KiB', baselines.tlsBytesPerSecond)
   const call = { bench, unit: 'us', measure: async () => median(await calls(node, CALLS)) } as const
-  yield await alternate({ ...call, metric: 'call', baseline: 'dgram-ping-pong', measureBaseline: baselines.dgramPingPongUs })
-  yield await alternate({ ...call, metric: 'call-to-tls', baseline: 'tls-ping-pong', measureBaseline: baselines.tlsPingPongUs })
+  yield await alternate({
+    ...call,
+    metric: 'call',
+    baseline: 'dgram-ping-pong',
+    measureBaseline: baselines.dgramPingPongUs,
+  })
+  yield await alternate({
+    ...call,
+    metric: 'call-to-tls',
+    baseline: 'tls-ping-pong',
+    measureBaseline: baselines.tlsPingPongUs,
+  })
 
   const p99 = async (): Promise<number> => percentile(await calls(node, CALLS), 0.99)
   const besideBulk = async (): Promise<number> => {
@@ -130,6 +151,13 @@ export async function* messages(baselines: Baselines): AsyncGenerator<Measuremen
     await node.call(SINK, 0, { timeoutMs: CALL_TIMEOUT_MS })
     return result
   }
-  yield await alternate({ bench, metric: 'light-beside-bulk', unit: 'us', baseline: 'alone', measure: besideBulk, measureBaseline: p99 })
+  yield await alternate({
+    bench,
+    metric: 'light-beside-bulk',
+    unit: 'us',
+    baseline: 'alone',
+    measure: besideBulk,
+    measureBaseline: p99,
+  })
   await pair.stop()
 }

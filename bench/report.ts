@@ -51,7 +51,15 @@ export interface Plan {
 const ROUNDS = 5
 
 /** The medians of the values and of the ratios round by round. */
-export const alternate = async ({ bench, metric, unit, baseline, comparable = (value) => value, measure, measureBaseline }: Plan): Promise<Measurement> => {
+export const alternate = async ({
+  bench,
+  metric,
+  unit,
+  baseline,
+  comparable = (value) => value,
+  measure,
+  measureBaseline,
+}: Plan): Promise<Measurement> => {
   await measure()
   const values: number[] = []
   const baselineValues: number[] = []
@@ -63,5 +71,13 @@ export const alternate = async ({ bench, metric, unit, baseline, comparable = (v
     baselineValues.push(baselineValue)
     ratios.push(comparable(value) / baselineValue)
   }
-  return { bench, metric, value: median(values), unit, baseline, baselineValue: median(baselineValues), ratio: median(ratios) }
+  return {
+    bench,
+    metric,
+    value: median(values),
+    unit,
+    baseline,
+    baselineValue: median(baselineValues),
+    ratio: median(ratios),
+  }
 }

@@ -1,7 +1,7 @@
 /** The carrier alone: frames on lanes between two processes, without codec and processes. */
 import { randomBytes } from 'node:crypto'
 import { createIdentity } from 'skein/certs'
-import { Lanes, type LaneSender, openQuicTransport, systemClock, systemRandom } from 'skein/transport'
+import { type LaneSender, Lanes, openQuicTransport, systemClock, systemRandom } from 'skein/transport'
 import { type Baselines, roundTrips } from './baselines.ts'
 import { startPeer } from './peer.ts'
 import { alternate, type Measurement, median } from './report.ts'
@@ -27,7 +27,15 @@ const open = async (maxPacketBytes?: number): Promise<Line> => {
   const cap = maxPacketBytes === undefined ? {} : { maxPacketBytes }
   const peer = await startPeer(new URL('./wire-peer.ts', import.meta.url), { gateKey: gateKey.toString('hex'), ...cap })
   const identity = await createIdentity({ wallNowMs: systemClock.wallNow() })
-  const transport = await openQuicTransport({ host: '127.0.0.1', port: 0, identity, gateKeys: [gateKey], clock: systemClock, random: systemRandom, ...cap })
+  const transport = await openQuicTransport({
+    host: '127.0.0.1',
+    port: 0,
+    identity,
+    gateKeys: [gateKey],
+    clock: systemClock,
+    random: systemRandom,
+    ...cap,
+  })
   let answered = (): void => {}
   const answer = (): Promise<void> =>
     new Promise((resolve) => {
@@ -87,15 +95,29 @@ export async function* wire(baselines: Baselines): AsyncGenerator<Measurement> {
   const bench = 'wire'
   const small = Buffer.alloc(SMALL.bytes, 7)
   const large = Buffer.alloc(LARGE_BYTES, 7)
-  const bulk = { bench, unit: 'bytes/s', baseline: 'dgram-1350', measureBaseline: baselines.dgramBytesPerSecond } as const
-  const bytesPerSecond = async (line: Line, frames: number): Promise<number> => (frames * LARGE_BYTES) / (await line.flood(frames, large))
+  const bulk = {
+    bench,
+    unit: 'bytes/s',
+    baseline: 'dgram-1350',
+    measureBaseline: baselines.dgramBytesPerSecond,
+  } as const
+  const bytesPerSecond = async (line: Line, frames: number): Promise<number> =>
+    (frames * LARGE_BYTES) / (await line.flood(frames, large))
 
   const narrow = await open(NARROW_BYTES)
-  yield await alternate({ ...bulk, metric: 'frames-64KiB-1350', measure: () => bytesPerSecond(narrow, LARGE_FRAMES.narrow) })
+  yield await alternate({
+    ...bulk,
+    metric: 'frames-64KiB-1350',
+    measure: () => bytesPerSecond(narrow, LARGE_FRAMES.narrow),
+  })
   await narrow.stop()
 
   const line = await open()
-  yield await alternate({ ...bulk, metric: 'frames-64KiB-path', measure: () => bytesPerSecond(line, LARGE_FRAMES.path) })
+  yield await alternate({
+    ...bulk,
+    metric: 'frames-64KiB-path',
+    measure: () => bytesPerSecond(line, LARGE_FRAMES.path),
+  })
   yield await alternate({
     ...bulk,
     metric: 'frames-64KiB-path-to-tls',
@@ -111,7 +133,17 @@ export async function* wire(baselines: Baselines): AsyncGenerator<Measurement> {
     measure: async () => SMALL.frames / (await line.flood(SMALL.frames, small)),
   })
   const pingPong = { bench, unit: 'us', measure: line.pingPong } as const
-  yield await alternate({ ...pingPong, metric: 'ping-pong-64B', baseline: 'dgram-ping-pong', measureBaseline: baselines.dgramPingPongUs })
-  yield await alternate({ ...pingPong, metric: 'ping-pong-64B-to-tls', baseline: 'tls-ping-pong', measureBaseline: baselines.tlsPingPongUs })
+  yield await alternate({
+    ...pingPong,
+    metric: 'ping-pong-64B',
+    baseline: 'dgram-ping-pong',
+    measureBaseline: baselines.dgramPingPongUs,
+  })
+  yield await alternate({
+    ...pingPong,
+    metric: 'ping-pong-64B-to-tls',
+    baseline: 'tls-ping-pong',
+    measureBaseline: baselines.tlsPingPongUs,
+  })
   await line.stop()
 }

@@ -16,7 +16,7 @@ import { fullNodeName, isShortName } from './node-name.ts'
 
 export const DEFAULT_PORT = 4433
 const DEFAULT_CLUSTER = 'default'
-export const MAX_SEEDS = 256
+const MAX_SEEDS = 256
 const MAX_MESSAGE_BYTES_RANGE: readonly [number, number] = [1024, 256 * 1024 * 1024]
 /** From QUIC's least (RFC 9000 14.1) to what the engine writes at most. */
 const DATAGRAM_BYTES_RANGE: readonly [number, number] = [MIN_INITIAL_BYTES, MAX_PACKET_BYTES]

@@ -28,8 +28,8 @@ export const CONTROL = {
 export const MAX_HELLO_BYTES = 8 * 1024
 export const NONCE_BYTES = 32
 /** HMAC-SHA256. */
-export const MAC_BYTES = 32
-export const MAX_CAPABILITIES = 64
+const MAC_BYTES = 32
+const MAX_CAPABILITIES = 64
 const MAX_CAPABILITY_BYTES = 64
 /** Addresses a node may tell of itself. */
 export const MAX_NODE_ADDRESSES = 16

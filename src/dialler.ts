@@ -15,9 +15,9 @@ import type { SessionEnd } from './session.ts'
 const ATTEMPT_TIMEOUT_MS = 3000
 const ATTEMPT_TIMEOUT_AMONG_SEVERAL_MS = 1500
 /** Addresses tried in one dial. */
-export const MAX_ATTEMPTS = 16
+const MAX_ATTEMPTS = 16
 /** Dials under way at once. */
-export const MAX_DIALS = 1024
+const MAX_DIALS = 1024
 /** How long the connection that won may take to be up. */
 const WINNER_TIMEOUT_MS = 1000
 /** How long an unknown name is waited for, while all sources look again. */

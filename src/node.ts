@@ -37,7 +37,7 @@ import { SYSTEM_PROCESS, systemProcess } from './system-process.ts'
 import { Wire } from './wire.ts'
 
 /** `stop` resolves within this, whatever hangs. */
-export const STOP_TIMEOUT_MS = 3000
+const STOP_TIMEOUT_MS = 3000
 const DEFAULT_PING_TIMEOUT_MS = 5000
 /** A message travels in a frame with a head: sender, target, call. */
 const FRAME_HEAD_BYTES = 4096

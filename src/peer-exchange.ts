@@ -12,7 +12,7 @@ import type { DiscoveryEvent, DiscoverySource, NodeRecord, SourceStatus } from '
 import type { PeerHint } from './control.ts'
 
 /** Members remembered; more are left to the other sources. */
-export const MAX_KNOWN_MEMBERS = 4096
+const MAX_KNOWN_MEMBERS = 4096
 /** Pause between two asks, in all; it doubles while the lists bring nothing new. */
 const MIN_ASK_INTERVAL_MS = 1000
 const MAX_ASK_INTERVAL_MS = 60_000

@@ -15,7 +15,7 @@ import type { FrameParts, Wire } from './wire.ts'
 
 /** What may wait for a dial to end; a sender beyond that is told ERR_SKEIN_QUEUE_FULL. */
 export const MAX_WAITING_SIGNALS = 4096
-export const MAX_WAITING_BYTES = 16 * 1024 * 1024
+const MAX_WAITING_BYTES = 16 * 1024 * 1024
 /** From here on `send` answers false while dialling. */
 const HIGH_WATER_SIGNALS = 1024
 const HIGH_WATER_BYTES = 1024 * 1024

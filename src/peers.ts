@@ -33,7 +33,7 @@ import { type DownReason, Session, type SessionEnd, type SessionHost } from './s
 import type { Wire } from './wire.ts'
 
 /** Connected and dialled nodes together. */
-export const MAX_PEERS = 4096
+const MAX_PEERS = 4096
 /** Connections whose handshake is under way. */
 const MAX_HANDSHAKES = 1024
 /** A name that was just now not to be reached is not dialled again for every message. */

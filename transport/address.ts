@@ -1,7 +1,7 @@
 /**
  * Network addresses: parsed once at the border, compared by key, printed the usual way ([v6]:port).
  */
-import { isIP, isIPv6 } from 'node:net'
+import { isIPv6 } from 'node:net'
 import { SkeinError } from '../certs/errors.ts'
 
 export interface Address {
@@ -39,4 +39,3 @@ export const parseHostPort = (text: string, defaultPort?: number): Address => {
   return { host, port }
 }
 
-export const isLiteral = (address: Address): boolean => isIP(address.host) !== 0

@@ -12,7 +12,7 @@ import { SkeinError } from '../certs/errors.ts'
 import type { Address } from './address.ts'
 import type { PathFigures } from './bulk-room.ts'
 
-export const SUPPORTED_PLATFORMS = ['linux-x64 (glibc)', 'darwin-x64', 'darwin-arm64', 'win32-x64'] as const
+const SUPPORTED_PLATFORMS = ['linux-x64 (glibc)', 'darwin-x64', 'darwin-arm64', 'win32-x64'] as const
 
 /** ALPN of the protocol; a change that old nodes cannot follow changes it. */
 const APPLICATION_PROTOCOL = 'skein/1'

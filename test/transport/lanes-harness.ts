@@ -235,7 +235,7 @@ export class Full implements Hold {
 
 export const OPEN = 0xf0
 export const MARK = 0xf1
-export const DONE = 0xf2
+const DONE = 0xf2
 export const KIND = { control: 0, shared: 1, dedicated: 2 } as const
 
 /** One frame as it is on the wire. */
