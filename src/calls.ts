@@ -68,7 +68,7 @@ type SignalOf<T extends Signal['type']> = Extract<Signal, { type: T }>
 export class Calls {
   readonly #directory: Directory
   readonly #clock: Clock
-  readonly #put: (process: Process, message: CallMessage) => void
+  readonly #put: (process: Process, message: CallMessage, sizeBytes?: number) => void
   readonly #limit: number
   readonly #pending = new Map<number, PendingCall>()
   #lastNumber = 0
@@ -77,7 +77,7 @@ export class Calls {
   constructor(options: {
     directory: Directory
     clock: Clock
-    put: (process: Process, message: CallMessage) => void
+    put: (process: Process, message: CallMessage, sizeBytes?: number) => void
     limit: number
   }) {
     this.#directory = options.directory
@@ -148,7 +148,7 @@ export class Calls {
     }
   }
 
-  onCall(bridge: Bridge, { from, to, call, request }: SignalOf<'call'>): Hold | undefined {
+  onCall(bridge: Bridge, { from, to, call, request }: SignalOf<'call'>, sizeBytes: number): Hold | undefined {
     const origin = bridge.route.origin
     if (origin === undefined || bridge.served.has(call)) return undefined
     const server = this.#directory.find(to)
@@ -165,7 +165,7 @@ export class Calls {
     server.served ??= new Set()
     server.served.add(served)
     const pid = from === 0 ? undefined : new Pid(origin, from)
-    this.#put(server, { type: 'call', from: { pid, call: new Ref(origin, call) }, request })
+    this.#put(server, { type: 'call', from: { pid, call: new Ref(origin, call) }, request }, sizeBytes)
     return server.mailbox.pressed ? server.mailbox : undefined
   }
 

@@ -64,6 +64,8 @@ export class Dialler {
   /** Those who wait for a name to become known. */
   readonly #lookups = new Set<{ readonly name: string; readonly found: () => void }>()
 
+  #stopped = false
+
   constructor(table: DialTable, directory: DialDirectory, clock: Clock) {
     this.#table = table
     this.#directory = directory
@@ -82,6 +84,12 @@ export class Dialler {
     )
   }
 
+  /** The node stops: nobody waits any longer for a name to become known, and no dial begins. */
+  stop(): void {
+    this.#stopped = true
+    for (const lookup of [...this.#lookups]) lookup.found()
+  }
+
   /** Discovery knows something new of this name. */
   becameKnown(name: string): void {
     for (const lookup of this.#lookups) if (lookup.name === name) lookup.found()
@@ -90,6 +98,7 @@ export class Dialler {
   #once(key: string, dial: () => Promise<Peer>): Promise<Peer> {
     const running = this.#running.get(key)
     if (running !== undefined) return running
+    if (this.#stopped) return Promise.reject(stopped())
     if (this.#running.size >= MAX_DIALS) {
       return Promise.reject(new SkeinError('ERR_SKEIN_LIMIT', `${MAX_DIALS} dials are already under way.`))
     }
@@ -102,6 +111,7 @@ export class Dialler {
     let known = this.#directory.find(name)
     if (known.length === 0) {
       await this.#lookUp(name)
+      if (this.#stopped) throw stopped()
       known = this.#directory.find(name)
     }
     const peer = this.#table.peerByName(name)
@@ -148,6 +158,8 @@ export class Dialler {
     return second.type === 'failed' && peer !== undefined ? { type: 'up', peer } : second
   }
 }
+
+const stopped = (): SkeinError => new SkeinError('ERR_SKEIN_STOPPED', 'The node has been stopped.')
 
 /** Attempts that all ended alike have one cause, and its code says more than "failed". */
 const failure = (what: string, attempts: readonly Attempt[]): SkeinError => {

@@ -310,6 +310,7 @@ export class SkeinNode implements AsyncDisposable {
   async #stop(): Promise<void> {
     const { clock, transport } = this.#parts
     this.#mesh?.stop()
+    this.#dialler.stop()
     let giveUp = (): void => {}
     const late = new Promise<void>((resolve) => {
       giveUp = resolve

@@ -125,7 +125,7 @@ export class Peer implements Route {
   receive(type: number, buffer: Uint8Array, start: number, end: number): Hold | undefined {
     const state = this.#state
     if (state.phase !== 'up') return undefined
-    return this.#host.sink.deliver(this, this.#host.wire.decode(type, buffer, start, end, state.origin))
+    return this.#host.sink.deliver(this, this.#host.wire.decode(type, buffer, start, end, state.origin), end - start)
   }
 
   /** The end, exactly once: what waits is dropped, and every monitor, link and call over this route fires. */

@@ -42,6 +42,14 @@ const MAX_REMEMBERED_FAILURES = 1024
 /** What this version can do beyond protocol version 1. */
 const CAPABILITIES: readonly string[] = []
 
+/** How a dial ends that would begin after the stop. */
+const STOPPED: SessionEnd = {
+  code: 'ERR_SKEIN_STOPPED',
+  message: 'The node is stopping.',
+  byPeer: false,
+  down: 'connection_closed',
+}
+
 /** A connected node. */
 export interface ConnectedNode {
   readonly name: string
@@ -206,6 +214,7 @@ export class Peers implements Router, SessionHost, DialTable {
   // Commands
 
   dialOnce(address: Address, { expectedId, replace, timeoutMs }: DialOptions): Promise<DialOutcome> {
+    if (this.#stopped) return Promise.resolve({ type: 'failed', end: STOPPED, id: undefined })
     return new Promise((resolve) => {
       const session = new Session(this, this.#introduce('initiator', replace), address, expectedId)
       const lanes = this.#lanesFor(session)

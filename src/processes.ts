@@ -117,7 +117,7 @@ export class Processes implements SignalSink {
     this.#limits = { ...PROCESS_LIMITS, ...limits }
     this.#share = new FairShare(clock)
     const nextRef = (): Ref => new Ref(origin, ++this.#lastRef)
-    const put = (process: Process, message: unknown): void => this.#put(process, message)
+    const put = (process: Process, message: unknown, sizeBytes = 0): void => this.#put(process, message, sizeBytes)
     this.#directory = new Directory({ origin, router, clock, names: this.#limits.names })
     this.#links = new Links(
       this.#directory,
@@ -222,16 +222,16 @@ export class Processes implements SignalSink {
     for (const process of [...this.#nodeWatchers]) this.#put(process, { type: 'nodedown', node, reason })
   }
 
-  deliver(route: Route, signal: Signal): Hold | undefined {
+  deliver(route: Route, signal: Signal, sizeBytes = 0): Hold | undefined {
     if (this.#stopped) return undefined
     const bridge = this.#directory.bridge(route)
     // What a route still held when it went down is never delivered.
     if (bridge === 'noconnection') return undefined
     switch (signal.type) {
       case 'send':
-        return this.#receive(bridge, signal)
+        return this.#receive(bridge, signal, sizeBytes)
       case 'call':
-        return this.#calls.onCall(bridge, signal)
+        return this.#calls.onCall(bridge, signal, sizeBytes)
       case 'reply':
         this.#calls.onReply(bridge, signal)
         break
@@ -391,7 +391,8 @@ export class Processes implements SignalSink {
       return at.send(sender, { type: 'send', from: sender?.pid.number ?? 0, to: addressOf(target), message })
     }
     this.#tell({ type: 'deadLetter', to: nameOf(target, this.#origin), from: sender?.pid, reason: at })
-    return true
+    // Nothing waits, but a sender that goes on until it hears false must not keep input waiting for ever.
+    return this.#share.take()
   }
 
   /** For timers: the sender may have ended, and nobody is there to hear of an error. */
@@ -408,7 +409,7 @@ export class Processes implements SignalSink {
   #drained(sender: Process | undefined, target: AnyTarget): Promise<void> {
     const at = this.#directory.locate(target)
     if (at instanceof Process) return at.mailbox.drained()
-    return at instanceof Bridge ? at.route.drained(sender?.pid.number ?? 0) : Promise.resolve()
+    return at instanceof Bridge ? at.route.drained(sender?.pid.number ?? 0) : this.#share.turn()
   }
 
   #exit(sender: Process | undefined, target: AnyTarget, reason: Reason): void {
@@ -418,7 +419,11 @@ export class Processes implements SignalSink {
     else if (at instanceof Bridge) at.send(sender, { type: 'exit', from: from.number, to: addressOf(target), reason })
   }
 
-  #receive(bridge: Bridge, { from, to, message }: Extract<Signal, { type: 'send' }>): Hold | undefined {
+  #receive(
+    bridge: Bridge,
+    { from, to, message }: Extract<Signal, { type: 'send' }>,
+    sizeBytes: number,
+  ): Hold | undefined {
     const process = this.#directory.find(to)
     if (process === undefined) {
       const origin = bridge.route.origin
@@ -427,16 +432,17 @@ export class Processes implements SignalSink {
       this.#tell({ type: 'deadLetter', to: target, from: sender, reason: 'noproc' })
       return undefined
     }
-    this.#put(process, message)
+    this.#put(process, message, sizeBytes)
     return process.mailbox.pressed ? process.mailbox : undefined
   }
 
   /** For those who cannot be refused: a process whose mailbox overflows is ended, because nothing may be lost in silence. */
-  #put(process: Process, message: unknown): void {
-    if (process.mailbox.full) {
-      const text = `The mailbox of ${process.pid} holds ${this.#limits.mailbox} messages, the limit "mailbox".`
+  #put(process: Process, message: unknown, sizeBytes = 0): void {
+    const { mailbox, pid } = process
+    if (mailbox.full) {
+      const text = `The mailbox of ${pid} is full with ${mailbox.size} messages, the limit "mailbox".`
       this.#end(process, new SkeinError('ERR_SKEIN_LIMIT', text))
-    } else process.mailbox.push(message)
+    } else mailbox.push(message, sizeBytes)
   }
 
   #local(pid: AnyPid): Process {

@@ -29,8 +29,10 @@ export interface Router {
 
 /** Made by the process layer, used by the node. */
 export interface SignalSink {
-  /** Handles one signal that arrived over `route`; a Hold asks to stop reading that lane until relieved. */
-  deliver(route: Route, signal: Signal): Hold | undefined
+  /**
+   * Handles one signal that arrived over `route`, as so many bytes; a Hold asks to stop reading that lane until relieved.
+   */
+  deliver(route: Route, signal: Signal, sizeBytes: number): Hold | undefined
   /** The route is gone for good: fires monitors, links and calls with noconnection, exactly once. */
   routeDown(route: Route): void
 }

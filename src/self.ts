@@ -10,7 +10,6 @@ import { SkeinError } from '../certs/errors.ts'
 import type { CallOptions, Calls, From } from './calls.ts'
 import type { AnyPid, AnyTarget, Directory } from './directory.ts'
 import type { Links } from './links.ts'
-import { rejected } from './mailbox.ts'
 import type { Monitors } from './monitors.ts'
 import type { Pid, Ref, Target } from './pid.ts'
 import type { Process } from './process.ts'
@@ -110,13 +109,13 @@ export class Self<M = unknown> implements AsyncIterable<M, never> {
   /** Resolves when `target` takes more. */
   drained(target: AnyTarget): Promise<void> {
     if (this.#alive) return this.#services.drained(this.#process, target)
-    return rejected(this.#process.endedError())
+    return this.#process.mailbox.refused()
   }
 
   /** Rejects with ERR_SKEIN_NOPROC, _NOCONNECTION, _CALL_EXIT, _CALL_TIMEOUT, _CALL_ABORTED, or why it could not be sent. */
   call(target: AnyTarget, request: unknown, options?: CallOptions): Promise<unknown> {
     if (this.#alive) return this.#services.calls.call(this.#process, target, request, options)
-    return rejected(this.#process.endedError())
+    return this.#process.mailbox.refused()
   }
 
   /** Answers a call message, here or wherever its `from` was handed to. A reply nobody waits for vanishes. */

@@ -205,7 +205,8 @@ export class Session implements LanesHandler {
       this.#control(CONTROL.goodbye, encodeGoodbye(reason))
       await over
       timer.cancel()
-    } else this.end('closed', reason, reason)
+    } else if (reason === 'shutdown') this.end('ERR_SKEIN_STOPPED', 'The node is stopping.', reason)
+    else this.end('closed', reason, reason)
   }
 
   tick(checksum: number): void {

@@ -38,4 +38,3 @@ export const parseHostPort = (text: string, defaultPort?: number): Address => {
   if (host.length > 253) throw bad('the host is too long')
   return { host, port }
 }
-

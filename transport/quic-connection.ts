@@ -30,6 +30,8 @@ const SMALL_PACKETS_AFTER_TIMEOUT = 2
 const PROBE_OVERHEAD_BYTES = 1 + 16 + 4 + 16 + 3
 const PROBE = 1
 const PROBE_ANSWER = 2
+/** Enough for a packet that only asks for an acknowledgement. */
+const PING_PACKET_BYTES = 64
 /** Packets sent in one flush at most; what is left goes after input was handled. */
 const MAX_PACKETS_PER_FLUSH = 1024
 /** Acknowledgement timers and the like are never re-armed for less than this, ms. */
@@ -78,6 +80,8 @@ export class QuicConnection implements Connection {
   #timerAtMs = Number.POSITIVE_INFINITY
   #deadline: Timer | undefined
   #reason: CloseReason | undefined
+  /** What the peer is still to be told about the end. */
+  #goodbye: { readonly wireCode: number; readonly message: string } | undefined
   readonly #blackHole = new BlackHole()
   readonly #bulkRoom = new BulkRoom()
   readonly #pathFigures = (): PathFigures => this.#session.path()
@@ -249,14 +253,15 @@ export class QuicConnection implements Connection {
       this.#budgetSpent = false
       this.handler.onFlush()
     }
-    const allSent = this.#sendPackets()
+    if (this.#goodbye !== undefined && this.#hasRoomForGoodbye()) this.#sayGoodbye()
+    const allSent = this.#goodbye !== undefined || this.#sendPackets()
     if (this.#state === 'open' && this.#handshakeIsOver) this.#probePath()
     if (this.#refused) {
       this.#refused = false
       if (this.#session.draining) this.#sessionEnded()
     }
     // What cannot even say that it closes (it heard nothing, or too little to answer: RFC 9000 8.1) is over.
-    if (this.#state === 'closing' && allSent && !this.#session.draining) return this.#end()
+    if (this.#state === 'closing' && this.isGone && allSent && !this.#session.draining) return this.#end()
     if ((this.#budgetSpent || !allSent) && !this.#flushScheduled) {
       this.#flushScheduled = true
       this.#host.clock.afterInput(this.#flush)
@@ -268,8 +273,14 @@ export class QuicConnection implements Connection {
     if (this.#state === 'closing' || this.#state === 'ended') return
     // quiche will send nothing but the close, which an acceptor cannot read before it has our part of the handshake.
     if (!this.#handshakeIsOver && this.#session.established) this.#sendPackets()
-    this.#session.close(true, wireCode, boundedCloseMessage(message))
-    this.#finish({ code, message, byPeer: false, wireCode })
+    this.#finish({ code, message, byPeer: false, wireCode }, boundedCloseMessage(message))
+  }
+
+  /** Closed, and the peer was told as far as that was possible. */
+  get isGone(): boolean {
+    return (
+      this.#state === 'ended' || (this.#state === 'closing' && (this.#goodbye === undefined || this.#session.draining))
+    )
   }
 
   /** The endpoint is going away: no more timers, no more packets. */
@@ -382,6 +393,8 @@ export class QuicConnection implements Connection {
     this.#timerAtMs = Number.POSITIVE_INFINITY
     if (this.#session.timeoutMs() === 0) {
       this.#session.onTimeout()
+      // The packets that follow a timeout are sent whatever the congestion window says.
+      if (this.#goodbye !== undefined) this.#sayGoodbye()
       if (this.#state === 'open' && this.pathSize.currentBytes > this.#baseBytes) this.#doubtPathSize()
     }
     if (this.#state === 'open') {
@@ -407,14 +420,32 @@ export class QuicConnection implements Connection {
   }
 
   /** Tells the layer above, once, at the end of the turn; quiche may go on draining for a while. */
-  #finish(reason: CloseReason): void {
+  #finish(reason: CloseReason, message = ''): void {
     if (this.#reason !== undefined) return
     this.#reason = reason
     this.#deadline?.cancel()
     this.#state = 'closing'
-    if (!this.#session.draining) this.#session.close(true, reason.wireCode, '')
+    if (!this.#session.draining && !this.#session.closed) this.#goodbye = { wireCode: reason.wireCode, message }
     this.#host.clock.endOfTurn(() => this.handler.onClosed(reason))
     this.requestFlush()
+  }
+
+  /**
+   * quiche neither sends a close while the congestion window is full, nor hears acknowledgements once it wants to close: in
+   * the middle of a bulk transfer the peer would hear of it late. So first see whether a packet gets through, and if not,
+   * wait for the next acknowledgement.
+   */
+  #hasRoomForGoodbye(): boolean {
+    if (!this.#session.established) return true
+    this.#session.ping()
+    const length = this.#session.nextPacket(this.#host.packetBuffer(PING_PACKET_BYTES))
+    if (length > 0) this.#host.transmit(length, this.#session.destination)
+    return length > 0
+  }
+
+  #sayGoodbye(): void {
+    if (this.#goodbye !== undefined) this.#session.close(true, this.#goodbye.wireCode, this.#goodbye.message)
+    this.#goodbye = undefined
   }
 
   #end(): void {
@@ -445,8 +476,10 @@ const reasonOf = (end: SessionEnd, isConnecting: boolean): CloseReason => {
 /** RFC 9000 20.1 and 9001 4.8: what an error of QUIC or TLS itself means to a user. */
 const transportCode = (code: number): CloseReason['code'] => {
   const noApplicationProtocol = 0x100 + 120
+  const certificateRequired = 0x100 + 116
   const connectionRefused = 0x02
   if (code === noApplicationProtocol) return 'ERR_SKEIN_VERSION'
+  if (code === certificateRequired) return 'ERR_SKEIN_CERT_MISSING'
   if (code === connectionRefused) return 'ERR_SKEIN_TOO_MANY_CONNECTIONS'
   if (code === 0) return 'closed'
   return code >= 0x100 && code < 0x200 ? 'ERR_SKEIN_CERT_INVALID' : 'ERR_SKEIN_CONNECTION_LOST'

@@ -24,6 +24,7 @@ import { GATE_TAG_BYTES, Gate } from './gate.ts'
 import { hasZone, localHosts, wireAddress } from './local-address.ts'
 import { candidatesFor, type DestinationKind, kindOfDestination, PathSize } from './path-size.ts'
 import { type ConnectionHost, QuicConnection } from './quic-connection.ts'
+import { newCounters } from './quic-counters.ts'
 import { type LongHeader, parseLongHeader, supportedVersion } from './quic-header.ts'
 import { loadQuicEngine, MAX_PACKET_BYTES, MIN_INITIAL_BYTES, type QuicEngine } from './quiche.ts'
 import type { Random } from './random.ts'
@@ -49,6 +50,8 @@ export const MAX_PEER_STREAMS = 320
 const SINGLES_BEFORE_INLINE = 2
 /** RFC 9000 7.2: a client's first choice of our id is unpredictable. */
 const MIN_CLIENT_ID_BYTES = 8
+/** A closing port waits so long at most for its goodbyes to leave; only those behind bulk have to wait at all. */
+const FAREWELL_TIMEOUT_MS = 500
 /** Datagrams per second that are looked at for stateless resets, or answered with one. */
 const MAX_RESETS_PER_SECOND = 32
 
@@ -81,32 +84,6 @@ export const openQuicTransport = async (options: QuicTransportOptions): Promise<
   await transport.bind()
   return transport
 }
-
-const newCounters = () => ({
-  received: 0,
-  sent: 0,
-  receivedBytes: 0,
-  sentBytes: 0,
-  /** Long headers without a valid tag: strangers, or members with another cookie. */
-  gated: 0,
-  /** First bytes that no protocol on this port uses. */
-  unknown: 0,
-  /** Short headers that name no connection. */
-  unconnected: 0,
-  /** Long headers that are none, and datagrams in which a connection found nothing: damaged, forged or repeated. */
-  invalid: 0,
-  /** TLS handshakes begun as acceptor. */
-  accepted: 0,
-  /** Turned away by the limits of admission. */
-  refused: 0,
-  retries: 0,
-  negotiations: 0,
-  resets: 0,
-  krpc: 0,
-  probes: 0,
-  /** Datagrams of other kinds not sent, because this port cannot reach their address. */
-  unreachable: 0,
-})
 
 export class QuicTransport implements Transport, ConnectionHost {
   readonly kind = 'quic'
@@ -224,11 +201,16 @@ export class QuicTransport implements Transport, ConnectionHost {
   }
 
   async #close(): Promise<void> {
-    for (const connection of [...this.#connections]) {
+    const closing = [...this.#connections]
+    for (const connection of closing) {
       connection.close(0, 'closed', 'the node stopped')
       connection.flush()
-      connection.abandon()
     }
+    // A goodbye may have to wait: for room in the congestion window, or in the kernel's buffer.
+    const untilMs = this.clock.now() + FAREWELL_TIMEOUT_MS
+    const isBusy = (): boolean => this.#socket.sendsWaiting || !closing.every((connection) => connection.isGone)
+    while (isBusy() && this.clock.now() < untilMs) await new Promise<void>((resolve) => this.clock.after(1, resolve))
+    for (const connection of closing) connection.abandon()
     await this.#socket.close()
   }
 

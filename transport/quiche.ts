@@ -350,6 +350,15 @@ export class QuicSession {
     }
   }
 
+  /** The next packet will ask for an acknowledgement. */
+  ping(): void {
+    try {
+      this.#quic.sendAckEliciting()
+    } catch {
+      // Closed: there is no next packet.
+    }
+  }
+
   end(): SessionEnd {
     const peer = this.#quic.peerError()
     const error = peer ?? this.#quic.localError()

@@ -71,7 +71,12 @@ export class UdpSocket {
     // node:dgram throws for both: a closed socket, and port 0, from which anybody can send but to which nobody can.
     if (this.#isClosed || port === 0) return true
     this.#socket.send(buffer, 0, length, port, host)
-    return this.#socket.getSendQueueCount() === 0
+    return !this.sendsWaiting
+  }
+
+  /** The kernel's buffer was full: some of what was sent has not left this process. */
+  get sendsWaiting(): boolean {
+    return this.#socket.getSendQueueCount() > 0
   }
 
   /** What the kernel really gave, bytes. */

@@ -19,7 +19,7 @@ import type { LanesHandler } from '../../transport/lane.ts'
 import { Lanes } from '../../transport/lanes.ts'
 import { openQuicTransport } from '../../transport/quic-transport.ts'
 import { systemRandom } from '../../transport/random.ts'
-import type { CloseReason } from '../../transport/transport.ts'
+import type { CloseReason, ConnectionHandler } from '../../transport/transport.ts'
 import { COOKIE, type NodeProcess, RemoteFailure } from '../support/node-process.ts'
 import type { TestContext } from '../support/suite.ts'
 
@@ -42,7 +42,12 @@ export const temporaryFolder = async (t: TestContext): Promise<string> => {
 
 export interface RogueOptions {
   readonly versions?: readonly [number, number]
+  /** Says nothing at all. */
+  readonly mute?: boolean
 }
+
+/** A stream of our own that opens like a dedicated lane without a mark (docs/wire.md), then holds this much of a frame. */
+const LANE_OPENING = Uint8Array.of(6, 0, 0, 0, 0xf0, 2, 0, 0, 0, 0)
 
 /** Speaks QUIC and, if asked, the handshake as a member would; then says whatever the test wants. */
 export class Rogue implements LanesHandler {
@@ -52,11 +57,14 @@ export class Rogue implements LanesHandler {
   /** Resolves when its connection is over. */
   readonly closed: Promise<CloseReason>
   #state: HandshakeState
+  readonly #mute: boolean
+  #raw: Uint8Array | undefined
   #onUp: () => void = () => {}
   #onClosed: (reason: CloseReason) => void = () => {}
 
-  private constructor(own: Introduction) {
+  private constructor(own: Introduction, mute: boolean) {
     this.#state = start(own)
+    this.#mute = mute
     this.lanes = new Lanes(this, { clock: systemClock })
     this.up = new Promise((resolve) => {
       this.#onUp = resolve
@@ -79,7 +87,7 @@ export class Rogue implements LanesHandler {
       random: systemRandom,
     })
     t.defer(() => transport.close())
-    const rogue = new Rogue({
+    const own: Introduction = {
       role: 'initiator',
       name: 'rogue@nowhere',
       incarnation: 'ffffffffffffffff',
@@ -91,13 +99,34 @@ export class Rogue implements LanesHandler {
       replace: false,
       nonce: systemRandom.bytes(NONCE_BYTES),
       keys: handshakeKeys(keys),
-    })
-    rogue.lanes.attach(transport.connect({ host: '127.0.0.1', port: node.facts.port }, rogue.lanes))
+    }
+    const rogue = new Rogue(own, options.mute ?? false)
+    const { lanes } = rogue
+    const handler: ConnectionHandler = {
+      onOpen: () => lanes.onOpen(),
+      onReadable: (stream) => lanes.onReadable(stream),
+      onFlush: () => {
+        lanes.onFlush()
+        rogue.#writeRaw()
+      },
+      onClosed: (reason) => lanes.onClosed(reason),
+    }
+    lanes.attach(transport.connect({ host: '127.0.0.1', port: node.facts.port }, handler))
     return rogue
+  }
+
+  /** Opens a stream of its own and writes the beginning of a frame that claims this length. */
+  beginFrame(lengthBytes: number): void {
+    const bytes = Buffer.alloc(1000)
+    bytes.set(LANE_OPENING)
+    bytes.writeUInt32LE(lengthBytes, LANE_OPENING.length)
+    this.#raw = bytes
+    this.lanes.connection.requestFlush()
   }
 
   onOpen(): void {
     const { peer } = this.lanes.connection
+    if (this.#mute) return
     if (peer !== undefined) this.#advance({ type: 'open', peer })
   }
 
@@ -109,6 +138,12 @@ export class Rogue implements LanesHandler {
 
   onClosed(reason: CloseReason): void {
     this.#onClosed(reason)
+  }
+
+  #writeRaw(): void {
+    const { connection } = this.lanes
+    if (this.#raw !== undefined) connection.write(connection.openStream(false), this.#raw, false)
+    this.#raw = undefined
   }
 
   #advance(input: Parameters<typeof next>[1]): void {

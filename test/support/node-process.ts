@@ -145,7 +145,7 @@ export class Reports<T> {
   readonly all: Report<T>[] = []
   readonly #what: string
   readonly #unread: Report<T>[] = []
-  #waiting: (() => void) | undefined
+  readonly #waiting = new Set<() => void>()
 
   constructor(what: string) {
     this.#what = what
@@ -154,7 +154,7 @@ export class Reports<T> {
   add(report: Report<T>): void {
     this.all.push(report)
     this.#unread.push(report)
-    this.#waiting?.()
+    for (const wake of [...this.#waiting]) wake()
   }
 
   /** The oldest one that matches and was not taken before. */
@@ -169,15 +169,16 @@ export class Reports<T> {
 
   #more(leftMs: number, matches: (value: T) => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
-      const settle = (then: () => void) => () => {
+      const wake = (): void => {
         clearTimeout(timer)
-        this.#waiting = undefined
-        then()
+        this.#waiting.delete(wake)
+        resolve()
       }
-      const inVain = (): void =>
+      const timer = setTimeout(() => {
+        this.#waiting.delete(wake)
         reject(new Error(`${this.#what}: nothing matches ${matches} among ${inspect(this.all, { depth: 2 })}`))
-      const timer = setTimeout(settle(inVain), leftMs)
-      this.#waiting = settle(resolve)
+      }, leftMs)
+      this.#waiting.add(wake)
     })
   }
 }

@@ -113,6 +113,17 @@ test('a certificate made by the same hand, but right, is accepted', async (t) =>
   assert.is(parties[0]?.connection.peer?.nodeId, nodeId)
 })
 
+test('no certificate at all shown by the initiator', async (t) => {
+  const port = await openPort(t)
+  const parties = serve(port)
+  const nameless = await openPort(t, { identity: { ...(await newIdentity()), certificatePem: '' } })
+  const party = dial(nameless, addressOf(port))
+  await until(() => party.closes.length > 0 && (parties[0]?.closes.length ?? 0) > 0, 'both sides hear of it')
+  assert.is(parties[0]?.closes[0]?.code, 'ERR_SKEIN_CERT_MISSING')
+  assert.is(party.closes[0]?.code, 'ERR_SKEIN_CERT_MISSING')
+  assert.is(parties[0]?.opened, 0)
+})
+
 for (const { what, make, code } of CASES) {
   for (const shownBy of ['initiator', 'acceptor'] as const) {
     test(`${what} shown by the ${shownBy}`, async (t) => {

@@ -75,7 +75,7 @@ test(
       }
     }
     const after = b.counters()
-    for (const name of ['gated', 'unknown', 'unconnected', 'invalid', 'krpc', 'probes'])
+    for (const name of ['gated', 'unknown', 'unconnected', 'invalid', 'probes'])
       assert.ok((after[name] ?? 0) > (before[name] ?? 0), `${name}: ${before[name]} before, ${after[name]} after`)
     assert.ok(await exchange(initiator, acceptor, pattern(300_000, 3)))
     assert.ok(await exchange(neighbour, acceptors[1]!, pattern(300_000, 4)))

@@ -1,0 +1,26 @@
+/** What a QUIC port counts since it was opened; docs for operators name the same counters. */
+export const newCounters = () => ({
+  received: 0,
+  sent: 0,
+  receivedBytes: 0,
+  sentBytes: 0,
+  /** Long headers without a valid tag: strangers, or members with another cookie. */
+  gated: 0,
+  /** First bytes that no protocol on this port uses. */
+  unknown: 0,
+  /** Short headers that name no connection. */
+  unconnected: 0,
+  /** Long headers that are none, and datagrams in which a connection found nothing: damaged, forged or repeated. */
+  invalid: 0,
+  /** TLS handshakes begun as acceptor. */
+  accepted: 0,
+  /** Turned away by the limits of admission. */
+  refused: 0,
+  retries: 0,
+  negotiations: 0,
+  resets: 0,
+  krpc: 0,
+  probes: 0,
+  /** Datagrams of other kinds not sent, because this port cannot reach their address. */
+  unreachable: 0,
+})
