@@ -11,8 +11,8 @@ import { SkeinError } from '../certs/errors.ts'
 import type { Identity } from '../certs/identity.ts'
 import { type Address, isPort, parseHostPort } from '../transport/address.ts'
 import { MAX_PACKET_BYTES, MIN_INITIAL_BYTES } from '../transport/quiche.ts'
-import { DEFAULT_MAX_MESSAGE_BYTES } from './codec-types.ts'
-import { fullNodeName, isShortName } from './node-name.ts'
+import { fullNodeName, isShortName } from './cluster/node-name.ts'
+import { DEFAULT_MAX_MESSAGE_BYTES } from './wire/codec-types.ts'
 
 export const DEFAULT_PORT = 4433
 const DEFAULT_CLUSTER = 'default'

@@ -6,9 +6,9 @@
  */
 import type { SourceStatus } from '../discovery/source.ts'
 import type { Address } from '../transport/address.ts'
-import type { CallMessage } from './calls.ts'
-import type { ConnectedNode } from './peers.ts'
-import type { Behaviour } from './self.ts'
+import type { ConnectedNode } from './cluster/peers.ts'
+import type { CallMessage } from './process/calls.ts'
+import type { Behaviour } from './process/self.ts'
 
 /** Registered name of the process. */
 export const SYSTEM_PROCESS = 'skein'

@@ -3,7 +3,7 @@
  *
  * A transport owns one port. Its connections are mutually authenticated (the certificate is checked before the first
  * byte of a stream is read) and carry unidirectional byte streams with flow control per stream. Meaning starts above:
- * lanes.ts puts ordered frames on streams, src/handshake.ts proves membership.
+ * lanes.ts puts ordered frames on streams, src/cluster/handshake.ts proves membership.
  *
  * Calls never throw for what a peer did; that arrives as `onClosed` with a reason. `onClosed` is called exactly once for
  * each connection that `connect` returned or `listen` announced, and nothing is called after it.

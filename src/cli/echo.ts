@@ -1,8 +1,8 @@
 /**
  * The process `echo`: answers every call with what it was asked.
  */
-import type { CallMessage } from '../calls.ts'
-import type { Behaviour } from '../self.ts'
+import type { CallMessage } from '../process/calls.ts'
+import type { Behaviour } from '../process/self.ts'
 
 export const echo: Behaviour<unknown> = async (self) => {
   for await (const message of self) if (isCall(message)) self.reply(message.from, message.request)

@@ -12,8 +12,8 @@ import { type Address, formatAddress } from '../../transport/address.ts'
 import { MemoryNetwork, type MemoryNetworkOptions } from '../../transport/memory-network.ts'
 import { type Random, seededRandom } from '../../transport/random.ts'
 import { VirtualClock } from '../../transport/virtual-clock.ts'
+import type { LivenessPreset } from '../cluster/liveness.ts'
 import { DEFAULT_PORT, type Logger } from '../config.ts'
-import type { LivenessPreset } from '../liveness.ts'
 import { type NodeParts, type SkeinNode, startNodeOn } from '../node.ts'
 
 export interface SimulationOptions {

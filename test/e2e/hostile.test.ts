@@ -2,7 +2,7 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import * as assert from 'uvu/assert'
-import { CONTROL } from '../../src/control.ts'
+import { CONTROL } from '../../src/cluster/control.ts'
 import { type HostileValue, NodeProcess } from '../support/node-process.ts'
 import { suite, type TestContext } from '../support/suite.ts'
 import { failure, Rogue } from './support.ts'

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { createIdentity } from '../../certs/identity.ts'
 import { deriveKeys } from '../../certs/keys.ts'
-import { NONCE_BYTES } from '../../src/control.ts'
+import { NONCE_BYTES } from '../../src/cluster/control.ts'
 import {
   type HandshakeState,
   handshakeKeys,
@@ -13,7 +13,7 @@ import {
   next,
   PROTOCOL_VERSIONS,
   start,
-} from '../../src/handshake.ts'
+} from '../../src/cluster/handshake.ts'
 import { systemClock } from '../../transport/clock.ts'
 import type { LanesHandler } from '../../transport/lane.ts'
 import { Lanes } from '../../transport/lanes.ts'

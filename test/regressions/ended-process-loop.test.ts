@@ -4,8 +4,8 @@
  * that all processes have.
  */
 import * as assert from 'uvu/assert'
-import type { Self } from '../../src/self.ts'
-import { loneNode } from '../src/process-support.ts'
+import type { Self } from '../../src/process/self.ts'
+import { loneNode } from '../src/process/process-support.ts'
 import { suite } from '../support/suite.ts'
 
 const test = suite('loop of an ended process')

@@ -4,8 +4,8 @@
  */
 import fc from 'fast-check'
 import * as assert from 'uvu/assert'
-import { FairShare } from '../../src/fair-share.ts'
-import { MAILBOX_HIGH_WATER_BYTES, MAILBOX_LIMIT_BYTES, Mailbox } from '../../src/mailbox.ts'
+import { FairShare } from '../../src/process/fair-share.ts'
+import { MAILBOX_HIGH_WATER_BYTES, MAILBOX_LIMIT_BYTES, Mailbox } from '../../src/process/mailbox.ts'
 import { systemClock } from '../../transport/clock.ts'
 import { suite } from '../support/suite.ts'
 

@@ -3,9 +3,9 @@
  * was gone: it went on for ever within one turn of the event loop, and the whole node stood still.
  */
 import * as assert from 'uvu/assert'
-import type { AnyTarget } from '../../src/directory.ts'
-import type { Self } from '../../src/self.ts'
-import { loneNode } from '../src/process-support.ts'
+import type { AnyTarget } from '../../src/process/directory.ts'
+import type { Self } from '../../src/process/self.ts'
+import { loneNode } from '../src/process/process-support.ts'
 import { suite } from '../support/suite.ts'
 
 const test = suite('send to nobody')

@@ -1,7 +1,7 @@
 /** Two hundred nodes in one process: a full mesh, a message on every pair, and the same run again from the same seed. */
 import * as assert from 'uvu/assert'
 import type { Pid } from '../../src/pid.ts'
-import type { Self } from '../../src/self.ts'
+import type { Self } from '../../src/process/self.ts'
 import { type SimulatedCluster, simulatedNodes } from '../../src/testing/index.ts'
 import { suite, type TestContext } from '../support/suite.ts'
 import { pass, until } from './node-support.ts'

@@ -1,9 +1,9 @@
 /** A node as its users see it: processes across nodes, the system process, events, stop. On the memory network. */
 import * as assert from 'uvu/assert'
+import { MAX_WAITING_SIGNALS } from '../../src/cluster/peer.ts'
 import type { SkeinNode } from '../../src/node.ts'
-import { MAX_WAITING_SIGNALS } from '../../src/peer.ts'
 import type { Pid } from '../../src/pid.ts'
-import type { Self } from '../../src/self.ts'
+import type { Self } from '../../src/process/self.ts'
 import { simulatedHost } from '../../src/testing/index.ts'
 import { suite } from '../support/suite.ts'
 import {

@@ -13,7 +13,6 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import type { Attempt } from '../../certs/errors.ts'
-import { MessageCodec } from '../../src/codec.ts'
 import type {
   CallOptions,
   ConnectedNode,
@@ -27,6 +26,7 @@ import type {
   Target,
 } from '../../src/index.ts'
 import { Origin } from '../../src/pid.ts'
+import { MessageCodec } from '../../src/wire/codec.ts'
 import type { TestContext } from './suite.ts'
 
 const FIXTURE = fileURLToPath(new URL('../e2e/fixtures/node-process.ts', import.meta.url))

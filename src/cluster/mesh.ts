@@ -1,0 +1,199 @@
+/**
+ * The policy "full": dial every node that discovery knows and that is not connected.
+ *
+ * So that two nodes which find each other at once do not both dial, the one with the greater id goes first and the other
+ * gives it a moment. Failures back off, doubling from 1 to 30 s with jitter, and end when the node is connected by
+ * whatever way. A node that was disconnected on purpose is left alone until somebody asks for it. What it does not do:
+ * find nodes, or decide who may join.
+ */
+import { type ErrorCode, isSkeinError } from '../../certs/errors.ts'
+import type { KnownNode } from '../../discovery/table.ts'
+import { sameAddress } from '../../transport/address.ts'
+import type { Clock, Timer } from '../../transport/clock.ts'
+import type { Random } from '../../transport/random.ts'
+import type { DownReason } from './session.ts'
+
+/** The node with the lesser id waits this long for the other to dial. */
+const LESSER_ID_DELAY_MS = 1000
+const MIN_BACKOFF_MS = 1000
+const MAX_BACKOFF_MS = 30_000
+/** Spreads dials that would begin at the same moment. */
+const JITTER_MS = 50
+/** Dials of the mesh at once; the others wait their turn. */
+const MAX_MESH_DIALS = 32
+/** After so many failures in a row a node that only members told of is forgotten: some four minutes. */
+const MAX_FAILURES = 12
+
+export interface MeshHost {
+  /** Connected, as this incarnation or a newer one. */
+  isUp(id: string, incarnation: string | undefined): boolean
+  /** Resolves with the id of the node that answered. */
+  dial(node: KnownNode): Promise<string | undefined>
+  /** Members shall no longer be believed about this node. */
+  forget(id: string): void
+}
+
+interface Candidate {
+  node: KnownNode
+  dueMs: number
+  failures: number
+  dialling: boolean
+  /** Of a node without an id (a seed): who answered last. */
+  answeredBy: string | undefined
+}
+
+export interface MeshOptions {
+  readonly selfId: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly host: MeshHost
+}
+
+export class Mesh {
+  readonly #selfId: string
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #host: MeshHost
+  /** By key of the discovery table, which bounds them. */
+  readonly #candidates = new Map<string, Candidate>()
+  /** Disconnected on purpose; among the candidates, so bounded like them. */
+  readonly #parted = new Set<string>()
+  #timer: Timer | undefined
+  #timerAtMs = Number.POSITIVE_INFINITY
+  #dialling = 0
+  /** Dials are due that wait for others to end. */
+  #someWait = false
+  #stopped = false
+
+  constructor({ selfId, clock, random, host }: MeshOptions) {
+    this.#selfId = selfId
+    this.#clock = clock
+    this.#random = random
+    this.#host = host
+  }
+
+  /** Discovery found a node, or something new about one. */
+  known(node: KnownNode): void {
+    if (node.id !== undefined) this.#dropSeedsOf(node)
+    const candidate = this.#candidates.get(node.key)
+    if (candidate !== undefined) {
+      const restarted = candidate.node.incarnation !== node.incarnation
+      candidate.node = node
+      if (restarted) candidate.failures = 0
+      if (restarted && node.id !== undefined) this.#parted.delete(node.id)
+      this.#plan(candidate, Math.min(candidate.dueMs, this.#clock.now() + this.#firstDelayMs(node)))
+      return
+    }
+    const dueMs = this.#clock.now() + this.#firstDelayMs(node)
+    const fresh: Candidate = { node, dueMs, failures: 0, dialling: false, answeredBy: undefined }
+    this.#candidates.set(node.key, fresh)
+    this.#plan(fresh, dueMs)
+  }
+
+  /** No source of discovery sees it any more. */
+  lost(node: KnownNode): void {
+    this.#candidates.delete(node.key)
+    if (node.id !== undefined) this.#parted.delete(node.id)
+  }
+
+  up(id: string): void {
+    this.#parted.delete(id)
+    const candidate = this.#candidates.get(id)
+    if (candidate !== undefined) candidate.failures = 0
+  }
+
+  down(id: string, reason: DownReason): void {
+    if (reason === 'disconnect' && this.#candidates.has(id)) this.#parted.add(id)
+    if (reason === 'shutdown') this.#host.forget(id)
+    for (const candidate of this.#candidates.values()) {
+      if (candidate.node.id !== id && candidate.answeredBy !== id) continue
+      candidate.answeredBy = undefined
+      candidate.failures = 0
+      // What ended just now is rarely back at once.
+      this.#plan(candidate, this.#clock.now() + MIN_BACKOFF_MS + this.#firstDelayMs(candidate.node))
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#timer?.cancel()
+    this.#candidates.clear()
+  }
+
+  #firstDelayMs(node: KnownNode): number {
+    const jitterMs = this.#random.float() * JITTER_MS
+    return node.id !== undefined && this.#selfId < node.id ? LESSER_ID_DELAY_MS + jitterMs : jitterMs
+  }
+
+  /** A seed turned out to be this node: one candidate is enough. */
+  #dropSeedsOf(node: KnownNode): void {
+    for (const [key, candidate] of this.#candidates) {
+      if (candidate.node.id !== undefined || key === node.key) continue
+      const seed = candidate.node.addresses
+      if (seed.every((address) => node.addresses.some((other) => sameAddress(address, other))))
+        this.#candidates.delete(key)
+    }
+  }
+
+  #plan(candidate: Candidate, dueMs: number): void {
+    candidate.dueMs = dueMs
+    if (this.#wants(candidate)) this.#arm(dueMs)
+  }
+
+  #arm(dueMs: number): void {
+    if (this.#stopped || dueMs >= this.#timerAtMs || dueMs === Number.POSITIVE_INFINITY) return
+    this.#timer?.cancel()
+    this.#timerAtMs = dueMs
+    this.#timer = this.#clock.after(dueMs - this.#clock.now(), () => this.#work(), true)
+  }
+
+  #wants({ node, dialling, answeredBy }: Candidate): boolean {
+    const id = node.id ?? answeredBy
+    if (dialling || node.addresses.length === 0) return false
+    return id === undefined || !(this.#parted.has(id) || this.#host.isUp(id, node.incarnation))
+  }
+
+  #work(): void {
+    this.#timerAtMs = Number.POSITIVE_INFINITY
+    this.#someWait = false
+    const nowMs = this.#clock.now()
+    let nextMs = Number.POSITIVE_INFINITY
+    for (const candidate of this.#candidates.values()) {
+      if (!this.#wants(candidate)) continue
+      if (candidate.dueMs > nowMs) nextMs = Math.min(nextMs, candidate.dueMs)
+      else if (this.#dialling < MAX_MESH_DIALS) void this.#dial(candidate)
+      else this.#someWait = true
+    }
+    this.#arm(nextMs)
+  }
+
+  async #dial(candidate: Candidate): Promise<void> {
+    candidate.dialling = true
+    this.#dialling++
+    const { node } = candidate
+    try {
+      candidate.answeredBy = await this.#host.dial(node)
+      candidate.failures = 0
+    } catch (error) {
+      candidate.failures++
+      candidate.dueMs = endedWith(error, 'ERR_SKEIN_SELF')
+        ? Number.POSITIVE_INFINITY
+        : this.#clock.now() + this.#backoffMs(candidate.failures)
+      // Another key at its address: it was replaced, and what members told of it is out of date.
+      const isStale = candidate.failures >= MAX_FAILURES || endedWith(error, 'ERR_SKEIN_CERT_FOREIGN')
+      if (isStale && node.id !== undefined) this.#host.forget(node.id)
+    }
+    candidate.dialling = false
+    this.#dialling--
+    if (this.#someWait) this.#arm(this.#clock.now())
+    else if (this.#wants(candidate)) this.#arm(candidate.dueMs)
+  }
+
+  #backoffMs(failures: number): number {
+    const fullMs = Math.min(MIN_BACKOFF_MS * 2 ** (failures - 1), MAX_BACKOFF_MS)
+    return fullMs * (0.75 + 0.5 * this.#random.float())
+  }
+}
+
+const endedWith = (error: unknown, code: ErrorCode): boolean =>
+  isSkeinError(error) && (error.code === code || error.attempts.some((attempt) => attempt.code === code))

@@ -1,0 +1,432 @@
+/**
+ * The table of other nodes: who is connected, who is being dialled, and who may come in.
+ *
+ * Invariants: at most one connection per node is up; a name belongs to one live node; `nodeUp` and `nodeDown` alternate
+ * for each node; when a newer connection replaces an older one, everything of the older has ended before the newer
+ * begins. Rules are in rivals.ts, the order of a dial in dialler.ts; who is dialled without being needed in mesh.ts.
+ */
+import type { ClusterKeys } from '../../certs/keys.ts'
+import type { Address } from '../../transport/address.ts'
+import type { Clock, Timer } from '../../transport/clock.ts'
+import { SCRATCH_BYTES } from '../../transport/lane-in.ts'
+import { Lanes } from '../../transport/lanes.ts'
+import type { Random } from '../../transport/random.ts'
+import type { Connection, ConnectionHandler, Transport } from '../../transport/transport.ts'
+import { Origin } from '../pid.ts'
+import type { Route, Router, SignalSink } from '../route.ts'
+import type { Wire } from '../wire/wire.ts'
+import { MAX_NODE_ADDRESSES, NONCE_BYTES, type PeerHint } from './control.ts'
+import type { DialOptions, DialOutcome, DialTable } from './dialler.ts'
+import {
+  type Claim,
+  type HandshakeKeys,
+  handshakeKeys,
+  type Introduction,
+  type Membership,
+  PROTOCOL_VERSIONS,
+  type Refusal,
+} from './handshake.ts'
+import { LAN_LIVENESS, Liveness, type LivenessPreset, Pulse } from './liveness.ts'
+import { Peer, type PeerHost } from './peer.ts'
+import { checksumOf, NO_MESH } from './peer-exchange.ts'
+import { judgeRivals } from './rivals.ts'
+import { type DownReason, Session, type SessionEnd, type SessionHost } from './session.ts'
+
+/** Connected and dialled nodes together. */
+const MAX_PEERS = 4096
+/** Connections whose handshake is under way. */
+const MAX_HANDSHAKES = 1024
+/** A name that was just now not to be reached is not dialled again for every message. */
+const QUIET_AFTER_FAILURE_MS = 1000
+const MAX_REMEMBERED_FAILURES = 1024
+/** What this version can do beyond protocol version 1. */
+const CAPABILITIES: readonly string[] = []
+
+/** How a dial ends that would begin after the stop. */
+const STOPPED: SessionEnd = {
+  code: 'ERR_SKEIN_STOPPED',
+  message: 'The node is stopping.',
+  byPeer: false,
+  down: 'connection_closed',
+}
+
+/** A connected node. */
+export interface ConnectedNode {
+  readonly name: string
+  readonly id: string
+  readonly incarnation: string
+  readonly hidden: boolean
+  /** Where its packets come from. */
+  readonly address: Address
+  /** Where it listens, by its own account. */
+  readonly listens: readonly Address[]
+  /** We dialled it. */
+  readonly dialled: boolean
+}
+
+/** What the table tells the node. */
+export interface PeersObserver {
+  nodeUp(node: ConnectedNode, session: Session): void
+  nodeDown(node: ConnectedNode, reason: DownReason): void
+  /** A connection ended before it was up. */
+  refused(session: Session, end: SessionEnd): void
+  ticked(session: Session, checksum: number): void
+  askedForPeers(session: Session): void
+  toldOfPeers(hints: readonly PeerHint[]): void
+  /** Somebody needs this node: dial it by name. */
+  dialByName(name: string): Promise<unknown>
+  defect(error: unknown): void
+}
+
+export interface PeersOptions {
+  readonly self: Origin
+  readonly publicKey: Uint8Array
+  readonly keys: ClusterKeys
+  readonly hidden: boolean
+  /** False: this node takes part in no mesh. */
+  readonly mesh: boolean
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly random: Random
+  readonly wire: Wire
+  readonly maxFrameBytes: number
+  readonly sink: SignalSink
+  readonly observer: PeersObserver
+  readonly liveness?: LivenessPreset
+}
+
+interface UpEntry {
+  readonly node: ConnectedNode
+  readonly peer: Peer
+  readonly session: Session
+  readonly liveness: Liveness
+}
+
+export class Peers implements Router, SessionHost, DialTable {
+  readonly clock: Clock
+  readonly #options: PeersOptions
+  readonly #peerHost: PeerHost
+  readonly #preset: LivenessPreset
+  readonly #pulse: Pulse
+  #timer: Timer | undefined
+  #stopped = false
+  /** Connections that are not over. */
+  readonly #sessions = new Set<Session>()
+  readonly #up = new Map<string, UpEntry>()
+  /** Connected and dialled peers by name. */
+  readonly #byName = new Map<string, Peer>()
+  /** By id: the one handshake that counts. */
+  readonly #pending = new Map<string, Session>()
+  readonly #dials = new Map<Session, (outcome: DialOutcome) => void>()
+  readonly #upWaiters = new Set<UpWaiter>()
+  /** Names not to be dialled before this time. */
+  readonly #failures = new Map<string, number>()
+  readonly #keys: HandshakeKeys
+  #checksum: number
+  /** One buffer to read into, for all connections. */
+  readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
+
+  constructor(options: PeersOptions) {
+    this.#options = options
+    this.clock = options.clock
+    this.#peerHost = { wire: options.wire, sink: options.sink }
+    this.#keys = handshakeKeys(options.keys)
+    this.#preset = options.liveness ?? LAN_LIVENESS
+    this.#pulse = new Pulse(this.#preset, this.clock.now())
+    this.#checksum = checksumOf(options.self.id, options.self.incarnation)
+  }
+
+  /** Begins to accept connections. */
+  start(): void {
+    this.#options.transport.listen((connection) => this.#accept(connection))
+    this.#armPulse()
+  }
+
+  // Queries
+
+  connected(): ConnectedNode[] {
+    return Array.from(this.#up.values(), (entry) => entry.node)
+  }
+
+  get connectedCount(): number {
+    return this.#up.size
+  }
+
+  isUp(id: string, incarnation: string | undefined): boolean {
+    const entry = this.#up.get(id)
+    return entry !== undefined && (incarnation === undefined || entry.node.incarnation >= incarnation)
+  }
+
+  peerById(id: string): Peer | undefined {
+    return this.#up.get(id)?.peer
+  }
+
+  peerByName(name: string): Peer | undefined {
+    const peer = this.#byName.get(name)
+    return peer?.phase === 'up' ? peer : undefined
+  }
+
+  sessionByName(name: string): Session | undefined {
+    const id = this.peerByName(name)?.origin?.id
+    return id === undefined ? undefined : this.#up.get(id)?.session
+  }
+
+  /** Of the membership that this node sees: equal on two nodes that see the same. */
+  get checksum(): number {
+    return this.#options.mesh ? this.#checksum : NO_MESH
+  }
+
+  whenUp(id: string, timeoutMs: number): Promise<Peer | undefined> {
+    const peer = this.peerById(id)
+    if (peer !== undefined) return Promise.resolve(peer)
+    return new Promise((resolve) => {
+      const waiter: UpWaiter = {
+        id,
+        settle: (result) => {
+          timer.cancel()
+          this.#upWaiters.delete(waiter)
+          resolve(result)
+        },
+      }
+      const timer = this.clock.after(timeoutMs, () => waiter.settle(undefined))
+      this.#upWaiters.add(waiter)
+    })
+  }
+
+  // Router: ways for the signals of this node's processes
+
+  toOrigin(origin: Origin): Route | 'noproc' | 'noconnection' {
+    const entry = this.#up.get(origin.id)
+    if (entry !== undefined) return entry.node.incarnation === origin.incarnation ? entry.peer : 'noproc'
+    if (origin.id === this.#options.self.id) return 'noproc'
+    const dialling = this.#byName.get(origin.name)
+    if (dialling === undefined) return this.#dialOnDemand(origin.name, origin)
+    // The name is connected as another node, or is being dialled for another incarnation.
+    if (dialling.phase !== 'dialling') return 'noconnection'
+    dialling.pin(origin)
+    return dialling.origin?.key === origin.key ? dialling : 'noconnection'
+  }
+
+  toNode(name: string): Route | 'noconnection' {
+    return this.#byName.get(name) ?? this.#dialOnDemand(name, undefined)
+  }
+
+  // Commands
+
+  dialOnce(address: Address, { expectedId, replace, timeoutMs }: DialOptions): Promise<DialOutcome> {
+    if (this.#stopped) return Promise.resolve({ type: 'failed', end: STOPPED, id: undefined })
+    return new Promise((resolve) => {
+      const session = new Session(this, this.#introduce('initiator', replace), address, expectedId)
+      const lanes = this.#lanesFor(session)
+      this.#sessions.add(session)
+      this.#dials.set(session, resolve)
+      session.begin(lanes)
+      lanes.attach(this.#options.transport.connect(address, lanes, { timeoutMs }))
+    })
+  }
+
+  /** Says goodbye to everyone and lets nobody in any more. Resolves when all connections are over; bounded. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#timer?.cancel()
+    for (const waiter of [...this.#upWaiters]) waiter.settle(undefined)
+    await Promise.all([...this.#sessions].map((session) => session.goodbye('shutdown')))
+    for (const peer of [...this.#byName.values()]) this.#fail(peer)
+  }
+
+  #armPulse(): void {
+    if (this.#stopped) return
+    this.#timer = this.clock.after(this.#pulse.checkIntervalMs, () => this.#beat(), true)
+  }
+
+  #beat(): void {
+    const nowMs = this.clock.now()
+    const beat = this.#pulse.beat(nowMs)
+    for (const { session, liveness } of [...this.#up.values()]) {
+      if (liveness.check(nowMs, session.lanes.lastHeardMs, beat) === 'down') {
+        session.end('ERR_SKEIN_CONNECTION_LOST', 'The peer was silent for too long.', 'net_tick_timeout')
+      } else if (beat.tick) session.tick(this.checksum)
+    }
+    this.#armPulse()
+  }
+
+  #accept(connection: Connection): ConnectionHandler {
+    const session = new Session(this, this.#introduce('acceptor', false), connection.remote, undefined)
+    const lanes = this.#lanesFor(session).attach(connection)
+    session.begin(lanes)
+    if (this.#stopped) session.end('ERR_SKEIN_STOPPED', 'The node is stopping.')
+    else if (this.#sessions.size - this.#up.size >= MAX_HANDSHAKES) {
+      session.end('ERR_SKEIN_TOO_MANY_CONNECTIONS', `${MAX_HANDSHAKES} handshakes are already under way.`)
+    } else this.#sessions.add(session)
+    return lanes
+  }
+
+  #lanesFor(session: Session): Lanes {
+    const { maxFrameBytes } = this.#options
+    return new Lanes(session, { clock: this.clock, maxFrameBytes, scratch: this.#scratch })
+  }
+
+  #introduce(role: 'initiator' | 'acceptor', replace: boolean): Introduction {
+    const { self, publicKey, hidden, random, transport } = this.#options
+    return {
+      role,
+      name: self.name,
+      incarnation: self.incarnation,
+      publicKey,
+      versions: PROTOCOL_VERSIONS,
+      capabilities: CAPABILITIES,
+      addresses: transport.addresses().slice(0, MAX_NODE_ADDRESSES),
+      hidden,
+      replace,
+      nonce: random.bytes(NONCE_BYTES),
+      keys: this.#keys,
+    }
+  }
+
+  // SessionHost
+
+  judge(session: Session, { id, hello }: Claim): Refusal | undefined {
+    if (this.#stopped) return { code: 'ERR_SKEIN_STOPPED', message: 'The node is stopping.' }
+    const { self } = this.#options
+    const pending = this.#pending.get(id)
+    const rival = pending === session ? undefined : pending
+    const verdict = judgeRivals(
+      { role: session.role, id, said: hello },
+      {
+        self,
+        up: this.#up.get(id)?.node,
+        pending: rival && { role: rival.role, promised: rival.promisedTo?.hello.incarnation },
+        nameHolder: hello && this.#holderOf(hello.name, id),
+        full: this.#byName.size >= MAX_PEERS,
+      },
+    )
+    if (verdict.type === 'refuse') return verdict.refusal
+    if (verdict.endPending)
+      rival?.end('ERR_SKEIN_SIMULTANEOUS', 'Both nodes dialled at once and the other connection won.')
+    this.#pending.set(id, session)
+    return undefined
+  }
+
+  /** Another node that lives, or was promised to, under this name. */
+  #holderOf(name: string, id: string): string | undefined {
+    const up = this.peerByName(name)?.origin?.id
+    if (up !== undefined && up !== id) return up
+    for (const session of this.#pending.values()) {
+      const promised = session.promisedTo
+      if (promised !== undefined && promised.hello.name === name && promised.id !== id) return promised.id
+    }
+    return undefined
+  }
+
+  established(session: Session, { id, hello }: Membership): Peer {
+    if (this.#pending.get(id) === session) this.#pending.delete(id)
+    this.#up.get(id)?.session.end('closed', 'Replaced by a newer connection.')
+    const origin = new Origin(hello.name, id, hello.incarnation)
+    const peer = this.#peerFor(origin)
+    const node: ConnectedNode = {
+      name: hello.name,
+      id,
+      incarnation: hello.incarnation,
+      hidden: hello.hidden,
+      address: session.remote,
+      listens: hello.addresses,
+      dialled: session.role === 'initiator',
+    }
+    const liveness = new Liveness(this.#preset, this.clock.now())
+    this.#up.set(id, { node, peer, session, liveness })
+    this.#byName.set(hello.name, peer)
+    this.#failures.delete(hello.name)
+    this.#count(node)
+    this.#options.observer.nodeUp(node, session)
+    peer.attach(session.lanes, origin)
+    this.#settleDial(session, { type: 'up', peer })
+    for (const waiter of [...this.#upWaiters]) if (waiter.id === id) waiter.settle(peer)
+    return peer
+  }
+
+  /** The peer that was dialled under this name, if it stands for this incarnation; otherwise a new one. */
+  #peerFor(origin: Origin): Peer {
+    const dialled = this.#byName.get(origin.name)
+    if (dialled !== undefined && (dialled.origin === undefined || dialled.origin.key === origin.key)) return dialled
+    dialled?.end()
+    return new Peer(origin.name, this.#peerHost)
+  }
+
+  ended(session: Session, end: SessionEnd): void {
+    this.#sessions.delete(session)
+    const { id } = session
+    if (id !== undefined && this.#pending.get(id) === session) this.#pending.delete(id)
+    const entry = id === undefined ? undefined : this.#up.get(id)
+    if (entry?.session === session) this.#down(entry, end.down)
+    else if (session.peer === undefined) this.#options.observer.refused(session, end)
+    this.#settleDial(session, { type: 'failed', end, id })
+  }
+
+  #down({ node, peer }: UpEntry, reason: DownReason): void {
+    this.#up.delete(node.id)
+    if (this.#byName.get(node.name) === peer) this.#byName.delete(node.name)
+    this.#count(node)
+    peer.end()
+    this.#options.observer.nodeDown(node, reason)
+  }
+
+  #settleDial(session: Session, outcome: DialOutcome): void {
+    const settle = this.#dials.get(session)
+    this.#dials.delete(session)
+    settle?.(outcome)
+  }
+
+  /** In or out: the checksum is the exclusive or of its members. */
+  #count(node: ConnectedNode): void {
+    if (!node.hidden) this.#checksum = (this.#checksum ^ checksumOf(node.id, node.incarnation)) >>> 0
+  }
+
+  ticked(session: Session, checksum: number): void {
+    this.#options.observer.ticked(session, checksum)
+  }
+
+  askedForPeers(session: Session): void {
+    this.#options.observer.askedForPeers(session)
+  }
+
+  toldOfPeers(_session: Session, hints: readonly PeerHint[]): void {
+    this.#options.observer.toldOfPeers(hints)
+  }
+
+  defect(error: unknown): void {
+    this.#options.observer.defect(error)
+  }
+
+  // Dials on demand
+
+  #dialOnDemand(name: string, origin: Origin | undefined): Peer | 'noconnection' {
+    const notBeforeMs = this.#failures.get(name) ?? Number.NEGATIVE_INFINITY
+    const tooMany = this.#byName.size >= MAX_PEERS
+    if (this.#stopped || tooMany || name === this.#options.self.name || this.clock.now() < notBeforeMs)
+      return 'noconnection'
+    const peer = new Peer(name, this.#peerHost)
+    if (origin !== undefined) peer.pin(origin)
+    this.#byName.set(name, peer)
+    const over = (): void => this.#fail(peer)
+    // Also when a node answered, but not under this name.
+    void this.#options.observer.dialByName(name).then(over, over)
+    return peer
+  }
+
+  /** The dial ended and the peer is still not up. */
+  #fail(peer: Peer): void {
+    if (peer.phase !== 'dialling') return
+    if (this.#byName.get(peer.node) === peer) this.#byName.delete(peer.node)
+    for (const oldest of this.#failures.keys()) {
+      if (this.#failures.size < MAX_REMEMBERED_FAILURES) break
+      this.#failures.delete(oldest)
+    }
+    this.#failures.set(peer.node, this.clock.now() + QUIET_AFTER_FAILURE_MS)
+    peer.end()
+  }
+}
+
+interface UpWaiter {
+  readonly id: string
+  readonly settle: (peer: Peer | undefined) => void
+}

@@ -1,0 +1,349 @@
+/**
+ * One connection to another node, from the dial to the end: it runs the handshake (handshake.ts), then hands the frames
+ * of the peer's processes to its Peer and handles the control lane itself.
+ *
+ * Whatever the other side sends, at worst this connection ends with a code. The end comes once: `ended` is called, after
+ * it nothing of this session reaches anybody. What it does not do: decide between sessions; the table (peers.ts) does.
+ */
+import type { VerifiedPeer } from '../../certs/certificate.ts'
+import { type ErrorCode, isSkeinError, SkeinError } from '../../certs/errors.ts'
+import type { Address } from '../../transport/address.ts'
+import type { Clock, Timer } from '../../transport/clock.ts'
+import { wireCodeOf } from '../../transport/close-codes.ts'
+import type { Hold, LaneConnection, LanesHandler } from '../../transport/lane.ts'
+import type { CloseReason } from '../../transport/transport.ts'
+import {
+  CONTROL,
+  decodeGoodbye,
+  decodeNumber,
+  decodePeers,
+  encodeGoodbye,
+  encodeNumber,
+  type PeerHint,
+} from './control.ts'
+import {
+  type Claim,
+  HANDSHAKE_TIMEOUT_MS,
+  type HandshakeInput,
+  type HandshakeState,
+  type Introduction,
+  type Membership,
+  next,
+  type Refusal,
+  start,
+} from './handshake.ts'
+import type { Peer } from './peer.ts'
+
+/** Pings that may be unanswered at once. */
+const MAX_PENDING_PINGS = 64
+/** Pings answered between two ticks. */
+const MAX_PINGS_PER_TICK = 1000
+/** A peer gets our list of peers no more often. */
+const MIN_LIST_INTERVAL_MS = 500
+/** How long what is queued may take to leave before a goodbye. */
+const FLUSH_TIMEOUT_MS = 50
+/** How long the other side has to close after a goodbye, before we do. Peers shall know within 200 ms. */
+const GOODBYE_TIMEOUT_MS = 100
+
+const EMPTY = new Uint8Array(0)
+
+/** Why a session that was up is over, in OTP's words. */
+export type DownReason = 'connection_closed' | 'net_tick_timeout' | 'disconnect' | 'shutdown'
+
+/** What a session tells the node. */
+export interface SessionHost {
+  readonly clock: Clock
+  judge(session: Session, claim: Claim): Refusal | undefined
+  /** The other side is a proven member; gives the peer that this session carries from now on. */
+  established(session: Session, membership: Membership): Peer
+  ticked(session: Session, checksum: number): void
+  askedForPeers(session: Session): void
+  toldOfPeers(session: Session, hints: readonly PeerHint[]): void
+  ended(session: Session, end: SessionEnd): void
+  /** A defect of this node, not of the peer. */
+  defect(error: unknown): void
+}
+
+export interface SessionEnd {
+  readonly code: ErrorCode | 'closed'
+  readonly message: string
+  readonly byPeer: boolean
+  /** Only for a session that was up. */
+  readonly down: DownReason
+}
+
+interface PendingPing {
+  readonly sentMs: number
+  readonly timer: Timer
+  readonly resolve: (rttMs: number) => void
+  readonly reject: (error: SkeinError) => void
+}
+
+export class Session implements LanesHandler {
+  readonly role: 'initiator' | 'acceptor'
+  readonly remote: Address
+  readonly #host: SessionHost
+  readonly #expectedId: string | undefined
+  #lanes: LaneConnection | undefined
+  #handshake: HandshakeState
+  #deadline: Timer | undefined
+  #id: string | undefined
+  #claimedName: string | undefined
+  #peer: Peer | undefined
+  /** We said goodbye: however the connection ends now, this is why. */
+  #leaving: DownReason | undefined
+  #over = false
+  readonly #onEnd: (() => void)[] = []
+  readonly #pings = new Map<number, PendingPing>()
+  #nextPing = 1
+  #answeredPings = 0
+  #nextListMs = 0
+
+  constructor(host: SessionHost, own: Introduction, remote: Address, expectedId: string | undefined) {
+    this.#host = host
+    this.role = own.role
+    this.remote = remote
+    this.#expectedId = expectedId
+    this.#handshake = start(own)
+  }
+
+  /** To be called once, before anything happens on the connection. */
+  begin(lanes: LaneConnection): void {
+    this.#lanes = lanes
+    if (this.role === 'acceptor') this.#armDeadline()
+  }
+
+  // Queries
+
+  /** The other side's id, certain as soon as TLS is done. */
+  get id(): string | undefined {
+    return this.#id
+  }
+
+  /** What the other side called itself, proven or not. */
+  get claimedName(): string | undefined {
+    return this.#claimedName
+  }
+
+  get peer(): Peer | undefined {
+    return this.#peer
+  }
+
+  get isOver(): boolean {
+    return this.#over
+  }
+
+  /** The incarnation to which we, as acceptor, have sent our proof: it may count itself connected already. */
+  get promisedTo(): Membership | undefined {
+    return this.#handshake.phase === 'awaitingReady' ? this.#handshake.membership : undefined
+  }
+
+  get lanes(): LaneConnection {
+    if (this.#lanes === undefined) throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'The session has not begun.')
+    return this.#lanes
+  }
+
+  // What comes from the connection
+
+  onOpen(): void {
+    if (this.#over) return
+    const peer: VerifiedPeer | undefined = this.lanes.connection.peer
+    this.#id = peer?.nodeId
+    if (peer === undefined) this.end('ERR_SKEIN_CERT_MISSING', 'The other side showed no certificate.')
+    else if (this.#expectedId !== undefined && peer.nodeId !== this.#expectedId) {
+      this.end('ERR_SKEIN_CERT_FOREIGN', `Node ${peer.nodeId} answered where ${this.#expectedId} was expected.`)
+    } else {
+      if (this.role === 'initiator') this.#armDeadline()
+      this.#advance({ type: 'open', peer })
+    }
+  }
+
+  onFrame(type: number, buffer: Uint8Array, start: number, end: number): Hold | undefined {
+    if (this.#over) return undefined
+    try {
+      return this.#peer?.receive(type, buffer, start, end)
+    } catch (error) {
+      this.#blame(error, 'ERR_SKEIN_BAD_MESSAGE')
+      return undefined
+    }
+  }
+
+  onControl(type: number, buffer: Uint8Array, start: number, end: number): void {
+    if (this.#over) return
+    const body = buffer.subarray(start, end)
+    try {
+      // The handshake keeps what it gets, and the buffer is only ours for now.
+      if (this.#peer === undefined) this.#advance({ type: 'frame', frame: type, body: Uint8Array.from(body) })
+      else this.#handleControl(type, body)
+    } catch (error) {
+      this.#blame(error, 'ERR_SKEIN_PROTOCOL')
+    }
+  }
+
+  onClosed(reason: CloseReason): void {
+    this.#finish({ ...reason, down: this.#leaving ?? 'connection_closed' })
+  }
+
+  // Commands
+
+  /** Ends the session now; the peer is told code and message. */
+  end(code: ErrorCode | 'closed', message: string, down: DownReason = 'connection_closed'): void {
+    if (this.#over) return
+    this.#finish({ code, message, byPeer: false, down })
+    this.#lanes?.close(wireCodeOf(code), code, message)
+  }
+
+  /** Says goodbye and lets the other side close, or does so itself after a moment. Resolves when the session is over. */
+  async goodbye(reason: 'shutdown' | 'disconnect'): Promise<void> {
+    if (this.#over) return
+    this.#leaving = reason
+    if (this.#peer !== undefined) {
+      const { clock } = this.#host
+      const over = new Promise<void>((resolve) => this.#onEnd.push(resolve))
+      const timer = clock.after(FLUSH_TIMEOUT_MS + GOODBYE_TIMEOUT_MS, () => this.end('closed', reason, reason))
+      await Promise.race([this.lanes.flushed(), over, pause(clock, FLUSH_TIMEOUT_MS)])
+      this.#control(CONTROL.goodbye, encodeGoodbye(reason))
+      await over
+      timer.cancel()
+    } else if (reason === 'shutdown') this.end('ERR_SKEIN_STOPPED', 'The node is stopping.', reason)
+    else this.end('closed', reason, reason)
+  }
+
+  tick(checksum: number): void {
+    this.#answeredPings = 0
+    this.#control(CONTROL.tick, encodeNumber(checksum))
+  }
+
+  askForPeers(): void {
+    this.#control(CONTROL.askPeers, EMPTY)
+  }
+
+  tellPeers(body: Uint8Array): void {
+    this.#control(CONTROL.peers, body)
+  }
+
+  /** Milliseconds there and back on the control lane. Rejects with ERR_SKEIN_CONNECT_TIMEOUT or ERR_SKEIN_NOCONNECTION. */
+  ping(timeoutMs: number): Promise<number> {
+    if (this.#over || this.#peer === undefined) return Promise.reject(noConnection())
+    if (this.#pings.size >= MAX_PENDING_PINGS) {
+      return Promise.reject(new SkeinError('ERR_SKEIN_LIMIT', `${MAX_PENDING_PINGS} pings are already under way.`))
+    }
+    const number = this.#nextPing
+    this.#nextPing = (this.#nextPing + 1) >>> 0
+    return new Promise((resolve, reject) => {
+      const timer = this.#host.clock.after(timeoutMs, () => {
+        this.#pings.delete(number)
+        reject(new SkeinError('ERR_SKEIN_CONNECT_TIMEOUT', `No answer to a ping within ${timeoutMs} ms.`))
+      })
+      this.#pings.set(number, { sentMs: this.#host.clock.now(), timer, resolve, reject })
+      this.#control(CONTROL.ping, encodeNumber(number))
+    })
+  }
+
+  #advance(input: HandshakeInput): void {
+    const { state, outputs } = next(this.#handshake, input)
+    this.#handshake = state
+    for (const output of outputs) {
+      if (this.#over) return
+      if (output.type === 'send') this.#control(output.frame, output.body)
+      else if (output.type === 'refuse') this.end(output.code, output.message)
+      else if (output.type === 'established') this.#establish(output.membership)
+      else {
+        this.#claimedName = output.claim.hello?.name
+        const refusal = this.#host.judge(this, output.claim)
+        if (!this.#over) this.#advance({ type: 'verdict', refusal })
+      }
+    }
+  }
+
+  #establish(membership: Membership): void {
+    this.#deadline?.cancel()
+    this.#peer = this.#host.established(this, membership)
+    if (!this.#over) this.lanes.acceptLanes()
+  }
+
+  #handleControl(type: number, body: Uint8Array): void {
+    switch (type) {
+      case CONTROL.tick:
+        this.#host.ticked(this, decodeNumber(body))
+        break
+      case CONTROL.goodbye: {
+        const down = decodeGoodbye(body) === 'disconnect' ? 'disconnect' : 'shutdown'
+        // What arrived together with the goodbye is still to be read.
+        this.#host.clock.afterInput(() => this.end('closed', 'goodbye', down))
+        break
+      }
+      case CONTROL.askPeers:
+        this.#answerAsk()
+        break
+      case CONTROL.peers:
+        this.#host.toldOfPeers(this, decodePeers(body))
+        break
+      case CONTROL.ping:
+        this.#answerPing(decodeNumber(body))
+        break
+      case CONTROL.pong:
+        this.#ponged(decodeNumber(body))
+        break
+      default:
+        throw new SkeinError('ERR_SKEIN_PROTOCOL', `The peer sent control frame ${type}, which has no place here.`)
+    }
+  }
+
+  /** A peer that asks without end, and perhaps does not read the answers, gets no more than its share. */
+  #answerPing(number: number): void {
+    if (this.#answeredPings >= MAX_PINGS_PER_TICK) return
+    this.#answeredPings++
+    this.#control(CONTROL.pong, encodeNumber(number))
+  }
+
+  #answerAsk(): void {
+    const nowMs = this.#host.clock.now()
+    if (nowMs < this.#nextListMs) return
+    this.#nextListMs = nowMs + MIN_LIST_INTERVAL_MS
+    this.#host.askedForPeers(this)
+  }
+
+  #ponged(number: number): void {
+    const ping = this.#pings.get(number)
+    if (ping === undefined) return
+    this.#pings.delete(number)
+    ping.timer.cancel()
+    ping.resolve(this.#host.clock.now() - ping.sentMs)
+  }
+
+  #control(type: number, body: Uint8Array): void {
+    if (!this.#over) this.lanes.control(type, body)
+  }
+
+  #armDeadline(): void {
+    this.#deadline = this.#host.clock.after(HANDSHAKE_TIMEOUT_MS, () => this.#advance({ type: 'deadline' }))
+  }
+
+  /** What a peer sent cost it this connection; an error that is no SkeinError is our own defect and costs no more. */
+  #blame(error: unknown, otherwise: ErrorCode): void {
+    if (!isSkeinError(error)) this.#host.defect(error)
+    const code = isSkeinError(error) && error.code === 'ERR_SKEIN_UNKNOWN_TYPE' ? error.code : otherwise
+    this.end(code, isSkeinError(error) ? error.message : 'The frame could not be handled.')
+  }
+
+  #finish(end: SessionEnd): void {
+    if (this.#over) return
+    this.#over = true
+    this.#deadline?.cancel()
+    for (const ping of this.#pings.values()) {
+      ping.timer.cancel()
+      ping.reject(noConnection())
+    }
+    this.#pings.clear()
+    this.#host.ended(this, end)
+    for (const callback of this.#onEnd) callback()
+  }
+}
+
+const noConnection = (): SkeinError => new SkeinError('ERR_SKEIN_NOCONNECTION', 'The connection to the node is gone.')
+
+const pause = (clock: Clock, ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    clock.after(ms, resolve, true)
+  })

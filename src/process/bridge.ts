@@ -1,0 +1,143 @@
+/**
+ * A bridge: what the processes of this node have going with one other node, over one route.
+ *
+ * Everything that has to end with the route hangs here, and what arrives over the route is looked up here and nowhere
+ * else, so that a node can only speak for its own processes. A bridge lives from the first signal in either direction
+ * until its route is down.
+ *
+ * Signals that the promises depend on (DOWN, exits, acknowledgements) must not be lost to a full queue: `sendSurely`
+ * keeps them, in order per sender, and tries again. Whoever sends for a user is told instead.
+ */
+import { isSkeinError, SkeinError } from '../../certs/errors.ts'
+import type { Clock, Timer } from '../../transport/clock.ts'
+import type { Route } from '../route.ts'
+import type { Reason, Signal } from '../signals.ts'
+import type { PendingCall, ServedCall } from './calls.ts'
+import type { RemoteLink } from './links.ts'
+import type { Monitor, Watch } from './monitors.ts'
+import type { Process } from './process.ts'
+
+/** Short beside anything a person notices, long beside the round trip that empties a queue. */
+const RETRY_MS = 10
+/** Signals kept for a node that takes none: as many as its links, monitors and calls can be owed at once. */
+const MAX_KEPT_SIGNALS = 4_000_000
+/** Characters of an unsendable reason that the other node is shown. */
+const MAX_REASON_TEXT = 500
+
+/** Signals of one sender that wait for room. */
+interface Kept {
+  readonly signals: Signal[]
+  /** The sender has ended: its lane ends behind them. */
+  retired: boolean
+}
+
+export class Bridge {
+  readonly route: Route
+  readonly links = new Set<RemoteLink>()
+  /** Monitors of ours on processes there, by reference number. */
+  readonly monitors = new Map<number, Monitor>()
+  /** Monitors of theirs on processes here, by their reference number. */
+  readonly watches = new Map<number, Watch>()
+  /** Calls of ours that wait for an answer from there. */
+  readonly calls = new Set<PendingCall>()
+  /** Calls of theirs that wait for an answer from here, by their number. */
+  readonly served = new Map<number, ServedCall>()
+  /** Processes here that have a lane there. */
+  readonly senders = new Set<Process>()
+  readonly #clock: Clock
+  readonly #kept = new Map<number, Kept>()
+  #keptSignals = 0
+  #timer: Timer | undefined
+  #up = true
+
+  constructor(route: Route, clock: Clock) {
+    this.route = route
+    this.#clock = clock
+  }
+
+  /** False: above the high-water mark. Throws what the route throws. `sender` is undefined for the node itself. */
+  send(sender: Process | undefined, signal: Signal): boolean {
+    if (this.#kept.size > 0 && this.#kept.has(signal.from)) {
+      throw new SkeinError('ERR_SKEIN_QUEUE_FULL', `Too much waits for ${this.route.node}.`)
+    }
+    if (sender !== undefined && sender.lastBridge !== this) {
+      sender.lastBridge = this
+      sender.bridges ??= new Set()
+      sender.bridges.add(this)
+      this.senders.add(sender)
+    }
+    return this.route.send(signal)
+  }
+
+  /** Never throws: what finds no room is kept and sent later; a reason that cannot be sent is described instead. */
+  sendSurely(sender: Process | undefined, signal: Signal): void {
+    if (!this.#up) return
+    try {
+      this.send(sender, signal)
+    } catch (error) {
+      if (isSkeinError(error, 'ERR_SKEIN_QUEUE_FULL')) this.#keep(signal)
+      else if ('reason' in signal && !(signal.reason instanceof UnsendableReason)) {
+        this.sendSurely(sender, { ...signal, reason: new UnsendableReason(signal.reason) })
+      }
+    }
+  }
+
+  /** The sender of this number has ended (or never was, and was answered for). The node itself, 0, goes on. */
+  retire(sender: number): void {
+    if (sender === 0) return
+    const kept = this.#kept.get(sender)
+    if (kept !== undefined) kept.retired = true
+    else if (this.#up) this.route.senderGone(sender)
+  }
+
+  /** The route is gone: nothing is sent any more. */
+  close(): void {
+    this.#up = false
+    this.#timer?.cancel()
+    this.#kept.clear()
+    for (const sender of this.senders) {
+      sender.bridges?.delete(this)
+      if (sender.lastBridge === this) sender.lastBridge = undefined
+    }
+    this.senders.clear()
+  }
+
+  #keep(signal: Signal): void {
+    if (this.#keptSignals >= MAX_KEPT_SIGNALS) return
+    let kept = this.#kept.get(signal.from)
+    if (kept === undefined) {
+      kept = { signals: [], retired: false }
+      this.#kept.set(signal.from, kept)
+    }
+    kept.signals.push(signal)
+    this.#keptSignals++
+    this.#timer ??= this.#clock.after(RETRY_MS, () => this.#retry(), true)
+  }
+
+  #retry(): void {
+    this.#timer = undefined
+    const all = [...this.#kept]
+    this.#kept.clear()
+    this.#keptSignals = 0
+    for (const [number, kept] of all) {
+      // Those that find no room are kept again, in order: behind the first of them all others fail too.
+      for (const signal of kept.signals) this.sendSurely(undefined, signal)
+      if (kept.retired) this.retire(number)
+    }
+  }
+}
+
+/** Stands for an exit reason that cannot cross the wire. */
+class UnsendableReason extends SkeinError {
+  constructor(reason: Reason) {
+    super('ERR_SKEIN_UNSERIALISABLE', `The exit reason cannot cross the wire: ${describe(reason)}`)
+  }
+}
+
+const describe = (value: unknown): string => {
+  try {
+    return String(value).slice(0, MAX_REASON_TEXT)
+  } catch {
+    return typeof value
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Monitors: one process is told, once, that another has ended.
+ *
+ * Whoever removes a monitor from the tables of its watcher delivers the DOWN, so there is never a second one. A monitor on
+ * what is dead or out of reach says so at once. The watched side of a monitor from another node is a `Watch`; it is known
+ * by the watching node's reference number and hangs on the bridge to that node.
+ */
+import { SkeinError } from '../../certs/errors.ts'
+import type { Pid, Ref, RemoteName } from '../pid.ts'
+import type { Reason, Signal, SystemMessage, To } from '../signals.ts'
+import type { Bridge } from './bridge.ts'
+import { type AnyTarget, addressOf, type Directory, nameOf } from './directory.ts'
+import { Process } from './process.ts'
+
+type SignalOf<T extends Signal['type']> = Extract<Signal, { type: T }>
+
+/** Puts a message of the system into a mailbox. */
+type Put = (process: Process, message: SystemMessage) => void
+
+/** A monitor that a process of this node holds. */
+export interface Monitor {
+  readonly kind: 'monitor'
+  readonly ref: Ref
+  readonly watcher: Process
+  readonly watched: Pid | RemoteName
+  readonly at: Process | Bridge
+  readonly to: To
+}
+
+/** A monitor that a process of another node holds on one of this node. */
+export interface Watch {
+  readonly kind: 'watch'
+  readonly ref: number
+  readonly bridge: Bridge
+  readonly process: Process
+}
+
+export class Monitors {
+  readonly #directory: Directory
+  readonly #put: Put
+  readonly #limit: number
+  readonly #nextRef: () => Ref
+
+  /** `limit`: monitors of one process, and monitors in either direction with one other node. */
+  constructor(directory: Directory, put: Put, nextRef: () => Ref, limit: number) {
+    this.#directory = directory
+    this.#put = put
+    this.#nextRef = nextRef
+    this.#limit = limit
+  }
+
+  monitor(watcher: Process, target: AnyTarget): Ref {
+    const at = this.#directory.locate(target)
+    const watched = nameOf(target, this.#directory.origin)
+    const ref = this.#nextRef()
+    if (typeof at === 'string') {
+      this.#put(watcher, { type: 'DOWN', ref, pid: watched, reason: at })
+      return ref
+    }
+    watcher.monitors ??= new Map()
+    if (Math.max(watcher.monitors.size, at instanceof Process ? 0 : at.monitors.size) >= this.#limit) {
+      throw new SkeinError('ERR_SKEIN_LIMIT', `There are ${this.#limit} monitors, the limit "monitors".`)
+    }
+    const monitor: Monitor = { kind: 'monitor', ref, watcher, watched, at, to: addressOf(target) }
+    watcher.monitors.set(ref.number, monitor)
+    if (at instanceof Process) {
+      at.watchers ??= new Set()
+      at.watchers.add(monitor)
+      return ref
+    }
+    at.monitors.set(ref.number, monitor)
+    try {
+      at.send(watcher, { type: 'monitor', from: watcher.pid.number, to: monitor.to, ref: ref.number })
+    } catch (error) {
+      this.#remove(monitor)
+      throw error
+    }
+    return ref
+  }
+
+  /** True if the DOWN had not been delivered; then it never will be. `flush` also removes a delivered one. */
+  demonitor(watcher: Process, ref: Ref, flush: boolean): boolean {
+    const monitor = this.#directory.isOwn(ref.origin) ? watcher.monitors?.get(ref.number) : undefined
+    if (monitor !== undefined) this.#cancel(monitor)
+    else if (flush) watcher.mailbox.remove((message) => isDown(message) && ref.equals(message.ref))
+    return monitor !== undefined
+  }
+
+  ended(process: Process, reason: Reason): void {
+    for (const watcher of process.watchers ?? []) {
+      if (watcher.kind === 'monitor') this.#fire(watcher, reason)
+      else {
+        watcher.bridge.watches.delete(watcher.ref)
+        watcher.bridge.sendSurely(process, { type: 'down', from: process.pid.number, ref: watcher.ref, reason })
+      }
+    }
+    process.watchers = undefined
+    for (const monitor of process.monitors?.values() ?? []) this.#cancel(monitor)
+    process.monitors = undefined
+  }
+
+  bridgeDown(bridge: Bridge): void {
+    for (const watch of bridge.watches.values()) watch.process.watchers?.delete(watch)
+    bridge.watches.clear()
+    for (const monitor of [...bridge.monitors.values()]) this.#fire(monitor, 'noconnection')
+  }
+
+  onMonitor(bridge: Bridge, { to, ref }: SignalOf<'monitor'>): void {
+    if (bridge.watches.has(ref)) return
+    const process = this.#directory.find(to)
+    if (process === undefined || bridge.watches.size >= this.#limit) {
+      const from = process?.pid.number ?? (typeof to === 'number' ? to : 0)
+      const reason = process === undefined ? 'noproc' : 'system_limit'
+      bridge.sendSurely(process, { type: 'down', from, ref, reason })
+      if (process === undefined) bridge.retire(from)
+      return
+    }
+    const watch: Watch = { kind: 'watch', ref, bridge, process }
+    bridge.watches.set(ref, watch)
+    process.watchers ??= new Set()
+    process.watchers.add(watch)
+  }
+
+  onDemonitor(bridge: Bridge, { ref }: SignalOf<'demonitor'>): void {
+    const watch = bridge.watches.get(ref)
+    if (watch === undefined) return
+    bridge.watches.delete(ref)
+    watch.process.watchers?.delete(watch)
+  }
+
+  onDown(bridge: Bridge, { ref, reason }: SignalOf<'down'>): void {
+    const monitor = bridge.monitors.get(ref)
+    if (monitor !== undefined) this.#fire(monitor, reason)
+  }
+
+  #fire(monitor: Monitor, reason: Reason): void {
+    this.#remove(monitor)
+    this.#put(monitor.watcher, { type: 'DOWN', ref: monitor.ref, pid: monitor.watched, reason })
+  }
+
+  #cancel(monitor: Monitor): void {
+    this.#remove(monitor)
+    const { at, ref, to, watcher } = monitor
+    if (at instanceof Process) return
+    at.sendSurely(watcher, { type: 'demonitor', from: watcher.pid.number, to, ref: ref.number })
+  }
+
+  #remove(monitor: Monitor): void {
+    monitor.watcher.monitors?.delete(monitor.ref.number)
+    if (monitor.at instanceof Process) monitor.at.watchers?.delete(monitor)
+    else monitor.at.monitors.delete(monitor.ref.number)
+  }
+}
+
+const isDown = (message: unknown): message is Extract<SystemMessage, { type: 'DOWN' }> =>
+  typeof message === 'object' && message !== null && 'type' in message && message.type === 'DOWN' && 'ref' in message

@@ -1,0 +1,77 @@
+/**
+ * One process as this node keeps it: its mailbox, and what has to be settled when it ends.
+ *
+ * It knows nothing of how signals work: links.ts, monitors.ts and calls.ts each keep their part here. The collections are
+ * made when first needed, because most processes need few of them and there may be a million processes.
+ */
+import { SkeinError } from '../../certs/errors.ts'
+import type { Pid } from '../pid.ts'
+import type { Reason } from '../signals.ts'
+import type { Bridge } from './bridge.ts'
+import type { PendingCall, ServedCall } from './calls.ts'
+import type { RemoteLink } from './links.ts'
+import type { Mailbox } from './mailbox.ts'
+import type { Monitor, Watch } from './monitors.ts'
+
+export class Process {
+  readonly pid: Pid
+  readonly mailbox: Mailbox
+  /** Exit signals become messages. */
+  trapExit = false
+  names: Set<string> | undefined
+  /** Linked processes of this node. */
+  links: Set<Process> | undefined
+  /** Links to processes of other nodes, by the key of their pid. */
+  remoteLinks: Map<string, RemoteLink> | undefined
+  /** Monitors that this process holds, by reference number. */
+  monitors: Map<number, Monitor> | undefined
+  /** Monitors on this process. */
+  watchers: Set<Monitor | Watch> | undefined
+  /** Calls this process waits for. */
+  calls: Set<PendingCall> | undefined
+  /** Calls this process has not answered. */
+  served: Set<PendingCall | ServedCall> | undefined
+  /** Where this process has a lane. */
+  bridges: Set<Bridge> | undefined
+  /** The bridge it sent over last: spares a look-up for each message. */
+  lastBridge: Bridge | undefined
+  #ended: { readonly reason: Reason } | undefined
+  #controller: AbortController | undefined
+
+  constructor(pid: Pid, mailbox: Mailbox) {
+    this.pid = pid
+    this.mailbox = mailbox
+  }
+
+  /** Undefined while alive. */
+  get ended(): { readonly reason: Reason } | undefined {
+    return this.#ended
+  }
+
+  /** Aborted as soon as the process has ended. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#ended !== undefined) this.#controller.abort(this.endedError())
+    }
+    return this.#controller.signal
+  }
+
+  /** From here on the process is dead; its mailbox is gone. */
+  end(reason: Reason): void {
+    this.#ended = { reason }
+    this.mailbox.close(() => this.endedError())
+  }
+
+  /** Tells what the function awaits elsewhere. Runs listeners of the user: call it last. */
+  abort(): void {
+    this.#controller?.abort(this.endedError())
+  }
+
+  /** What a function hears that goes on after its process has ended. */
+  endedError(): SkeinError {
+    return new SkeinError('ERR_SKEIN_PROCESS_ENDED', `The process ${this.pid} has ended.`, {
+      cause: this.#ended?.reason,
+    })
+  }
+}

@@ -1,0 +1,222 @@
+/**
+ * Signals as frames of a lane: a type, a head of a few numbers and perhaps a name, and a body made by the codec.
+ *
+ * Invariants: `encode` throws before anything is queued; `decode` throws nothing but SkeinErrors, ERR_SKEIN_PROTOCOL for
+ * a head and the codec's codes for a body; neither makes garbage apart from the decoded signal. A process is addressed by
+ * number or by registered name: NAMED in the type tells which. docs/wire.md has the layout of every frame.
+ *
+ * It does not know lanes, connections or the handshake.
+ */
+import { SkeinError } from '../../certs/errors.ts'
+import type { Origin } from '../pid.ts'
+import type { Signal, To } from '../signals.ts'
+import type { MessageCodec } from './codec.ts'
+import { MAX_NAME_BYTES } from './codec-types.ts'
+import { MAX_VARINT_BYTES, readVarint, varintBytes, writeVarint } from './codec-varint.ts'
+
+/** Numbers of frame types, 0x01 to 0x1f, on the wire; never reused. */
+export const FRAME_TYPES = {
+  send: 0x01,
+  call: 0x02,
+  reply: 0x03,
+  link: 0x04,
+  unlink: 0x05,
+  unlinkAck: 0x06,
+  monitor: 0x07,
+  demonitor: 0x08,
+  linkExit: 0x09,
+  exit: 0x0a,
+  down: 0x0b,
+  callFailed: 0x0c,
+  callEnded: 0x0d,
+} as const satisfies Record<Signal['type'], number>
+
+/** Added to a type whose `to` is a registered name instead of a number. */
+export const NAMED = 0x20
+
+/** Frames up to here are handed over in one piece, as nothing but head: one copy instead of two and no view. */
+const ONE_PIECE_BYTES = 256
+
+/** What LaneSender.send takes. The object and its buffers are reused by the next encode. */
+export interface FrameParts {
+  readonly type: number
+  /** head[0..headLength) goes first; of a short frame it holds the body too. */
+  readonly head: Uint8Array
+  readonly headLength: number
+  readonly body: Uint8Array | undefined
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
+
+export class Wire {
+  readonly #codec: MessageCodec
+  readonly #parts: Writable<FrameParts>
+  /** For frames without a body: three numbers at most, one of which may be a name. */
+  readonly #bare = Buffer.alloc(2 * MAX_VARINT_BYTES + 1 + MAX_NAME_BYTES)
+  #bytes: Uint8Array = new Uint8Array(0)
+  #position = 0
+  #end = 0
+
+  constructor(codec: MessageCodec) {
+    this.#codec = codec
+    this.#parts = { type: 0, head: codec.encoded, headLength: 0, body: undefined }
+  }
+
+  /** Throws ERR_SKEIN_UNSERIALISABLE, ERR_SKEIN_MESSAGE_TOO_LARGE, or ERR_SKEIN_BAD_ARGUMENT for a name that cannot be. */
+  encode(signal: Signal, peer: Origin): FrameParts {
+    this.#codec.peer = peer
+    switch (signal.type) {
+      case 'send':
+        return this.#frame(FRAME_TYPES.send, signal.from, signal.to, -1, true, signal.message)
+      case 'call':
+        return this.#frame(FRAME_TYPES.call, signal.from, signal.to, signal.call, true, signal.request)
+      case 'reply':
+        return this.#frame(FRAME_TYPES.reply, signal.from, -1, signal.call, true, signal.value)
+      case 'callFailed':
+        return this.#frame(FRAME_TYPES.callFailed, signal.from, -1, signal.call, true, signal.reason)
+      case 'callEnded':
+        return this.#frame(FRAME_TYPES.callEnded, signal.from, -1, signal.call, false, undefined)
+      case 'link':
+        return this.#frame(FRAME_TYPES.link, signal.from, signal.to, -1, false, undefined)
+      case 'unlink':
+        return this.#frame(FRAME_TYPES.unlink, signal.from, signal.to, signal.id, false, undefined)
+      case 'unlinkAck':
+        return this.#frame(FRAME_TYPES.unlinkAck, signal.from, signal.to, signal.id, false, undefined)
+      case 'monitor':
+        return this.#frame(FRAME_TYPES.monitor, signal.from, signal.to, signal.ref, false, undefined)
+      case 'demonitor':
+        return this.#frame(FRAME_TYPES.demonitor, signal.from, signal.to, signal.ref, false, undefined)
+      case 'linkExit':
+        return this.#frame(FRAME_TYPES.linkExit, signal.from, signal.to, -1, true, signal.reason)
+      case 'exit':
+        return this.#frame(FRAME_TYPES.exit, signal.from, signal.to, -1, true, signal.reason)
+      case 'down':
+        return this.#frame(FRAME_TYPES.down, signal.from, -1, signal.ref, true, signal.reason)
+    }
+  }
+
+  /** The signal in buffer[start..end), sent by `peer`. */
+  decode(type: number, buffer: Uint8Array, start: number, end: number, peer: Origin): Signal {
+    this.#codec.peer = peer
+    this.#bytes = buffer
+    this.#position = start
+    this.#end = Math.min(end, buffer.length)
+    const named = type & NAMED
+    const from = this.#number()
+    switch (type & ~NAMED) {
+      case FRAME_TYPES.send: {
+        const to = this.#to(named)
+        return { type: 'send', from, to, message: this.#body() }
+      }
+      case FRAME_TYPES.call: {
+        const to = this.#to(named)
+        const call = this.#number()
+        return { type: 'call', from, to, call, request: this.#body() }
+      }
+      case FRAME_TYPES.reply: {
+        const call = this.#only(named)
+        return { type: 'reply', from, call, value: this.#body() }
+      }
+      case FRAME_TYPES.callFailed: {
+        const call = this.#only(named)
+        return { type: 'callFailed', from, call, reason: this.#body() }
+      }
+      case FRAME_TYPES.callEnded:
+        return this.#done({ type: 'callEnded', from, call: this.#only(named) })
+      case FRAME_TYPES.link:
+        return this.#done({ type: 'link', from, to: this.#only(named) })
+      case FRAME_TYPES.unlink:
+        return this.#done({ type: 'unlink', from, to: this.#only(named), id: this.#number() })
+      case FRAME_TYPES.unlinkAck:
+        return this.#done({ type: 'unlinkAck', from, to: this.#only(named), id: this.#number() })
+      case FRAME_TYPES.monitor:
+        return this.#done({ type: 'monitor', from, to: this.#to(named), ref: this.#number() })
+      case FRAME_TYPES.demonitor:
+        return this.#done({ type: 'demonitor', from, to: this.#to(named), ref: this.#number() })
+      case FRAME_TYPES.linkExit: {
+        const to = this.#only(named)
+        return { type: 'linkExit', from, to, reason: this.#body() }
+      }
+      case FRAME_TYPES.exit: {
+        const to = this.#to(named)
+        return { type: 'exit', from, to, reason: this.#body() }
+      }
+      case FRAME_TYPES.down: {
+        const ref = this.#only(named)
+        return { type: 'down', from, ref, reason: this.#body() }
+      }
+      default:
+        throw broken(`type 0x${type.toString(16)} is not known`)
+    }
+  }
+
+  /** `to` and `number` are left out where negative. The body comes first: encoding it may run code of the user's. */
+  #frame(type: number, from: number, to: To, number: number, hasBody: boolean, content: unknown): FrameParts {
+    const nameBytes = typeof to === 'string' ? lengthOfName(to) : 0
+    const toBytes = typeof to === 'string' ? 1 + nameBytes : to < 0 ? 0 : varintBytes(to)
+    const headBytes = varintBytes(from) + toBytes + (number < 0 ? 0 : varintBytes(number))
+    const end = hasBody ? this.#codec.encodeBehind(headBytes, content) : headBytes
+    // The codec's own buffer may just now hold half of a message whose getter is sending this frame.
+    const bytes = hasBody ? this.#codec.encoded : this.#bare
+    let position = writeVarint(bytes, 0, from)
+    if (typeof to === 'string') {
+      bytes[position] = nameBytes
+      position += 1 + bytes.write(to, position + 1, 'utf8')
+    } else if (to >= 0) {
+      position = writeVarint(bytes, position, to)
+    }
+    if (number >= 0) writeVarint(bytes, position, number)
+    const parts = this.#parts
+    parts.type = typeof to === 'string' ? type | NAMED : type
+    parts.head = bytes
+    const onePiece = !hasBody || end <= ONE_PIECE_BYTES
+    parts.headLength = onePiece ? end : headBytes
+    parts.body = onePiece ? undefined : bytes.subarray(headBytes, end)
+    return parts
+  }
+
+  #number(): number {
+    const value = readVarint(this.#bytes, this.#position, this.#end)
+    if (value < 0) throw broken('a number is malformed')
+    this.#position += varintBytes(value)
+    return value
+  }
+
+  /** A number, in a frame that takes no name. */
+  #only(named: number): number {
+    if (named !== 0) throw broken('a name where only a number is allowed')
+    return this.#number()
+  }
+
+  #to(named: number): To {
+    if (named === 0) return this.#number()
+    const start = this.#position + 1
+    const length = start <= this.#end ? this.#bytes[this.#position]! : 0
+    if (length === 0 || length > this.#end - start) throw broken('a name is malformed')
+    this.#position = start + length
+    const bytes = this.#bytes
+    const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    return buffer.toString('utf8', start, start + length)
+  }
+
+  #body(): unknown {
+    return this.#codec.decode(this.#bytes, this.#position, this.#end)
+  }
+
+  /** For frames without a body. */
+  #done<S extends Signal>(signal: S): S {
+    if (this.#position !== this.#end) throw broken('bytes follow the head')
+    return signal
+  }
+}
+
+const lengthOfName = (name: string): number => {
+  const length = Buffer.byteLength(name)
+  if (length === 0 || length > MAX_NAME_BYTES) {
+    throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', `A process name has 1 to ${MAX_NAME_BYTES} bytes, not ${length}`)
+  }
+  return length
+}
+
+const broken = (why: string): SkeinError =>
+  new SkeinError('ERR_SKEIN_PROTOCOL', `The head of a frame is broken: ${why}`)
