@@ -21,8 +21,8 @@ const LOOK_INTERVAL_MS = 10
 const RTT_FADE_MS = 0.02
 /** This many times what the path holds, and never less than keeps it going. */
 const PATH_FILL = 1.5
-const LEAST_PACKETS = 6
-const LEAST_BYTES = 64 * 1024
+const LEAST_PACKETS = 2
+const LEAST_BYTES = 32 * 1024
 
 export class BulkRoom {
   #figures: PathFigures = { windowBytes: 0, bytesPerSecond: 0, rttMs: 0 }
@@ -30,15 +30,18 @@ export class BulkRoom {
   /** The shortest round trip is the path's own; longer ones hold queues of our making. */
   #leastRttMs = Number.POSITIVE_INFINITY
 
-  /** Bytes of room, when the connection would take `capacityBytes` more. `figures` is called if the known ones are old. */
-  bytes(nowMs: number, capacityBytes: number, packetBytes: number, figures: () => PathFigures): number {
+  /**
+   * Bytes of room, when the connection would take `freeBytes` more, as far as a gauge tells that ends at `gaugeBytes`: of a
+   * larger window the rest counts as free. `figures` is called if the known ones are old.
+   */
+  bytes(nowMs: number, freeBytes: number, gaugeBytes: number, packetBytes: number, figures: () => PathFigures): number {
     if (nowMs >= this.#lookedMs + LOOK_INTERVAL_MS) {
       this.#lookedMs = nowMs
       this.#figures = figures()
       this.#leastRttMs = Math.min(this.#leastRttMs + RTT_FADE_MS, this.#figures.rttMs)
     }
     const holdsBytes = (this.#figures.bytesPerSecond * this.#leastRttMs * PATH_FILL) / 1000
-    const underWayBytes = Math.max(0, this.#figures.windowBytes - capacityBytes)
+    const underWayBytes = Math.max(0, Math.min(this.#figures.windowBytes, gaugeBytes) - freeBytes)
     return Math.max(LEAST_PACKETS * packetBytes, LEAST_BYTES, holdsBytes) - underWayBytes
   }
 }

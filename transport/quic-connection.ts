@@ -69,7 +69,10 @@ export class QuicConnection implements Connection {
   readonly idKeys = new Set<string>()
   #state: State = 'connecting'
   #nextStream: number
-  #urgentStream = -1
+  /** The stream whose capacity tells what the connection could take: the control lane's, then one that is never written. */
+  #gauge = -1
+  /** How far the gauge reaches, bytes; 0 while it is the control lane's. */
+  #gaugeBytes = 0
   #lastReadable = -1
   #flushScheduled = false
   /** A flush already happened since input was last waited for. */
@@ -193,7 +196,7 @@ export class QuicConnection implements Connection {
       return -1
     const stream = this.#nextStream
     this.#nextStream += 4
-    if (urgent && this.#urgentStream < 0) this.#urgentStream = stream
+    if (urgent && this.#gauge < 0) this.#gauge = stream
     return stream
   }
 
@@ -211,13 +214,23 @@ export class QuicConnection implements Connection {
 
   blocked(): boolean {
     if (this.#state !== 'open' || this.#budgetSpent) return true
-    // A stream's capacity is the connection's, cut to the stream's own window; the urgent one's window is never spent.
-    return this.#urgentStream >= 0 && this.#session.capacity(this.#urgentStream) === 0
+    return this.#gauge >= 0 && this.#session.capacity(this.#gauge) === 0
   }
 
   bulkRoomBytes(): number {
-    const capacityBytes = this.#urgentStream < 0 ? 0 : this.#session.capacity(this.#urgentStream)
-    return this.#bulkRoom.bytes(this.#host.clock.now(), capacityBytes, this.pathSize.currentBytes, this.#pathFigures)
+    if (this.#gaugeBytes === 0 && !this.#openGauge()) return Number.POSITIVE_INFINITY
+    const freeBytes = this.#session.capacity(this.#gauge)
+    const packetBytes = this.pathSize.currentBytes
+    return this.#bulkRoom.bytes(this.#host.clock.now(), freeBytes, this.#gaugeBytes, packetBytes, this.#pathFigures)
+  }
+
+  /** A stream that stays unused keeps all its credit; the peer never hears of it. */
+  #openGauge(): boolean {
+    const stream = this.openStream(false)
+    if (stream < 0) return false
+    this.#gauge = stream
+    this.#gaugeBytes = this.#session.streamCredit
+    return true
   }
 
   read(stream: number, target: Uint8Array): ReadResult {

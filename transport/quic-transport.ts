@@ -42,8 +42,11 @@ const ACCEPT_TIMEOUT_MS = 3000
 const IDLE_TIMEOUT_MS = 15_000
 /** One slow receiver parks at most this much of one lane, bytes. */
 export const STREAM_WINDOW_BYTES = 4 << 20
-/** So many lanes may be parked before others notice: 64 of them. */
-const CONNECTION_WINDOW_BYTES = 256 << 20
+/**
+ * No bound of its own: what a peer may park is MAX_PEER_STREAMS lanes of this window. A bound for the connection would let
+ * parked lanes block all others, and quiche 0.18 shrinks it to 1.5 times the window of one stream once it was used up.
+ */
+const CONNECTION_WINDOW_BYTES = 2 ** 50
 /** Lanes a peer may have open: dedicated, shared and control (lanes.ts). */
 export const MAX_PEER_STREAMS = 320
 /** Turns of one datagram before we trust that the next brings one too. */

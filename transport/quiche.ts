@@ -396,6 +396,11 @@ export class QuicSession {
     while (this.#quic.pathEventNext());
   }
 
+  /** Bytes the peer takes of a new stream before it grants more. */
+  get streamCredit(): number {
+    return this.#quic.stats().peerInitialMaxStreamDataUni
+  }
+
   /** What the congestion controller knows of the active path. */
   path(): PathFigures {
     const path = this.#quic.pathStats().find((candidate) => candidate.active)

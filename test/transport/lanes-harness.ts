@@ -270,7 +270,8 @@ export class RawPeer implements ConnectionHandler {
   connection!: Connection
   isOpen = false
   heardBytes = 0
-  /** Streams of the other side that ended. */
+  /** Streams of the other side that said something, and those that ended. */
+  readonly heard = new Set<number>()
   readonly ended = new Set<number>()
   readonly closes: CloseReason[] = []
   readonly #streams: RawStream[] = []
@@ -284,6 +285,7 @@ export class RawPeer implements ConnectionHandler {
     for (;;) {
       const { bytes, finished } = this.connection.read(stream, this.#target)
       this.heardBytes += bytes
+      if (bytes > 0) this.heard.add(stream)
       if (finished) this.ended.add(stream)
       if (bytes === 0 || finished) return
     }
