@@ -110,16 +110,21 @@ const sourcesFor = (
   const isSelf = own.some(({ port }) => port === DEFAULT_PORT)
   if (automatic && !isSelf && !seeds.some((seed) => sameAddress(seed, local))) seeds.push(local)
   const sources: DiscoverySource[] = []
-  if (discovery.mdns) sources.push(mdnsSource({ clock, random }))
+  // A node that listens on one address of the machine has nothing to say, or to ask, on its other interfaces.
+  const interfaces = isAnywhere(host) ? {} : { interfaces: [host] }
+  if (discovery.mdns) sources.push(mdnsSource({ clock, random, ...interfaces }))
   if (seeds.length > 0) sources.push(seedSource({ seeds: seeds.map(formatAddress), clock, random }))
   return sources
 }
 
 /** Most machines have one node on the default port: through it all nodes of a machine meet where multicast does not work. */
-const localSeed = (host: string | undefined): Address => {
-  const anywhere = host === undefined || host === DUAL_STACK || host === ALL_IPV4
-  return { host: anywhere ? '127.0.0.1' : host, port: DEFAULT_PORT }
-}
+const localSeed = (host: string | undefined): Address => ({
+  host: isAnywhere(host) ? '127.0.0.1' : host,
+  port: DEFAULT_PORT,
+})
+
+const isAnywhere = (host: string | undefined): host is undefined | typeof DUAL_STACK | typeof ALL_IPV4 =>
+  host === undefined || host === DUAL_STACK || host === ALL_IPV4
 
 const absentSources = ({ dht, dns }: DiscoveryConfig): readonly SourceStatus[] => {
   const absent = (source: string): SourceStatus => ({
