@@ -1,12 +1,12 @@
-/** `npm run bench -- NAME [--json]`: runs one benchmark, or all of them, against baselines measured in the same run. */
+/** `npm run bench -- NAME [--json] [--plain-v8]`: runs one benchmark, or all of them, against baselines measured in the same run. */
 import { setFlagsFromString } from 'node:v8'
 import { type Baselines, startBaselines } from './baselines.ts'
 import { messages } from './messages.ts'
-import { V8_SETTING } from './peer.ts'
+import { v8Settings } from './peer.ts'
 import { type Measurement, print } from './report.ts'
 import { wire } from './wire.ts'
 
-setFlagsFromString(V8_SETTING)
+for (const setting of v8Settings) setFlagsFromString(setting)
 
 const benches: Readonly<Record<string, (baselines: Baselines) => AsyncGenerator<Measurement>>> = { wire, messages }
 

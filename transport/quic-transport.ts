@@ -30,6 +30,7 @@ import { loadQuicEngine, MAX_PACKET_BYTES, MIN_INITIAL_BYTES, type QuicEngine } 
 import type { Random } from './random.ts'
 import { RetryTokens } from './retry-token.ts'
 import { UdpSocket } from './socket.ts'
+import { SpentBuffers } from './spent-buffers.ts'
 import type { Connection, ConnectionHandler, DatagramKind, Transport } from './transport.ts'
 
 /** Packets start at this size and grow by probing: fits every Ethernet with room for tunnels; WAN starts at QUIC's minimum. */
@@ -110,6 +111,7 @@ export class QuicTransport implements Transport, ConnectionHost {
   #out: Uint8Array = new Uint8Array(MAX_PACKET_BYTES + GATE_TAG_BYTES)
   /** Views of #out by length, so that a packet costs no allocation. */
   #views = new Map<number, Uint8Array>()
+  readonly #spent = new SpentBuffers()
   #turnDatagrams = 0
   #singleTurns = 0
   #resetWindowMs = 0
@@ -230,8 +232,9 @@ export class QuicTransport implements Transport, ConnectionHost {
           return
         }
         const connection = this.#byId.get(connectionKey(datagram, 1))
-        if (connection !== undefined) return this.#give(connection, datagram, host, port)
-        return this.#receiveUnconnected(datagram, host, port)
+        if (connection === undefined) return this.#receiveUnconnected(datagram, host, port)
+        this.#give(connection, datagram, host, port)
+        return this.#spent.add(datagram)
       }
       case 'long':
         return this.#receiveLong(datagram, host, port)
@@ -350,6 +353,7 @@ export class QuicTransport implements Transport, ConnectionHost {
     this.#turnDatagrams = 0
     for (const connection of this.#dirty) connection.work()
     this.#dirty.clear()
+    this.#spent.release()
   }
 
   /**
