@@ -6,6 +6,8 @@
  * Sans-io: it is told the path's figures now and then, and says how many bytes there is room for.
  */
 
+import type { DestinationKind } from './path-size.ts'
+
 /** The path's figures as the QUIC engine tells them. */
 export interface PathFigures {
   /** Congestion window, bytes. */
@@ -21,14 +23,21 @@ const LOOK_INTERVAL_MS = 10
 const RTT_FADE_MS = 0.02
 /** This many times what the path holds, and never less than keeps it going. */
 const PATH_FILL = 1.5
-const LEAST_PACKETS = 2
-const LEAST_BYTES = 32 * 1024
+const LEAST_PACKETS = 1
+const LEAST_BYTES = 16 * 1024
+/** The engine rounds round trips down to whole milliseconds. Within a machine that is right, on a wire it would starve bulk. */
+const ROUNDED_OFF_MS = { loopback: 0, lan: 1, wan: 1 } as const
 
 export class BulkRoom {
+  readonly #roundedOffMs: number
   #figures: PathFigures = { windowBytes: 0, bytesPerSecond: 0, rttMs: 0 }
   #lookedMs = Number.NEGATIVE_INFINITY
   /** The shortest round trip is the path's own; longer ones hold queues of our making. */
   #leastRttMs = Number.POSITIVE_INFINITY
+
+  constructor(kind: DestinationKind) {
+    this.#roundedOffMs = ROUNDED_OFF_MS[kind]
+  }
 
   /**
    * Bytes of room, when the connection would take `freeBytes` more, as far as a gauge tells that ends at `gaugeBytes`: of a
@@ -40,7 +49,8 @@ export class BulkRoom {
       this.#figures = figures()
       this.#leastRttMs = Math.min(this.#leastRttMs + RTT_FADE_MS, this.#figures.rttMs)
     }
-    const holdsBytes = (this.#figures.bytesPerSecond * this.#leastRttMs * PATH_FILL) / 1000
+    const rttMs = this.#leastRttMs + this.#roundedOffMs
+    const holdsBytes = (this.#figures.bytesPerSecond * rttMs * PATH_FILL) / 1000
     const underWayBytes = Math.max(0, Math.min(this.#figures.windowBytes, gaugeBytes) - freeBytes)
     return Math.max(LEAST_PACKETS * packetBytes, LEAST_BYTES, holdsBytes) - underWayBytes
   }

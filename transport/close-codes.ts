@@ -60,3 +60,15 @@ export const boundedCloseMessage = (message: string): string => {
   while (end > 0 && ((bytes[end] as number) & 0xc0) === 0x80) end--
   return bytes.toString('utf8', 0, end)
 }
+
+/** RFC 9000 20.1 and 9001 4.8: what an error of QUIC or TLS itself means to a user. */
+export const transportCode = (code: number): CloseReason['code'] => {
+  const noApplicationProtocol = 0x100 + 120
+  const certificateRequired = 0x100 + 116
+  const connectionRefused = 0x02
+  if (code === noApplicationProtocol) return 'ERR_SKEIN_VERSION'
+  if (code === certificateRequired) return 'ERR_SKEIN_CERT_MISSING'
+  if (code === connectionRefused) return 'ERR_SKEIN_TOO_MANY_CONNECTIONS'
+  if (code === 0) return 'closed'
+  return code >= 0x100 && code < 0x200 ? 'ERR_SKEIN_CERT_INVALID' : 'ERR_SKEIN_CONNECTION_LOST'
+}

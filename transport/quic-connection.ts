@@ -11,10 +11,11 @@ import { isSkeinError } from '../certs/errors.ts'
 import { type Address, unmapHost } from './address.ts'
 import type { Admitted } from './admission.ts'
 import { BlackHole } from './black-hole.ts'
-import { BulkRoom, type PathFigures } from './bulk-room.ts'
+import type { BulkRoom, PathFigures } from './bulk-room.ts'
 import type { Clock, Timer } from './clock.ts'
-import { boundedCloseMessage, codeOfWire, wireCodeOf } from './close-codes.ts'
+import { boundedCloseMessage, codeOfWire, transportCode, wireCodeOf } from './close-codes.ts'
 import { GATE_TAG_BYTES } from './gate.ts'
+import type { PathSetting } from './path-settings.ts'
 import type { PathSize } from './path-size.ts'
 import { MIN_INITIAL_BYTES, type QuicSession, type SessionEnd } from './quiche.ts'
 import type { CloseReason, Connection, ConnectionHandler, ConnectionStats, ReadResult } from './transport.ts'
@@ -86,7 +87,7 @@ export class QuicConnection implements Connection {
   /** What the peer is still to be told about the end. */
   #goodbye: { readonly wireCode: number; readonly message: string } | undefined
   readonly #blackHole = new BlackHole()
-  readonly #bulkRoom = new BulkRoom()
+  readonly #bulkRoom: BulkRoom
   readonly #pathFigures = (): PathFigures => this.#session.path()
   readonly #baseBytes: number
   /** Nothing of the handshake is left to send: no more long headers. */
@@ -111,11 +112,12 @@ export class QuicConnection implements Connection {
     role: 'initiator' | 'acceptor',
     session: QuicSession,
     host: ConnectionHost,
-    pathSize: PathSize,
+    { pathSize, bulkRoom }: Omit<PathSetting, 'config'>,
     timeoutMs: number,
   ) {
     this.role = role
     this.pathSize = pathSize
+    this.#bulkRoom = bulkRoom
     this.#session = session
     this.#host = host
     this.#baseBytes = pathSize.currentBytes
@@ -484,16 +486,4 @@ const reasonOf = (end: SessionEnd, isConnecting: boolean): CloseReason => {
   }
   const code = isConnecting ? 'ERR_SKEIN_CONNECT_TIMEOUT' : 'ERR_SKEIN_CONNECTION_LOST'
   return { code, message: 'the peer fell silent', byPeer: false, wireCode: 0 }
-}
-
-/** RFC 9000 20.1 and 9001 4.8: what an error of QUIC or TLS itself means to a user. */
-const transportCode = (code: number): CloseReason['code'] => {
-  const noApplicationProtocol = 0x100 + 120
-  const certificateRequired = 0x100 + 116
-  const connectionRefused = 0x02
-  if (code === noApplicationProtocol) return 'ERR_SKEIN_VERSION'
-  if (code === certificateRequired) return 'ERR_SKEIN_CERT_MISSING'
-  if (code === connectionRefused) return 'ERR_SKEIN_TOO_MANY_CONNECTIONS'
-  if (code === 0) return 'closed'
-  return code >= 0x100 && code < 0x200 ? 'ERR_SKEIN_CERT_INVALID' : 'ERR_SKEIN_CONNECTION_LOST'
 }

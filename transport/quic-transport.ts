@@ -10,7 +10,6 @@
  * stateless reset only goes to someone who names a connection id that we sealed (connection-id.ts).
  */
 import { createHmac } from 'node:crypto'
-import { isIPv4 } from 'node:net'
 import { type VerifiedPeer, verifyCertificate } from '../certs/certificate.ts'
 import { isSkeinError, SkeinError } from '../certs/errors.ts'
 import type { Identity } from '../certs/identity.ts'
@@ -22,7 +21,7 @@ import { classify } from './demux.ts'
 import { failedConnection } from './failed-connection.ts'
 import { GATE_TAG_BYTES, Gate } from './gate.ts'
 import { hasZone, localHosts, wireAddress } from './local-address.ts'
-import { candidatesFor, type DestinationKind, kindOfDestination, PathSize } from './path-size.ts'
+import { PathSettings } from './path-settings.ts'
 import { type ConnectionHost, QuicConnection } from './quic-connection.ts'
 import { newCounters } from './quic-counters.ts'
 import { type LongHeader, parseLongHeader, supportedVersion } from './quic-header.ts'
@@ -33,23 +32,9 @@ import { UdpSocket } from './socket.ts'
 import { SpentBuffers } from './spent-buffers.ts'
 import type { Connection, ConnectionHandler, DatagramKind, Transport } from './transport.ts'
 
-/** Packets start at this size and grow by probing: fits every Ethernet with room for tunnels; WAN starts at QUIC's minimum. */
-const BASE_PACKET_BYTES = { loopback: 1350, lan: 1350, wan: 1200 } as const
-const LARGEST_PACKET_BYTES = { loopback: MAX_PACKET_BYTES, lan: 1472, wan: 1472 } as const
 const DEFAULT_CONNECT_TIMEOUT_MS = 5000
 /** A stranger that passed the gate has this long to finish TLS. */
 const ACCEPT_TIMEOUT_MS = 3000
-/** quiche gives up after this much silence; nodes tick every second, so only the dead get there. */
-const IDLE_TIMEOUT_MS = 15_000
-/** One slow receiver parks at most this much of one lane, bytes. */
-export const STREAM_WINDOW_BYTES = 4 << 20
-/**
- * No bound of its own: what a peer may park is MAX_PEER_STREAMS lanes of this window. A bound for the connection would let
- * parked lanes block all others, and quiche 0.18 shrinks it to 1.5 times the window of one stream once it was used up.
- */
-const CONNECTION_WINDOW_BYTES = 2 ** 50
-/** Lanes a peer may have open: dedicated, shared and control (lanes.ts). */
-export const MAX_PEER_STREAMS = 320
 /** Turns of one datagram before we trust that the next brings one too. */
 const SINGLES_BEFORE_INLINE = 2
 /** RFC 9000 7.2: a client's first choice of our id is unpredictable. */
@@ -101,7 +86,7 @@ export class QuicTransport implements Transport, ConnectionHost {
   readonly #counters = newCounters()
   readonly #byId = new Map<string, QuicConnection>()
   readonly #connections = new Set<QuicConnection>()
-  readonly #configs = new Map<DestinationKind, ReturnType<QuicEngine['config']>>()
+  readonly #settings: PathSettings
   readonly #dirty = new Set<QuicConnection>()
   readonly #datagramHandlers: Partial<Record<DatagramKind, (bytes: Uint8Array, from: Address) => void>> = {}
   readonly #endOfInput = (): void => this.#inputIsIn()
@@ -129,11 +114,10 @@ export class QuicTransport implements Transport, ConnectionHost {
     )
     this.#retryTokens = new RetryTokens(options.random.bytes(32))
     this.#admission = new Admission()
+    this.#settings = new PathSettings(engine, options.identity, options.maxPacketBytes)
   }
 
   async bind(): Promise<void> {
-    // Now, while somebody can hear of it: an identity that TLS cannot use.
-    this.#config('loopback')
     const { host, port, portFallback } = this.#options
     const receive = (datagram: Buffer, fromHost: string, fromPort: number): void =>
       this.#receive(datagram, fromHost, fromPort)
@@ -160,10 +144,10 @@ export class QuicTransport implements Transport, ConnectionHost {
       return failedConnection(remote, this.clock, handler, 'ERR_SKEIN_BAD_ADDRESS', message)
     }
     const id = this.#ids.random()
-    const kind = this.#kindOf(remote)
+    const setting = this.#settings.of(remote)
     const timeoutMs = options.timeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS
-    const session = this.#engine.connect(id, this.#socket.bound, to, this.#config(kind))
-    const connection = new QuicConnection('initiator', session, this, this.#pathSize(kind, remote), timeoutMs)
+    const session = this.#engine.connect(id, this.#socket.bound, to, setting.config)
+    const connection = new QuicConnection('initiator', session, this, setting, timeoutMs)
     connection.handler = handler
     this.#adopt(connection, id)
     connection.requestFlush()
@@ -325,12 +309,12 @@ export class QuicTransport implements Transport, ConnectionHost {
       return undefined
     }
     const id = originalId === undefined ? this.#ids.derive(header.destinationId) : Uint8Array.from(header.destinationId)
-    const kind = this.#kindOf(source)
-    const config = this.#config(kind)
+    const setting = this.#settings.of(source)
+    const { config } = setting
     config.setStatelessResetToken(this.#ids.resetToken(id))
     const session = this.#engine.accept(id, originalId, this.#socket.bound, from, config)
     config.setStatelessResetToken(null)
-    const connection = new QuicConnection('acceptor', session, this, this.#pathSize(kind, source), ACCEPT_TIMEOUT_MS)
+    const connection = new QuicConnection('acceptor', session, this, setting, ACCEPT_TIMEOUT_MS)
     this.#counters.accepted++
     connection.admitted = this.#admission.opened(source)
     connection.handler = this.#accept(connection)
@@ -454,37 +438,5 @@ export class QuicTransport implements Transport, ConnectionHost {
   /** The address in the socket's own notation; undefined for what this socket cannot reach. */
   #toWire(remote: Address): Address | undefined {
     return wireAddress(remote, this.#socket.bound.host, this.#socket.dualStack)
-  }
-
-  #kindOf(remote: Address): DestinationKind {
-    return kindOfDestination(remote.host, localHosts(true))
-  }
-
-  #limit(kind: DestinationKind): number {
-    return Math.min(LARGEST_PACKET_BYTES[kind], this.#options.maxPacketBytes ?? MAX_PACKET_BYTES)
-  }
-
-  #pathSize(kind: DestinationKind, remote: Address): PathSize {
-    const maximumBytes = this.#limit(kind)
-    const baseBytes = Math.min(BASE_PACKET_BYTES[kind], maximumBytes)
-    return new PathSize({ baseBytes, maximumBytes, candidates: candidatesFor(kind, isIPv4(remote.host) ? 4 : 6) })
-  }
-
-  #config(kind: DestinationKind): ReturnType<QuicEngine['config']> {
-    let config = this.#configs.get(kind)
-    if (config === undefined) {
-      const { privateKeyPem, certificatePem } = this.#options.identity
-      config = this.#engine.config({
-        privateKeyPem,
-        certificatePem,
-        maxPacketBytes: this.#limit(kind),
-        idleTimeoutMs: IDLE_TIMEOUT_MS,
-        streamWindowBytes: STREAM_WINDOW_BYTES,
-        connectionWindowBytes: CONNECTION_WINDOW_BYTES,
-        maxStreams: MAX_PEER_STREAMS,
-      })
-      this.#configs.set(kind, config)
-    }
-    return config
   }
 }

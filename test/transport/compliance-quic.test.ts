@@ -1,7 +1,8 @@
 /** QUIC on loopback passes the suite of all carriers. */
 import { createIdentity } from '../../certs/identity.ts'
 import { systemClock } from '../../transport/clock.ts'
-import { MAX_PEER_STREAMS, openQuicTransport, STREAM_WINDOW_BYTES } from '../../transport/quic-transport.ts'
+import { MAX_PEER_STREAMS, STREAM_WINDOW_BYTES } from '../../transport/path-settings.ts'
+import { openQuicTransport } from '../../transport/quic-transport.ts'
 import { systemRandom } from '../../transport/random.ts'
 import { suite, type TestContext } from '../support/suite.ts'
 import { carrierCompliance, type Harness } from './compliance.ts'

@@ -1,7 +1,8 @@
 /** Lanes on real QUIC on loopback: the suite of all carriers. */
 import { createIdentity } from '../../certs/identity.ts'
 import { type Clock, systemClock } from '../../transport/clock.ts'
-import { openQuicTransport, STREAM_WINDOW_BYTES } from '../../transport/quic-transport.ts'
+import { STREAM_WINDOW_BYTES } from '../../transport/path-settings.ts'
+import { openQuicTransport } from '../../transport/quic-transport.ts'
 import { systemRandom } from '../../transport/random.ts'
 import { suite, type TestContext } from '../support/suite.ts'
 import { laneCompliance } from './lanes-compliance.ts'

@@ -1,0 +1,83 @@
+/**
+ * What depends on where a connection leads: packet sizes, the engine's settings (whose largest packet also sets the first
+ * congestion window), and how much bulk the path is trusted with. One engine configuration per kind of destination.
+ */
+import { isIPv4 } from 'node:net'
+import type { Identity } from '../certs/identity.ts'
+import type { Address } from './address.ts'
+import { BulkRoom } from './bulk-room.ts'
+import { localHosts } from './local-address.ts'
+import { candidatesFor, type DestinationKind, kindOfDestination, PathSize } from './path-size.ts'
+import { MAX_PACKET_BYTES, type QuicEngine } from './quiche.ts'
+
+/** Packets start at this size and grow by probing: fits every Ethernet with room for tunnels; WAN starts at QUIC's minimum. */
+const BASE_PACKET_BYTES = { loopback: 1350, lan: 1350, wan: 1200 } as const
+const LARGEST_PACKET_BYTES = { loopback: MAX_PACKET_BYTES, lan: 1472, wan: 1472 } as const
+/** quiche gives up after this much silence; nodes tick every second, so only the dead get there. */
+const IDLE_TIMEOUT_MS = 15_000
+/** One slow receiver parks at most this much of one lane, bytes. */
+export const STREAM_WINDOW_BYTES = 4 << 20
+/**
+ * No bound of its own: what a peer may park is MAX_PEER_STREAMS lanes of that window. A bound for the connection would let
+ * parked lanes block all others, and quiche 0.18 shrinks it to 1.5 times the window of one stream once it was used up.
+ */
+const CONNECTION_WINDOW_BYTES = 2 ** 50
+/** Lanes a peer may have open: dedicated, shared and control (lanes.ts), and the gauge of quic-connection.ts. */
+export const MAX_PEER_STREAMS = 320
+
+type EngineConfig = ReturnType<QuicEngine['config']>
+
+/** What one connection needs of them. */
+export interface PathSetting {
+  readonly config: EngineConfig
+  readonly pathSize: PathSize
+  readonly bulkRoom: BulkRoom
+}
+
+export class PathSettings {
+  readonly #engine: QuicEngine
+  readonly #identity: Identity
+  readonly #capBytes: number
+  readonly #configs = new Map<DestinationKind, EngineConfig>()
+
+  /** Throws ERR_SKEIN_BAD_IDENTITY for an identity that TLS cannot use. */
+  constructor(engine: QuicEngine, identity: Identity, capBytes: number = MAX_PACKET_BYTES) {
+    this.#engine = engine
+    this.#identity = identity
+    this.#capBytes = capBytes
+    this.#config('loopback')
+  }
+
+  of(remote: Address): PathSetting {
+    const kind = kindOfDestination(remote.host, localHosts(true))
+    const maximumBytes = this.#limit(kind)
+    const baseBytes = Math.min(BASE_PACKET_BYTES[kind], maximumBytes)
+    const candidates = candidatesFor(kind, isIPv4(remote.host) ? 4 : 6)
+    return {
+      config: this.#config(kind),
+      pathSize: new PathSize({ baseBytes, maximumBytes, candidates }),
+      bulkRoom: new BulkRoom(kind),
+    }
+  }
+
+  #limit(kind: DestinationKind): number {
+    return Math.min(LARGEST_PACKET_BYTES[kind], this.#capBytes)
+  }
+
+  #config(kind: DestinationKind): EngineConfig {
+    let config = this.#configs.get(kind)
+    if (config === undefined) {
+      config = this.#engine.config({
+        privateKeyPem: this.#identity.privateKeyPem,
+        certificatePem: this.#identity.certificatePem,
+        maxPacketBytes: this.#limit(kind),
+        idleTimeoutMs: IDLE_TIMEOUT_MS,
+        streamWindowBytes: STREAM_WINDOW_BYTES,
+        connectionWindowBytes: CONNECTION_WINDOW_BYTES,
+        maxStreams: MAX_PEER_STREAMS,
+      })
+      this.#configs.set(kind, config)
+    }
+    return config
+  }
+}
