@@ -1,12 +1,8 @@
-/** `npm run bench -- NAME [--json] [--plain-v8]`: runs one benchmark, or all of them, against baselines measured in the same run. */
-import { setFlagsFromString } from 'node:v8'
+/** `npm run bench -- NAME [--json]`: runs one benchmark, or all of them, against baselines measured in the same run. */
 import { type Baselines, startBaselines } from './baselines.ts'
 import { messages } from './messages.ts'
-import { v8Settings } from './peer.ts'
 import { type Measurement, print } from './report.ts'
 import { wire } from './wire.ts'
-
-for (const setting of v8Settings) setFlagsFromString(setting)
 
 const benches: Readonly<Record<string, (baselines: Baselines) => AsyncGenerator<Measurement>>> = { wire, messages }
 

@@ -10,21 +10,10 @@ export interface Peer {
 
 const START_TIMEOUT_MS = 20_000
 
-/**
- * V8 counts the buffers of datagrams and of binary messages against the growth of a small heap and, left to itself,
- * collects some fifty times a second while bulk comes in; each time everything stands still for a millisecond or two.
- * docs/performance.md recommends this setting to programs that receive bulk, so both ends of every benchmark run with it,
- * baselines included; `--plain-v8` leaves it out.
- */
-export const v8Settings: readonly string[] = process.argv.includes('--plain-v8') ? [] : ['--heap-growing-percent=400']
-
 /** Forks `file` (a module that calls `serve`) and waits until it is ready. */
 export const startPeer = (file: URL, args: Record<string, unknown>): Promise<Peer> =>
   new Promise((resolve, reject) => {
-    const child = fork(fileURLToPath(file), [JSON.stringify(args)], {
-      stdio: ['ignore', 2, 2, 'ipc'],
-      execArgv: [...process.execArgv, ...v8Settings],
-    })
+    const child = fork(fileURLToPath(file), [JSON.stringify(args)], { stdio: ['ignore', 2, 2, 'ipc'] })
     const timer = setTimeout(() => {
       child.kill('SIGKILL')
       reject(new Error(`${file.pathname} was not ready in time`))
