@@ -44,11 +44,22 @@ export class BulkRoom {
    * larger window the rest counts as free. `figures` is called if the known ones are old.
    */
   bytes(nowMs: number, freeBytes: number, gaugeBytes: number, packetBytes: number, figures: () => PathFigures): number {
-    if (nowMs >= this.#lookedMs + LOOK_INTERVAL_MS) {
-      this.#lookedMs = nowMs
-      this.#figures = figures()
-      this.#leastRttMs = Math.min(this.#leastRttMs + RTT_FADE_MS, this.#figures.rttMs)
-    }
+    if (nowMs >= this.#lookedMs + LOOK_INTERVAL_MS) this.#look(nowMs, figures())
+    const room = this.#room(freeBytes, gaugeBytes, packetBytes)
+    if (room > 0 || this.#lookedMs === nowMs) return room
+    // Before bulk is held back, a fresh look: if the window shrank since, what seems to be under way is not, and then no
+    // acknowledgement would come that lets bulk go on.
+    this.#look(nowMs, figures())
+    return this.#room(freeBytes, gaugeBytes, packetBytes)
+  }
+
+  #look(nowMs: number, figures: PathFigures): void {
+    this.#lookedMs = nowMs
+    this.#figures = figures
+    this.#leastRttMs = Math.min(this.#leastRttMs + RTT_FADE_MS, figures.rttMs)
+  }
+
+  #room(freeBytes: number, gaugeBytes: number, packetBytes: number): number {
     const rttMs = this.#leastRttMs + this.#roundedOffMs
     const holdsBytes = (this.#figures.bytesPerSecond * rttMs * PATH_FILL) / 1000
     const underWayBytes = Math.max(0, Math.min(this.#figures.windowBytes, gaugeBytes) - freeBytes)

@@ -9,8 +9,8 @@ import type { Connection } from './transport.ts'
 
 export const FRAME_HEADER_BYTES = 5
 
-/** A lane that carries little keeps little; one that filled a chunk gets large ones. */
-const SMALL_CHUNK_BYTES = 4 * 1024
+/** A lane that carries little keeps little, cut from the shared pool of small buffers; one that filled a chunk gets large ones. */
+const SMALL_CHUNK_BYTES = 2 * 1024
 const LARGE_CHUNK_BYTES = 64 * 1024
 /** Emptied large chunks kept for reuse, per connection. */
 const MAX_SPARE_CHUNKS = 16
@@ -134,7 +134,7 @@ export class OutLane {
   }
 
   #addChunk(small: boolean): Chunk {
-    const chunk = small ? { bytes: Buffer.allocUnsafeSlow(SMALL_CHUNK_BYTES), start: 0, end: 0 } : this.#pool.take()
+    const chunk = small ? { bytes: Buffer.allocUnsafe(SMALL_CHUNK_BYTES), start: 0, end: 0 } : this.#pool.take()
     this.#chunks.push(chunk)
     return chunk
   }

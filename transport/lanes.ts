@@ -94,6 +94,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   #lightUntilMs = Number.NEGATIVE_INFINITY
   #lastMark = 0
   #idleTimer: Timer | undefined
+  #roomTimer: Timer | undefined
   #flushWaiters: (() => void)[] = []
   /** Grows with each flush: what a sender queued since is what it sends in one turn. */
   epoch = 0
@@ -249,6 +250,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#idleTimer?.cancel()
+    this.#roomTimer?.cancel()
     for (const resolve of this.#flushWaiters.splice(0)) resolve()
     for (const lane of [...this.#shared, ...this.#dedicated]) lane.release()
     this.#in.clear()
@@ -309,6 +311,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     }
     // Beside light senders bulk only fills the path, not the queues along it; what is acknowledged makes room for more.
     let roomBytes = this.#clock.now() < this.#lightUntilMs ? this.connection.bulkRoomBytes() : Number.POSITIVE_INFINITY
+    if (roomBytes <= 0) this.#lookAgainLater()
     let fruitless = 0
     while (ready.length > 0 && fruitless < ready.length && roomBytes > 0 && !this.connection.blocked()) {
       if (this.#turn >= ready.length) this.#turn = 0
@@ -331,6 +334,15 @@ export class Lanes implements ConnectionHandler, LaneConnection {
         this.#turn++
       }
     }
+  }
+
+  /** Acknowledgements make room; should none come, bulk goes on when light senders have been silent for a while. */
+  #lookAgainLater(): void {
+    const look = (): void => {
+      this.#roomTimer = undefined
+      this.connection.requestFlush()
+    }
+    this.#roomTimer ??= this.#clock.after(LIGHT_ACTIVE_MS, look, true)
   }
 
   #unlist(index: number): void {

@@ -55,6 +55,16 @@ test('a LAN whose round trip is rounded down to nothing is filled all the same',
   assert.is(room.bytes(0, 500_000, GAUGE_BYTES, PACKET_BYTES, figures(500_000, 125_000_000, 0)), 187_500)
 })
 
+test('a window that shrank since the last look does not hold bulk back', () => {
+  // It once did; with nothing under way no acknowledgement came to let it go on.
+  const room = new BulkRoom('loopback')
+  let windowBytes = 500_000
+  const path = (): PathFigures => figures(windowBytes)()
+  room.bytes(0, windowBytes, GAUGE_BYTES, PACKET_BYTES, path)
+  windowBytes = 60_000
+  assert.is(room.bytes(1, windowBytes, GAUGE_BYTES, PACKET_BYTES, path), LEAST_BYTES)
+})
+
 test('the figures are asked for now and then only', () => {
   const room = new BulkRoom('loopback')
   let asked = 0
