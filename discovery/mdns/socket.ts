@@ -189,10 +189,12 @@ const QUESTION_TYPES: ReadonlySet<string> = new Set<QuestionType>(['PTR', 'SRV',
 
 /**
  * Whether the encoder can write the name again. The decoder replaces bytes that are no UTF-8 by a longer character, and
- * the encoder does not look at lengths (RFC 1035 section 2.3.4: 63 bytes for a label, 255 for a name).
+ * the encoder does not look at lengths (RFC 1035 section 2.3.4: 63 bytes for a label, 255 for a name) and loses a dot next
+ * to a line break.
  */
 const isName = (name: string): boolean =>
   !name.includes('\ufffd') &&
+  !/[\p{Cc}\u2028\u2029]/u.test(name) &&
   Buffer.byteLength(name) <= MAX_NAME_BYTES &&
   name.split('.').every((label) => label !== '' && Buffer.byteLength(label) <= MAX_LABEL_BYTES)
 
