@@ -161,6 +161,14 @@ export const ERRORS = {
     'Unregister it first, or choose another name.',
   ),
   ERR_SKEIN_NOT_REGISTERED: entry('No process is registered under this name.', 'Register the process first.'),
+  ERR_SKEIN_START_FAILED: entry(
+    'A process ended before it had started, for example because its init failed.',
+    'The cause is its exit reason.',
+  ),
+  ERR_SKEIN_BAD_RETURN: entry(
+    'A function of a behaviour returned something that it cannot return.',
+    'The message names the function and what it may return.',
+  ),
   ERR_SKEIN_LIMIT: entry('A limit of this node is reached.', 'The message names the limit.'),
   ERR_SKEIN_BAD_ARGUMENT: entry(
     'An argument has the wrong type or shape.',

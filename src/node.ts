@@ -26,10 +26,11 @@ import type { DownReason, Session, SessionEnd } from './cluster/session.ts'
 import type { Logger } from './config.ts'
 import { EventStream, type NodeEvent } from './event-stream.ts'
 import { Origin, type Pid, type Target } from './pid.ts'
+import type { Behaviour } from './process/behaviour.ts'
 import type { CallOptions, From } from './process/calls.ts'
 import type { AnyPid, AnyTarget } from './process/directory.ts'
 import { Processes, type ProcessReport } from './process/processes.ts'
-import type { Behaviour } from './process/self.ts'
+import type { SpawnWithOptions } from './process/self.ts'
 import type { Reason } from './signals.ts'
 import { SYSTEM_PROCESS, systemProcess } from './system-process.ts'
 import { MessageCodec } from './wire/codec.ts'
@@ -209,6 +210,16 @@ export class SkeinNode implements AsyncDisposable {
   /** Starts a process of this node. Throws ERR_SKEIN_STOPPED or ERR_SKEIN_LIMIT. */
   spawn<M, A extends unknown[]>(behaviour: Behaviour<M, A>, ...args: A): Pid<M> {
     return this.#processes.spawn(behaviour, {}, ...args)
+  }
+
+  /** As `spawn`, with options. */
+  spawnWith<M, A extends unknown[]>(options: SpawnWithOptions, behaviour: Behaviour<M, A>, ...args: A): Pid<M> {
+    return this.#processes.spawn(behaviour, options, ...args)
+  }
+
+  /** As `spawn`; resolves when the process has started. Rejects with ERR_SKEIN_START_FAILED, whose cause is the reason. */
+  start<M, A extends unknown[]>(behaviour: Behaviour<M, A>, ...args: A): Promise<Pid<M>> {
+    return this.#processes.start(behaviour, {}, ...args)
   }
 
   /** As Self.send: false asks to wait for `drained`; throws what cannot be sent. */

@@ -21,6 +21,8 @@ export type To = number | string
 
 export type Signal =
   | { readonly type: 'send'; readonly from: number; readonly to: To; readonly message: unknown }
+  /** A message that behaviours tell from what was merely sent; others do not. */
+  | { readonly type: 'cast'; readonly from: number; readonly to: To; readonly message: unknown }
   /** A message whose reply goes to call `call` of the sender's node (an alias: a late reply finds nothing). */
   | { readonly type: 'call'; readonly from: number; readonly to: To; readonly call: number; readonly request: unknown }
   /** The reply to call `call` of the receiving node. */

@@ -7,8 +7,8 @@
 import type { SourceStatus } from '../discovery/source.ts'
 import type { Address } from '../transport/address.ts'
 import type { ConnectedNode } from './cluster/peers.ts'
+import type { Behaviour } from './process/behaviour.ts'
 import type { CallMessage } from './process/calls.ts'
-import type { Behaviour } from './process/self.ts'
 
 /** Registered name of the process. */
 export const SYSTEM_PROCESS = 'skein'

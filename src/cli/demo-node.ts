@@ -10,7 +10,8 @@ import { formatAddress } from '../../transport/address.ts'
 import type { NodeEvent } from '../event-stream.ts'
 import type { SkeinNode } from '../node.ts'
 import type { Pid } from '../pid.ts'
-import type { Behaviour, Self } from '../process/self.ts'
+import type { Behaviour } from '../process/behaviour.ts'
+import type { Self } from '../process/self.ts'
 import { startNode } from '../start.ts'
 import type {
   Ask,

@@ -1,8 +1,9 @@
 /**
  * The process `echo`: answers every call with what it was asked.
  */
+
+import type { Behaviour } from '../process/behaviour.ts'
 import type { CallMessage } from '../process/calls.ts'
-import type { Behaviour } from '../process/self.ts'
 
 export const echo: Behaviour<unknown> = async (self) => {
   for await (const message of self) if (isCall(message)) self.reply(message.from, message.request)

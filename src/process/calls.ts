@@ -15,6 +15,7 @@ import { Pid, Ref } from '../pid.ts'
 import type { Reason, Signal, To } from '../signals.ts'
 import { Bridge } from './bridge.ts'
 import { type AnyTarget, addressOf, type Directory, nameOf } from './directory.ts'
+import type { Post } from './post.ts'
 import { Process } from './process.ts'
 
 /** OTP's default for gen_server calls. */
@@ -68,7 +69,7 @@ type SignalOf<T extends Signal['type']> = Extract<Signal, { type: T }>
 export class Calls {
   readonly #directory: Directory
   readonly #clock: Clock
-  readonly #put: (process: Process, message: CallMessage, sizeBytes?: number) => void
+  readonly #post: Post
   readonly #limit: number
   readonly #pending = new Map<number, PendingCall>()
   #lastNumber = 0
@@ -77,12 +78,12 @@ export class Calls {
   constructor(options: {
     directory: Directory
     clock: Clock
-    put: (process: Process, message: CallMessage, sizeBytes?: number) => void
+    post: Post
     limit: number
   }) {
     this.#directory = options.directory
     this.#clock = options.clock
-    this.#put = options.put
+    this.#post = options.post
     this.#limit = options.limit
   }
 
@@ -165,7 +166,7 @@ export class Calls {
     server.served ??= new Set()
     server.served.add(served)
     const pid = from === 0 ? undefined : new Pid(origin, from)
-    this.#put(server, { type: 'call', from: { pid, call: new Ref(origin, call) }, request }, sizeBytes)
+    this.#post.putCall(server, { type: 'call', from: { pid, call: new Ref(origin, call) }, request }, sizeBytes)
     return server.mailbox.pressed ? server.mailbox : undefined
   }
 
@@ -241,7 +242,7 @@ export class Calls {
     server.served ??= new Set()
     server.served.add(pending)
     const call = new Ref(this.#directory.origin, pending.number)
-    this.#put(server, { type: 'call', from: { pid: pending.caller?.pid, call }, request })
+    this.#post.putCall(server, { type: 'call', from: { pid: pending.caller?.pid, call }, request })
   }
 
   #askThere(pending: PendingCall, bridge: Bridge, request: unknown): void {

@@ -11,6 +11,7 @@
 import { SkeinError } from '../../certs/errors.ts'
 import type { Clock, Timer } from '../../transport/clock.ts'
 import type { Hold } from '../../transport/lane.ts'
+import type { Consumer } from './behaviour.ts'
 import type { FairShare } from './fair-share.ts'
 
 /** Messages. Enough for a turn of the fastest sender; small messages at this mark take a few megabytes. */
@@ -32,6 +33,9 @@ const LIGHT_BYTES = 256
 const INITIAL_CAPACITY = 8
 /** An empty mailbox larger than this gives its memory back. */
 const KEPT_CAPACITY = 4096
+
+/** Messages one process takes before others of this turn do. */
+const SLICE = 128
 
 interface MailboxLimits {
   readonly highWater: number
@@ -68,6 +72,10 @@ export class Mailbox<M = unknown> implements Hold {
   #size = 0
   #bytes = 0
   #waiter: Waiter<M> | undefined
+  #consumer: Consumer | undefined
+  /** The consumer is at work, or about to be. */
+  #consuming = false
+  #failed: ((error: unknown) => void) | undefined
   #pressed = false
   #relieved: (() => void)[] = []
   #drained: Promise<void> | undefined
@@ -94,6 +102,17 @@ export class Mailbox<M = unknown> implements Hold {
     return this.#size >= this.#limits.limit || this.#bytes >= MAILBOX_LIMIT_BYTES
   }
 
+  get isServed(): boolean {
+    return this.#consumer !== undefined
+  }
+
+  /** From now on every message goes to `consumer`, one at a time; what it throws goes to `failed`, and then nothing more. */
+  serve(consumer: Consumer, failed: (error: unknown) => void): void {
+    this.#consumer = consumer
+    this.#failed = failed
+    if (this.#size > 0) this.#wake()
+  }
+
   /**
    * Hands the message to the waiting receive or queues it; `sizeBytes` is what it was on the wire. A closed mailbox drops
    * it. Never throws.
@@ -116,6 +135,7 @@ export class Mailbox<M = unknown> implements Hold {
       this.#weights[place] = sizeBytes
       this.#bytes += sizeBytes
     }
+    if (this.#consumer !== undefined && !this.#consuming) this.#wake()
     const isHigh = this.#size > this.#limits.highWater || this.#bytes > MAILBOX_HIGH_WATER_BYTES
     if (isHigh && this.#waiter === undefined) this.#pressed = true
   }
@@ -163,6 +183,7 @@ export class Mailbox<M = unknown> implements Hold {
   close(error: () => Error): void {
     if (this.#closed !== undefined) return
     this.#closed = error
+    this.#consumer = undefined
     this.#ring = []
     this.#weights = undefined
     this.#size = 0
@@ -196,6 +217,42 @@ export class Mailbox<M = unknown> implements Hold {
       this.#drained = undefined
     })
     return this.#drained
+  }
+
+  #wake(): void {
+    this.#consuming = true
+    queueMicrotask(() => this.#consume())
+  }
+
+  #consume(): void {
+    for (let slice = SLICE; slice > 0; slice--) {
+      if (this.#consumer === undefined) return
+      // A receive of the consumer's own, left waiting, goes first.
+      if (this.#size === 0 || this.#waiter !== undefined) {
+        this.#consuming = false
+        return
+      }
+      if (!this.#share.take()) {
+        this.#share.later(() => this.#consume())
+        return
+      }
+      let working: Promise<void> | void
+      try {
+        working = this.#consumer(this.#shift())
+      } catch (error) {
+        this.#failed?.(error)
+        return
+      }
+      if (working !== undefined) {
+        working.then(
+          () => this.#consume(),
+          (error: unknown) => this.#failed?.(error),
+        )
+        return
+      }
+    }
+    // Others have their turn in between.
+    this.#wake()
   }
 
   #wait<T>(

@@ -10,12 +10,10 @@ import type { Pid, Ref, RemoteName } from '../pid.ts'
 import type { Reason, Signal, SystemMessage, To } from '../signals.ts'
 import type { Bridge } from './bridge.ts'
 import { type AnyTarget, addressOf, type Directory, nameOf } from './directory.ts'
+import type { Post } from './post.ts'
 import { Process } from './process.ts'
 
 type SignalOf<T extends Signal['type']> = Extract<Signal, { type: T }>
-
-/** Puts a message of the system into a mailbox. */
-type Put = (process: Process, message: SystemMessage) => void
 
 /** A monitor that a process of this node holds. */
 export interface Monitor {
@@ -37,14 +35,14 @@ export interface Watch {
 
 export class Monitors {
   readonly #directory: Directory
-  readonly #put: Put
+  readonly #post: Post
   readonly #limit: number
   readonly #nextRef: () => Ref
 
   /** `limit`: monitors of one process, and monitors in either direction with one other node. */
-  constructor(directory: Directory, put: Put, nextRef: () => Ref, limit: number) {
+  constructor(directory: Directory, post: Post, nextRef: () => Ref, limit: number) {
     this.#directory = directory
-    this.#put = put
+    this.#post = post
     this.#nextRef = nextRef
     this.#limit = limit
   }
@@ -54,7 +52,7 @@ export class Monitors {
     const watched = nameOf(target, this.#directory.origin)
     const ref = this.#nextRef()
     if (typeof at === 'string') {
-      this.#put(watcher, { type: 'DOWN', ref, pid: watched, reason: at })
+      this.#post.put(watcher, { type: 'DOWN', ref, pid: watched, reason: at })
       return ref
     }
     watcher.monitors ??= new Map()
@@ -135,7 +133,7 @@ export class Monitors {
 
   #fire(monitor: Monitor, reason: Reason): void {
     this.#remove(monitor)
-    this.#put(monitor.watcher, { type: 'DOWN', ref: monitor.ref, pid: monitor.watched, reason })
+    this.#post.put(monitor.watcher, { type: 'DOWN', ref: monitor.ref, pid: monitor.watched, reason })
   }
 
   #cancel(monitor: Monitor): void {

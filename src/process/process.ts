@@ -7,6 +7,7 @@
 import { SkeinError } from '../../certs/errors.ts'
 import type { Pid } from '../pid.ts'
 import type { Reason } from '../signals.ts'
+import type { Traits } from './behaviour.ts'
 import type { Bridge } from './bridge.ts'
 import type { PendingCall, ServedCall } from './calls.ts'
 import type { RemoteLink } from './links.ts'
@@ -16,6 +17,13 @@ import type { Monitor, Watch } from './monitors.ts'
 export class Process {
   readonly pid: Pid
   readonly mailbox: Mailbox
+  readonly traits: Traits
+  /** For people; shown in process info. */
+  label: string | undefined
+  /** Told once: when the process says that it has started, or when it ends before. */
+  onStarted: ((outcome: 'started' | 'ended') => void) | undefined
+  /** Its function has not returned. */
+  running = true
   /** Exit signals become messages. */
   trapExit = false
   names: Set<string> | undefined
@@ -38,9 +46,16 @@ export class Process {
   #ended: { readonly reason: Reason } | undefined
   #controller: AbortController | undefined
 
-  constructor(pid: Pid, mailbox: Mailbox) {
+  constructor(pid: Pid, mailbox: Mailbox, traits: Traits) {
     this.pid = pid
     this.mailbox = mailbox
+    this.traits = traits
+    this.label = traits.label
+  }
+
+  /** Entries of its mailbox tell calls and casts from what was merely sent. */
+  get serves(): boolean {
+    return this.traits.serves === true
   }
 
   /** Undefined while alive. */

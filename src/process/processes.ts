@@ -9,18 +9,20 @@
 import { isSkeinError, SkeinError } from '../../certs/errors.ts'
 import type { Clock } from '../../transport/clock.ts'
 import type { Hold } from '../../transport/lane.ts'
-import { type Origin, Pid, Ref, type RemoteName, type Target } from '../pid.ts'
+import { type Origin, Pid, Ref, type Target } from '../pid.ts'
 import type { Route, Router, SignalSink } from '../route.ts'
 import type { Reason, Signal } from '../signals.ts'
+import { type Behaviour, checkBehaviour, NO_TRAITS } from './behaviour.ts'
 import { Bridge } from './bridge.ts'
 import { type CallOptions, Calls, type From } from './calls.ts'
-import { type AnyPid, type AnyTarget, addressOf, Directory, nameOf } from './directory.ts'
+import { type AnyPid, type AnyTarget, addressOf, Directory } from './directory.ts'
 import { FairShare } from './fair-share.ts'
 import { Links } from './links.ts'
 import { MAILBOX_HIGH_WATER, MAILBOX_LIMIT, Mailbox, rejected } from './mailbox.ts'
 import { Monitors } from './monitors.ts'
+import { type DeadLetter, Post } from './post.ts'
 import { Process } from './process.ts'
-import { type Behaviour, checkBehaviour, Self, type Services } from './self.ts'
+import { Self, type Services } from './self.ts'
 import { Timers } from './timers.ts'
 
 /** How long `stop` waits for functions that do not heed their end. Well below the 200 ms a graceful stop may take. */
@@ -61,13 +63,7 @@ export type ProcessReport =
   | { readonly type: 'crashed'; readonly pid: Pid; readonly reason: Reason }
   /** The function threw when its process had already ended. */
   | { readonly type: 'failedAfterEnd'; readonly pid: Pid; readonly reason: Reason }
-  /** A message found nobody: `noproc`, or `noconnection`. `from` is undefined for a program outside of any process. */
-  | {
-      readonly type: 'deadLetter'
-      readonly to: Pid | RemoteName
-      readonly from: Pid | undefined
-      readonly reason: string
-    }
+  | DeadLetter
 
 export interface ProcessesOptions {
   readonly origin: Origin
@@ -85,6 +81,8 @@ export interface SpawnOptions {
   readonly monitor?: AnyPid
 }
 
+type Spawn = Pick<SpawnOptions, 'name'>
+
 export class Processes implements SignalSink {
   readonly #origin: Origin
   readonly #clock: Clock
@@ -96,6 +94,7 @@ export class Processes implements SignalSink {
   readonly #monitors: Monitors
   readonly #calls: Calls
   readonly #timers: Timers
+  readonly #post: Post
   readonly #services: Services
   /** Processes that want nodeup and nodedown. */
   readonly #nodeWatchers = new Set<Process>()
@@ -117,15 +116,22 @@ export class Processes implements SignalSink {
     this.#limits = { ...PROCESS_LIMITS, ...limits }
     this.#share = new FairShare(clock)
     const nextRef = (): Ref => new Ref(origin, ++this.#lastRef)
-    const put = (process: Process, message: unknown, sizeBytes = 0): void => this.#put(process, message, sizeBytes)
     this.#directory = new Directory({ origin, router, clock, names: this.#limits.names })
+    const post = new Post({
+      origin,
+      directory: this.#directory,
+      share: this.#share,
+      report: (letter) => this.#tell(letter),
+      end: (process, reason) => this.#end(process, reason),
+    })
+    this.#post = post
     this.#links = new Links(
       this.#directory,
       (process, from, reason) => this.#linkExit(process, from, reason),
       this.#limits.links,
     )
-    this.#monitors = new Monitors(this.#directory, put, nextRef, this.#limits.monitors)
-    this.#calls = new Calls({ directory: this.#directory, clock, put, limit: this.#limits.calls })
+    this.#monitors = new Monitors(this.#directory, post, nextRef, this.#limits.monitors)
+    this.#calls = new Calls({ directory: this.#directory, clock, post, limit: this.#limits.calls })
     this.#timers = new Timers(clock, nextRef, this.#limits.timers)
     this.#services = {
       directory: this.#directory,
@@ -133,10 +139,11 @@ export class Processes implements SignalSink {
       monitors: this.#monitors,
       calls: this.#calls,
       timers: this.#timers,
-      spawn: (behaviour, args) => this.#spawn(behaviour, args),
-      send: (sender, target, message) => this.#send(sender, target, message),
-      drained: (sender, target) => this.#drained(sender, target),
-      sendAfter: (sender, ms, target, message) => this.#timers.after(ms, () => this.#sendLate(sender, target, message)),
+      post,
+      spawn: (behaviour, args, options) => this.#spawn(behaviour, args, options),
+      started: (process) => tellStarter(process, 'started'),
+      whenStarted,
+      failed: (process, error) => this.#failed(process, error),
       exit: (sender, target, reason) => this.#exit(sender, target, reason),
       end: (process, reason) => this.#end(process, reason),
       watchNodes: (process, on) => {
@@ -150,25 +157,38 @@ export class Processes implements SignalSink {
   spawn<M, A extends unknown[]>(behaviour: Behaviour<M, A>, options: SpawnOptions = {}, ...args: A): Pid<M> {
     const linked = options.link && this.#local(options.link)
     const watcher = options.monitor && this.#local(options.monitor)
-    const process = this.#spawn(behaviour, args, options.name)
+    const process = this.#spawn(behaviour, args, options)
     if (linked !== undefined) this.#links.link(linked, process.pid)
     if (watcher !== undefined) this.#monitors.monitor(watcher, process.pid)
     return process.pid as Pid as Pid<M>
   }
 
+  /**
+   * As `spawn`; resolves when the process has started, at once for one that does not announce it. Rejects with
+   * ERR_SKEIN_START_FAILED, whose cause is the reason, when it ended before, or as `spawn` throws.
+   */
+  async start<M, A extends unknown[]>(
+    behaviour: Behaviour<M, A>,
+    options: SpawnOptions = {},
+    ...args: A
+  ): Promise<Pid<M>> {
+    const pid = this.spawn(behaviour, options, ...args)
+    return whenStarted(this.#local(pid)) as Promise<Pid<M>>
+  }
+
   /** As Self.send. */
   send<T>(target: Target<T>, message: NoInfer<T>, from?: AnyPid): boolean {
-    return this.#send(this.#sender(from), target as AnyTarget, message)
+    return this.#post.send('send', this.#sender(from), target as AnyTarget, message)
   }
 
   /** As Self.cast. */
   cast<T>(target: Target<T>, message: NoInfer<T>, from?: AnyPid): boolean {
-    return this.send(target, message, from)
+    return this.#post.send('cast', this.#sender(from), target as AnyTarget, message)
   }
 
   /** Resolves when `target` takes more messages of this sender. */
   drained(target: AnyTarget, from?: AnyPid): Promise<void> {
-    return this.#drained(this.#sender(from), target)
+    return this.#post.drained(this.#sender(from), target)
   }
 
   /** As Self.call. */
@@ -215,11 +235,11 @@ export class Processes implements SignalSink {
   }
 
   nodeUp(node: string): void {
-    for (const process of [...this.#nodeWatchers]) this.#put(process, { type: 'nodeup', node })
+    for (const process of [...this.#nodeWatchers]) this.#post.put(process, { type: 'nodeup', node })
   }
 
   nodeDown(node: string, reason: Reason): void {
-    for (const process of [...this.#nodeWatchers]) this.#put(process, { type: 'nodedown', node, reason })
+    for (const process of [...this.#nodeWatchers]) this.#post.put(process, { type: 'nodedown', node, reason })
   }
 
   deliver(route: Route, signal: Signal, sizeBytes = 0): Hold | undefined {
@@ -229,7 +249,8 @@ export class Processes implements SignalSink {
     if (bridge === 'noconnection') return undefined
     switch (signal.type) {
       case 'send':
-        return this.#receive(bridge, signal, sizeBytes)
+      case 'cast':
+        return this.#post.receive(bridge, signal, sizeBytes)
       case 'call':
         return this.#calls.onCall(bridge, signal, sizeBytes)
       case 'reply':
@@ -289,7 +310,7 @@ export class Processes implements SignalSink {
     return this.#stopping
   }
 
-  #spawn<M, A extends unknown[]>(behaviour: Behaviour<M, A>, args: A, name?: string): Process {
+  #spawn<M, A extends unknown[]>(behaviour: Behaviour<M, A>, args: A, { name }: Spawn = {}): Process {
     checkBehaviour(behaviour)
     if (this.#stopped) throw stopped()
     const { processes, mailbox, mailboxHighWater } = this.#limits
@@ -300,6 +321,7 @@ export class Processes implements SignalSink {
     const process = new Process(
       pid,
       new Mailbox(this.#share, this.#clock, { highWater: mailboxHighWater, limit: mailbox }),
+      behaviour.traits ?? NO_TRAITS,
     )
     if (name !== undefined) this.#directory.registry.register(name, process)
     this.#lastProcess++
@@ -315,11 +337,14 @@ export class Processes implements SignalSink {
     if (process.ended === undefined) {
       try {
         await behaviour(new Self<M>(process, this.#services), ...args)
-        this.#end(process, 'normal')
+        if (!process.serves) this.#end(process, 'normal')
+        else if (!process.mailbox.isServed)
+          throw new SkeinError('ERR_SKEIN_BAD_RETURN', 'It returned and serves nothing.')
       } catch (error) {
         this.#failed(process, error)
       }
     }
+    process.running = false
     this.#lingering.delete(process)
     if (this.#lingering.size === 0) this.#onceQuiet?.()
   }
@@ -340,9 +365,10 @@ export class Processes implements SignalSink {
     this.#directory.processes.delete(process.pid.number)
     this.#directory.registry.ended(process)
     this.#nodeWatchers.delete(process)
-    this.#lingering.add(process)
+    if (process.running) this.#lingering.add(process)
     this.#ending.push(process)
     process.end(reason)
+    tellStarter(process, 'ended')
     if (this.#telling) return
     this.#telling = true
     // Telling of one end can bring about more: they are found behind it in the same list.
@@ -368,48 +394,15 @@ export class Processes implements SignalSink {
 
   /** The rules for an exit signal that came over a link (Erlang Reference Manual, "Processes: Receiving Exit Signals"). */
   #linkExit(process: Process, from: Pid, reason: Reason): void {
-    if (process.trapExit) this.#put(process, { type: 'EXIT', pid: from, reason })
+    if (process.trapExit) this.#post.put(process, { type: 'EXIT', pid: from, reason })
     else if (reason !== 'normal') this.#end(process, reason)
   }
 
   /** The same for exit/2: kill cannot be trapped, and normal ends only the process that sent it to itself. */
   #exitSignal(process: Process, from: Pid, reason: Reason): void {
     if (reason === 'kill') this.#end(process, 'killed')
-    else if (process.trapExit) this.#put(process, { type: 'EXIT', pid: from, reason })
+    else if (process.trapExit) this.#post.put(process, { type: 'EXIT', pid: from, reason })
     else if (reason !== 'normal' || from.equals(process.pid)) this.#end(process, reason)
-  }
-
-  #send(sender: Process | undefined, target: AnyTarget, message: unknown): boolean {
-    const at = this.#directory.locate(target)
-    if (at instanceof Process) {
-      const { mailbox } = at
-      if (mailbox.full) throw new SkeinError('ERR_SKEIN_QUEUE_FULL', `The mailbox of ${at.pid} is full.`)
-      mailbox.push(message)
-      return !mailbox.pressed
-    }
-    if (at instanceof Bridge) {
-      return at.send(sender, { type: 'send', from: sender?.pid.number ?? 0, to: addressOf(target), message })
-    }
-    this.#tell({ type: 'deadLetter', to: nameOf(target, this.#origin), from: sender?.pid, reason: at })
-    // Nothing waits, but a sender that goes on until it hears false must not keep input waiting for ever.
-    return this.#share.take()
-  }
-
-  /** For timers: the sender may have ended, and nobody is there to hear of an error. */
-  #sendLate(sender: Process, target: AnyTarget, message: unknown): void {
-    const alive = sender.ended === undefined ? sender : undefined
-    try {
-      this.#send(alive, target, message)
-    } catch (error) {
-      const reason = error instanceof SkeinError ? error.code : String(error)
-      this.#tell({ type: 'deadLetter', to: nameOf(target, this.#origin), from: sender.pid, reason })
-    }
-  }
-
-  #drained(sender: Process | undefined, target: AnyTarget): Promise<void> {
-    const at = this.#directory.locate(target)
-    if (at instanceof Process) return at.mailbox.drained()
-    return at instanceof Bridge ? at.route.drained(sender?.pid.number ?? 0) : this.#share.turn()
   }
 
   #exit(sender: Process | undefined, target: AnyTarget, reason: Reason): void {
@@ -417,32 +410,6 @@ export class Processes implements SignalSink {
     const from = sender?.pid ?? new Pid(this.#origin, 0)
     if (at instanceof Process) this.#exitSignal(at, from, reason)
     else if (at instanceof Bridge) at.send(sender, { type: 'exit', from: from.number, to: addressOf(target), reason })
-  }
-
-  #receive(
-    bridge: Bridge,
-    { from, to, message }: Extract<Signal, { type: 'send' }>,
-    sizeBytes: number,
-  ): Hold | undefined {
-    const process = this.#directory.find(to)
-    if (process === undefined) {
-      const origin = bridge.route.origin
-      const sender = origin === undefined || from === 0 ? undefined : new Pid(origin, from)
-      const target = typeof to === 'number' ? new Pid(this.#origin, to) : { name: to, node: this.#origin.name }
-      this.#tell({ type: 'deadLetter', to: target, from: sender, reason: 'noproc' })
-      return undefined
-    }
-    this.#put(process, message, sizeBytes)
-    return process.mailbox.pressed ? process.mailbox : undefined
-  }
-
-  /** For those who cannot be refused: a process whose mailbox overflows is ended, because nothing may be lost in silence. */
-  #put(process: Process, message: unknown, sizeBytes = 0): void {
-    const { mailbox, pid } = process
-    if (mailbox.full) {
-      const text = `The mailbox of ${pid} is full with ${mailbox.size} messages, the limit "mailbox".`
-      this.#end(process, new SkeinError('ERR_SKEIN_LIMIT', text))
-    } else mailbox.push(message, sizeBytes)
   }
 
   #local(pid: AnyPid): Process {
@@ -482,5 +449,27 @@ export class Processes implements SignalSink {
 
 /** Reasons that are no failure (OTP, "Supervision Principles": they leave no crash report). */
 const isOrderly = (reason: Reason): boolean => reason === 'normal' || reason === 'shutdown'
+
+/** Tells whoever waits for the start of a process how that went. */
+const tellStarter = (process: Process, outcome: 'started' | 'ended'): void => {
+  const { onStarted } = process
+  process.onStarted = undefined
+  onStarted?.(outcome)
+}
+
+/** To be asked right after spawning, before the function runs. */
+const whenStarted = (process: Process): Promise<Pid> => {
+  const { pid, traits } = process
+  if (traits.announces !== true) return Promise.resolve(pid)
+  return new Promise((resolve, reject) => {
+    process.onStarted = (outcome) => {
+      if (outcome === 'started') resolve(pid)
+      else {
+        const cause = process.ended?.reason
+        reject(new SkeinError('ERR_SKEIN_START_FAILED', `${pid} ended before it had started.`, { cause }))
+      }
+    }
+  })
+}
 
 const stopped = (): SkeinError => new SkeinError('ERR_SKEIN_STOPPED', 'The node has been stopped.')

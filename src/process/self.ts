@@ -6,22 +6,34 @@
  * run in a callback that nobody guards; send says false), and whatever would have to give an answer fails with
  * ERR_SKEIN_PROCESS_ENDED, whose cause is the exit reason. Letting that error pass ends the function.
  */
-import { SkeinError } from '../../certs/errors.ts'
 import type { Pid, Ref, Target } from '../pid.ts'
 import type { Reason } from '../signals.ts'
+import type { Behaviour } from './behaviour.ts'
 import type { CallOptions, Calls, From } from './calls.ts'
 import type { AnyPid, AnyTarget, Directory } from './directory.ts'
 import type { Links } from './links.ts'
 import type { Monitors } from './monitors.ts'
+import type { Post } from './post.ts'
 import type { Process } from './process.ts'
 import type { Timers } from './timers.ts'
-
-/** The function of a process. `M` is what it understands. When it returns the process ends with reason normal. */
-export type Behaviour<M, A extends unknown[] = []> = (self: Self<M>, ...args: A) => Promise<void> | void
 
 export interface ReceiveOptions {
   /** Milliseconds; 0 looks once. Default: Infinity. */
   readonly timeoutMs?: number
+}
+
+/** How a process is spawned, where that is not as usual. */
+export interface SpawnWithOptions {
+  /** A name on this node, from the start. */
+  readonly name?: string
+}
+
+/** For the behaviours of this package: what a Self does not show to users. */
+export const INSIDE: unique symbol = Symbol('inside')
+
+export interface Inside {
+  readonly process: Process
+  readonly services: Services
 }
 
 /** What the process layer does for its processes. */
@@ -31,10 +43,14 @@ export interface Services {
   readonly monitors: Monitors
   readonly calls: Calls
   readonly timers: Timers
-  spawn<M, A extends unknown[]>(behaviour: Behaviour<M, A>, args: A): Process
-  send(sender: Process | undefined, target: AnyTarget, message: unknown): boolean
-  drained(sender: Process | undefined, target: AnyTarget): Promise<void>
-  sendAfter(sender: Process, ms: number, target: AnyTarget, message: unknown): Ref
+  readonly post: Post
+  spawn<M, A extends unknown[]>(behaviour: Behaviour<M, A>, args: A, options?: SpawnWithOptions): Process
+  /** The process says that it has started. */
+  started(process: Process): void
+  /** Resolves when the process, just spawned, has started; rejects with ERR_SKEIN_START_FAILED. */
+  whenStarted(process: Process): Promise<Pid>
+  /** The function of a process threw. */
+  failed(process: Process, error: unknown): void
   exit(sender: Process | undefined, target: AnyTarget, reason: Reason): void
   end(process: Process, reason: Reason): void
   watchNodes(process: Process, on: boolean): void
@@ -51,6 +67,11 @@ export class Self<M = unknown> implements AsyncIterable<M, never> {
     const { mailbox } = process
     // Senders are held to M by the type of the pid; what crosses a wire or a registry is M on their word.
     this.#steps = { next: () => mailbox.next() as Promise<IteratorResult<M, never>> }
+  }
+
+  /** @internal */
+  get [INSIDE](): Inside {
+    return { process: this.#process, services: this.#services }
   }
 
   get pid(): Pid<M> {
@@ -98,17 +119,17 @@ export class Self<M = unknown> implements AsyncIterable<M, never> {
    * Within a node messages are handed over, not copied.
    */
   send<T>(target: Target<T>, message: NoInfer<T>): boolean {
-    return this.#alive && this.#services.send(this.#process, target as AnyTarget, message)
+    return this.#alive && this.#services.post.send('send', this.#process, target as AnyTarget, message)
   }
 
-  /** A request that wants no reply: the same as send. */
+  /** A request that wants no reply. As `send`, but a GenServer and its like handle it by `handleCast`. */
   cast<T>(target: Target<T>, message: NoInfer<T>): boolean {
-    return this.send(target, message)
+    return this.#alive && this.#services.post.send('cast', this.#process, target as AnyTarget, message)
   }
 
   /** Resolves when `target` takes more. */
   drained(target: AnyTarget): Promise<void> {
-    if (this.#alive) return this.#services.drained(this.#process, target)
+    if (this.#alive) return this.#services.post.drained(this.#process, target)
     return this.#process.mailbox.refused()
   }
 
@@ -178,10 +199,28 @@ export class Self<M = unknown> implements AsyncIterable<M, never> {
     return { pid, ref: this.monitor(pid) }
   }
 
+  /** As `spawn`, with options. */
+  spawnWith<N, A extends unknown[]>(options: SpawnWithOptions, behaviour: Behaviour<N, A>, ...args: A): Pid<N> {
+    this.#mustLive()
+    return this.#services.spawn(behaviour, args, options).pid as Pid as Pid<N>
+  }
+
+  /**
+   * Spawns, links, and resolves when the process has started: at once for a plain function, when `init` is through for
+   * behaviours that have one. Rejects with ERR_SKEIN_START_FAILED, whose cause is the reason, when it ended before.
+   */
+  async startLink<N, A extends unknown[]>(behaviour: Behaviour<N, A>, ...args: A): Promise<Pid<N>> {
+    this.#mustLive()
+    const process = this.#services.spawn(behaviour, args)
+    this.link(process.pid)
+    return (await this.#services.whenStarted(process)) as Pid<N>
+  }
+
   /** Sends after `ms` milliseconds, even if this process has ended by then. */
   sendAfter<T>(ms: number, target: Target<T>, message: NoInfer<T>): Ref {
     this.#mustLive()
-    return this.#services.sendAfter(this.#process, ms, target as AnyTarget, message)
+    const send = (): void => this.#services.post.sendLate(this.#process, target as AnyTarget, message)
+    return this.#services.timers.after(ms, send)
   }
 
   /** True if it had not fired. */
@@ -202,10 +241,4 @@ export class Self<M = unknown> implements AsyncIterable<M, never> {
   #mustLive(): void {
     if (this.#process.ended !== undefined) throw this.#process.endedError()
   }
-}
-
-/** Checks what only JavaScript callers can get wrong. */
-export const checkBehaviour = (behaviour: unknown): void => {
-  if (typeof behaviour === 'function') return
-  throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'A process is started with a function.')
 }

@@ -29,6 +29,7 @@ export const FRAME_TYPES = {
   down: 0x0b,
   callFailed: 0x0c,
   callEnded: 0x0d,
+  cast: 0x0e,
 } as const satisfies Record<Signal['type'], number>
 
 /** Added to a type whose `to` is a registered name instead of a number. */
@@ -68,6 +69,8 @@ export class Wire {
     switch (signal.type) {
       case 'send':
         return this.#frame(FRAME_TYPES.send, signal.from, signal.to, -1, true, signal.message)
+      case 'cast':
+        return this.#frame(FRAME_TYPES.cast, signal.from, signal.to, -1, true, signal.message)
       case 'call':
         return this.#frame(FRAME_TYPES.call, signal.from, signal.to, signal.call, true, signal.request)
       case 'reply':
@@ -107,6 +110,10 @@ export class Wire {
       case FRAME_TYPES.send: {
         const to = this.#to(named)
         return { type: 'send', from, to, message: this.#body() }
+      }
+      case FRAME_TYPES.cast: {
+        const to = this.#to(named)
+        return { type: 'cast', from, to, message: this.#body() }
       }
       case FRAME_TYPES.call: {
         const to = this.#to(named)

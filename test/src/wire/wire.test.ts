@@ -41,6 +41,8 @@ const SIGNALS: readonly Signal[] = [
   { type: 'send', from: 0, to: 1, message: { a: 1 } },
   { type: 'send', from: MOST, to: 'counter', message: undefined },
   { type: 'send', from: 1, to: MOST, message: 'x'.repeat(100_000) },
+  { type: 'cast', from: 1, to: 2, message: ['m'] },
+  { type: 'cast', from: 1, to: 'name', message: 7 },
   { type: 'call', from: 127, to: 128, call: MOST, request: [1] },
   { type: 'call', from: 127, to: 'é'.repeat(127), call: 0, request: Buffer.alloc(300) },
   { type: 'reply', from: 3, call: 4, value: null },
