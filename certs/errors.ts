@@ -161,13 +161,46 @@ export const ERRORS = {
     'Unregister it first, or choose another name.',
   ),
   ERR_SKEIN_NOT_REGISTERED: entry('No process is registered under this name.', 'Register the process first.'),
+  ERR_SKEIN_UNKNOWN_BEHAVIOUR: entry(
+    'A process was to be started with a behaviour that its node does not know by this name.',
+    'Register it on that node: node.behaviour(name, behaviour).',
+  ),
   ERR_SKEIN_START_FAILED: entry(
     'A process ended before it had started, for example because its init failed.',
     'The cause is its exit reason.',
   ),
+  ERR_SKEIN_NO_CHILD: entry(
+    'The supervisor has no such child.',
+    'whichChildren lists them; a temporary child, or one started on demand, is forgotten when it has ended.',
+  ),
+  ERR_SKEIN_CHILD_EXISTS: entry(
+    'The supervisor has a child of this id already.',
+    'Choose another id, start the child with restartChild, or take it off the list with deleteChild.',
+  ),
+  ERR_SKEIN_CHILD_RUNNING: entry(
+    'The child runs, or is about to be started again.',
+    'End it with terminateChild first.',
+  ),
+  ERR_SKEIN_TASK_EXIT: entry('A task ended without a result.', 'The reason is the cause of this error.'),
+  ERR_SKEIN_TASK_TIMEOUT: entry(
+    'A task did not end in time.',
+    'It goes on: wait for its result again, or end it with shutdown.',
+  ),
   ERR_SKEIN_BAD_RETURN: entry(
     'A function of a behaviour returned something that it cannot return.',
     'The message names the function and what it may return.',
+  ),
+  ERR_SKEIN_BAD_REQUEST: entry(
+    'A message from another node does not fit the schema of the process it was for, and was not delivered.',
+    'The message names what is wrong and where; give both nodes the same version of the protocol.',
+  ),
+  ERR_SKEIN_NO_HANDLER: entry(
+    'A process of a behaviour has no function for this kind of message.',
+    'Give the behaviour the handler, or send the message to another process.',
+  ),
+  ERR_SKEIN_HANDLER_TIMEOUT: entry(
+    'The init or terminate function of a behaviour did not return in time.',
+    'Look at what it waits for; initTimeoutMs bounds init.',
   ),
   ERR_SKEIN_LIMIT: entry('A limit of this node is reached.', 'The message names the limit.'),
   ERR_SKEIN_BAD_ARGUMENT: entry(
@@ -178,7 +211,29 @@ export const ERRORS = {
     'The process has ended; what its function still does has no effect.',
     'Let this error pass, so that the function ends too; the reason is its cause.',
   ),
+  // states that outlive their process
+  ERR_SKEIN_STORE: entry(
+    'A store of states could not open, read or write its place.',
+    'The cause says why: look at free space, permissions, and who else has the place open.',
+  ),
+  ERR_SKEIN_STORE_CORRUPT: entry(
+    'What a store holds is damaged or is not a state.',
+    'Restore the named file from a backup, or remove it to begin with a fresh state.',
+  ),
+  ERR_SKEIN_STORE_CLOSED: entry(
+    'The store of states has been closed.',
+    'Close it after the last process that uses it.',
+  ),
+  ERR_SKEIN_NO_SQLITE: entry(
+    'There is no SQLite to keep states in: neither node:sqlite nor better-sqlite3 can be loaded.',
+    'Use Node 22.13 or later, or run npm install better-sqlite3; the attempts list what was tried.',
+  ),
   ERR_SKEIN_STOPPED: entry('The node has been stopped.', 'Start a new node.'),
+  // testing
+  ERR_SKEIN_SCENARIO_FAILED: entry(
+    'A scenario of the simulator failed; the message has the seed and the log, the cause is what failed.',
+    'Run the same scenario with the seed: it fails in the same way.',
+  ),
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof ERRORS

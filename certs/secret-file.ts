@@ -7,11 +7,11 @@
  */
 import { randomBytes } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
-import { type FileHandle, link, mkdir, open, rename, rm, writeFile } from 'node:fs/promises'
+import { type FileHandle, link, mkdir, open, opendir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { SkeinError } from './errors.ts'
 
-/** Far above any cookie or identity; what is larger is some other file. */
+/** Far above any cookie or identity; what is larger is some other file, unless the caller knows better. */
 export const MAX_SECRET_FILE_BYTES = 16 * 1024
 
 const OWNER_ONLY_FILE = 0o600
@@ -20,18 +20,25 @@ const ANYTHING_FOR_OTHERS = 0o077
 /** What is too much for a file of root that its group may read: any more than reading, or anything for the world. */
 const MORE_THAN_GROUP_READ = 0o037
 
+const TEMPORARY_NAME = /^\.(.+)\.[0-9a-f]{16}$/
+/** File systems that cannot sync a folder say so with one of these. */
+const CANNOT_SYNC: readonly unknown[] = ['EINVAL', 'ENOTSUP']
+
 /**
  * The bytes of the file, or undefined if there is none. Throws ERR_SKEIN_INSECURE_FILE if others can read it, a plain
  * Error for anything that is not a small regular file, and the system's error if it cannot be read.
  */
-export const readSecretFile = async (file: string): Promise<Uint8Array | undefined> => {
+export const readSecretFile = async (
+  file: string,
+  maxBytes = MAX_SECRET_FILE_BYTES,
+): Promise<Uint8Array | undefined> => {
   const handle = await openIfThere(file)
   if (handle === undefined) return undefined
   try {
     const stats = await handle.stat()
     if (!stats.isFile()) throw new Error(`${file} is not a regular file`)
     refuseIfShared(file, stats)
-    if (stats.size > MAX_SECRET_FILE_BYTES) throw new Error(`${file} is larger than ${MAX_SECRET_FILE_BYTES} bytes`)
+    if (stats.size > maxBytes) throw new Error(`${file} is larger than ${maxBytes} bytes`)
     return new Uint8Array(await handle.readFile())
   } finally {
     await handle.close()
@@ -51,9 +58,40 @@ export const makeSecretFile = async (file: string, content: Uint8Array): Promise
   return found
 }
 
-/** Puts new content in the file's place; readers see the old or the new, whole. */
+/** Puts new content in the file's place; readers see the old or the new, whole. It is on the disk afterwards. */
 export const replaceSecretFile = (file: string, content: Uint8Array): Promise<void> =>
   viaTemporary(file, content, (temporary) => rename(temporary, file))
+
+/** Has the names in a folder reach the disk, as fsync does for the content of a file. Windows does that by itself. */
+export const syncFolder = async (folder: string): Promise<void> => {
+  if (process.platform === 'win32') return
+  const handle = await open(folder, constants.O_RDONLY)
+  try {
+    await handle.sync()
+  } catch (error) {
+    if (!CANNOT_SYNC.includes(systemCode(error))) throw error
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Removes temporary files that a process left when it died: those for files of these names, not touched since then. */
+export const clearTemporaryFiles = async (
+  folder: string,
+  { of, untouchedSinceMs }: { readonly of: RegExp; readonly untouchedSinceMs: number },
+): Promise<void> => {
+  for await (const { name } of await opendir(folder)) {
+    const target = TEMPORARY_NAME.exec(name)?.[1]
+    if (target === undefined || !of.test(target)) continue
+    const path = join(folder, name)
+    try {
+      if ((await stat(path)).mtimeMs < untouchedSinceMs) await rm(path, { force: true })
+    } catch (error) {
+      // Its owner has put it into place, or another process has cleared it.
+      if (systemCode(error) !== 'ENOENT') throw error
+    }
+  }
+}
 
 /** O_NONBLOCK: opening a pipe must not wait for somebody to write into it. Windows has no such flag. */
 const openIfThere = async (file: string): Promise<FileHandle | undefined> => {
@@ -85,7 +123,9 @@ const viaTemporary = async <T>(file: string, content: Uint8Array, place: (tempor
   const temporary = join(directory, `.${basename(file)}.${randomBytes(8).toString('hex')}`)
   try {
     await writeFile(temporary, content, { flag: 'wx', mode: OWNER_ONLY_FILE, flush: true })
-    return await place(temporary)
+    const placed = await place(temporary)
+    await syncFolder(directory)
+    return placed
   } finally {
     await rm(temporary, { force: true })
   }
