@@ -1,10 +1,20 @@
 /** `npm run bench -- NAME [--json]`: runs one benchmark, or all of them, against baselines measured in the same run. */
 import { type Baselines, startBaselines } from './baselines.ts'
+import { local } from './local.ts'
 import { messages } from './messages.ts'
 import { type Measurement, print } from './report.ts'
 import { wire } from './wire.ts'
 
-const benches: Readonly<Record<string, (baselines: Baselines) => AsyncGenerator<Measurement>>> = { wire, messages }
+let started: Promise<Baselines> | undefined
+const baselines = (): Promise<Baselines> => {
+  started ??= startBaselines()
+  return started
+}
+const benches: Readonly<Record<string, () => Promise<AsyncGenerator<Measurement>>>> = {
+  wire: async () => wire(await baselines()),
+  messages: async () => messages(await baselines()),
+  local: async () => local(),
+}
 
 const args = process.argv.slice(2)
 const asJson = args.includes('--json')
@@ -14,8 +24,7 @@ if (unknown.length > 0) {
   process.stderr.write(`there is no benchmark ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}\n`)
   process.exit(2)
 }
-const baselines = await startBaselines()
 for (const name of names.length > 0 ? names : Object.keys(benches)) {
-  for await (const measurement of benches[name]!(baselines)) print(measurement, asJson)
+  for await (const measurement of await benches[name]!()) print(measurement, asJson)
 }
-await baselines.stop()
+await (await started)?.stop()

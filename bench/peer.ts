@@ -8,12 +8,15 @@ export interface Peer {
   stop(): Promise<void>
 }
 
-const START_TIMEOUT_MS = 20_000
+const START_TIMEOUT_MS = 60_000
 
-/** Forks `file` (a module that calls `serve`) and waits until it is ready. */
-export const startPeer = (file: URL, args: Record<string, unknown>): Promise<Peer> =>
+/** Forks `file` (a module that calls `serve`), with these flags for Node, and waits until it is ready. */
+export const startPeer = (file: URL, args: Record<string, unknown>, flags: readonly string[] = []): Promise<Peer> =>
   new Promise((resolve, reject) => {
-    const child = fork(fileURLToPath(file), [JSON.stringify(args)], { stdio: ['ignore', 2, 2, 'ipc'] })
+    const child = fork(fileURLToPath(file), [JSON.stringify(args)], {
+      stdio: ['ignore', 2, 2, 'ipc'],
+      execArgv: [...process.execArgv, ...flags],
+    })
     const timer = setTimeout(() => {
       child.kill('SIGKILL')
       reject(new Error(`${file.pathname} was not ready in time`))

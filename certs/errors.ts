@@ -144,6 +144,10 @@ export const ERRORS = {
     'Heed the false that send returns, and await drained().',
   ),
   // processes
+  ERR_SKEIN_MAILBOX_FULL: entry(
+    'More came for a process than its mailbox may hold, and by its policy the call was dropped or the process ended.',
+    'Send less or handle faster; docs/processes.md tells what a mailbox can do when it is full.',
+  ),
   ERR_SKEIN_NOPROC: entry('The process does not exist (any more).', 'Monitor the process, or look its name up again.'),
   ERR_SKEIN_NOCONNECTION: entry(
     'The node of the process cannot be reached.',
@@ -201,6 +205,10 @@ export const ERRORS = {
   ERR_SKEIN_HANDLER_TIMEOUT: entry(
     'The init or terminate function of a behaviour did not return in time.',
     'Look at what it waits for; initTimeoutMs bounds init.',
+  ),
+  ERR_SKEIN_BAD_TRANSITION: entry(
+    'A handler of a state machine did what its step does not declare.',
+    'Declare it: the state in "to", or "postpone" or "stop" in "may".',
   ),
   ERR_SKEIN_LIMIT: entry('A limit of this node is reached.', 'The message names the limit.'),
   ERR_SKEIN_BAD_ARGUMENT: entry(

@@ -12,6 +12,7 @@ import type { Identity } from '../certs/identity.ts'
 import { type Address, isPort, parseHostPort } from '../transport/address.ts'
 import { MAX_PACKET_BYTES, MIN_INITIAL_BYTES } from '../transport/quiche.ts'
 import { fullNodeName, isShortName } from './cluster/node-name.ts'
+import { nearestOf } from './nearest-name.ts'
 import { DEFAULT_MAX_MESSAGE_BYTES } from './wire/codec-types.ts'
 
 export const DEFAULT_PORT = 4433
@@ -324,28 +325,4 @@ const checkKeys = (value: object, known: readonly string[], what: string): void 
     const separator = what.endsWith('.') ? '' : ' '
     throw new SkeinError('ERR_SKEIN_BAD_OPTION', `There is no ${what}${separator}${key.slice(0, 100)}.`, hint)
   }
-}
-
-/** Further apart than this, two names have nothing to do with each other. */
-const MAX_EDITS = 3
-
-const nearestOf = (word: string, known: readonly string[]): string | undefined => {
-  const near = known
-    .map((name) => ({ name, edits: editDistance(word.toLowerCase().slice(0, 64), name.toLowerCase()) }))
-    .filter(({ name, edits }) => edits <= Math.min(MAX_EDITS, Math.ceil(name.length / 2)))
-  return near.sort((a, b) => a.edits - b.edits)[0]?.name
-}
-
-/** Levenshtein's: insertions, deletions and replacements that turn one word into the other. */
-const editDistance = (a: string, b: string): number => {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const above = row
-    row = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
-      row.push(Math.min(replaced, above[j]! + 1, row[j - 1]! + 1))
-    }
-  }
-  return row[b.length]!
 }

@@ -7,7 +7,10 @@
 import type { ErrorCode } from '../certs/errors.ts'
 import type { SourceStatus } from '../discovery/source.ts'
 import type { Address } from '../transport/address.ts'
+import type { SupervisorReport } from './behaviours/supervisor/report.ts'
 import type { Pid, RemoteName } from './pid.ts'
+import type { MailboxOverflow } from './process/overflow.ts'
+import type { Issue } from './process/schema.ts'
 
 export type NodeEvent =
   /** A node is connected; its membership is proven. */
@@ -38,13 +41,21 @@ export type NodeEvent =
   | { readonly type: 'discoveryStatus'; readonly status: SourceStatus }
   /** The function of a process threw, and the process ended with that. */
   | { readonly type: 'processCrashed'; readonly pid: Pid; readonly reason: unknown }
-  /** A message found nobody: noproc or noconnection. `from` is undefined for a program outside of any process. */
+  /** What a supervisor did about its children. */
+  | SupervisorReport
+  /** A message found nobody who takes it: noproc, noconnection or an error code. `from` is undefined where it is not known. */
   | {
       readonly type: 'deadLetter'
       readonly to: Pid | RemoteName
       readonly from: Pid | undefined
       readonly reason: string
+      /** With ERR_SKEIN_BAD_REQUEST: what the schema of the target found. */
+      readonly issues?: readonly Issue[]
+      /** With ERR_SKEIN_MAILBOX_FULL: so many messages were dropped since the mailbox began to overflow. */
+      readonly count?: number
     }
+  /** More comes for a process than it takes: told when that begins and when it is over, not for each message. */
+  | MailboxOverflow
   /** This reader was too slow: so many events before the next one are lost. */
   | { readonly type: 'lagged'; readonly lost: number }
 

@@ -6,38 +6,37 @@
  * Invariant: after `stop` has resolved nothing of it runs, and nothing is held open.
  */
 import { SkeinError } from '../certs/errors.ts'
-import type { Identity } from '../certs/identity.ts'
-import type { ClusterKeys } from '../certs/keys.ts'
-import type { DiscoverySource, SourceStatus } from '../discovery/source.ts'
+import type { SourceStatus } from '../discovery/source.ts'
 import { DiscoveryTable, type KnownNode, type TableEvent } from '../discovery/table.ts'
 import { type Address, formatAddress } from '../transport/address.ts'
-import type { Clock } from '../transport/clock.ts'
-import type { Random } from '../transport/random.ts'
-import type { Transport } from '../transport/transport.ts'
 import { encodePeers, MAX_PEERS_IN_FRAME, type PeerHint } from './cluster/control.ts'
 import { Dialler } from './cluster/dialler.ts'
-import type { LivenessPreset } from './cluster/liveness.ts'
 import { Mesh } from './cluster/mesh.ts'
 import { fullNodeName, hostOfNodeName } from './cluster/node-name.ts'
-import { parseTarget, type ResolveHost } from './cluster/node-target.ts'
+import { parseTarget } from './cluster/node-target.ts'
 import { PeerExchange } from './cluster/peer-exchange.ts'
 import { type ConnectedNode, Peers, type PeersObserver } from './cluster/peers.ts'
 import type { DownReason, Session, SessionEnd } from './cluster/session.ts'
-import type { Logger } from './config.ts'
 import { EventStream, type NodeEvent } from './event-stream.ts'
-import { Origin, type Pid, type Target } from './pid.ts'
+import { newIncarnation } from './incarnation.ts'
+import type { NodeParts } from './node-parts.ts'
+import { Origin, type Pid, type Ref, type Target } from './pid.ts'
 import type { Behaviour } from './process/behaviour.ts'
 import type { CallOptions, From } from './process/calls.ts'
 import type { AnyPid, AnyTarget } from './process/directory.ts'
-import { Processes, type ProcessReport } from './process/processes.ts'
+import type { ProcessInfo } from './process/inspection.ts'
+import { DEFAULT_SHUTDOWN_MS, Processes } from './process/processes.ts'
+import type { CastOf, ReplyOf, RequestOf, SendOf } from './process/protocol.ts'
 import type { SpawnWithOptions } from './process/self.ts'
+import type { SpawnOnOptions } from './process/spawns.ts'
+import { passOn } from './process-reports.ts'
 import type { Reason } from './signals.ts'
 import { SYSTEM_PROCESS, systemProcess } from './system-process.ts'
 import { MessageCodec } from './wire/codec.ts'
 import { DEFAULT_MAX_MESSAGE_BYTES, type WireType } from './wire/codec-types.ts'
 import { Wire } from './wire/wire.ts'
 
-/** `stop` resolves within this, whatever hangs. */
+/** `stop` resolves within this and the time that processes are given, whatever hangs. */
 const STOP_TIMEOUT_MS = 3000
 const DEFAULT_PING_TIMEOUT_MS = 5000
 /** A message travels in a frame with a head: sender, target, call. */
@@ -52,28 +51,6 @@ const QUIET_ENDS: readonly SessionEnd['code'][] = [
   'ERR_SKEIN_CONNECTION_LOST',
   'ERR_SKEIN_STOPPED',
 ]
-
-/** All that a node is made of. */
-export interface NodeParts {
-  /** name@host */
-  readonly name: string
-  readonly cluster: string
-  readonly identity: Pick<Identity, 'nodeId' | 'publicKey'>
-  readonly keys: ClusterKeys
-  readonly transport: Transport
-  readonly clock: Clock
-  readonly random: Random
-  readonly logger: Logger
-  readonly mesh: 'full' | 'none'
-  readonly sources: readonly DiscoverySource[]
-  /** Sources that were asked for and are not there, with the reason. */
-  readonly absent?: readonly SourceStatus[]
-  readonly hidden?: boolean
-  readonly maxMessageBytes?: number
-  readonly liveness?: LivenessPreset
-  /** For addresses given by host name; without it only literal ones work. */
-  readonly resolve?: ResolveHost
-}
 
 /** A running node. */
 export class SkeinNode implements AsyncDisposable {
@@ -92,7 +69,7 @@ export class SkeinNode implements AsyncDisposable {
 
   /** @internal Use startNode or startNodeOn. */
   constructor(parts: NodeParts) {
-    const { name, identity, clock, random, transport, keys, hidden = false } = parts
+    const { name, identity, clock, random, transport, keys, logger, hidden = false } = parts
     const maxMessageBytes = parts.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
     this.#parts = parts
     this.#origin = new Origin(name, identity.nodeId, newIncarnation(clock, random))
@@ -101,7 +78,8 @@ export class SkeinNode implements AsyncDisposable {
       origin: this.#origin,
       clock,
       router: { toOrigin: (origin) => this.#peers.toOrigin(origin), toNode: (node) => this.#peers.toNode(node) },
-      report: (report) => this.#report(report),
+      report: (report) => passOn(report, logger, (event) => this.#emit(event)),
+      stateCodec: this.#codec.forStorage(),
     })
     const takesPart = parts.mesh === 'full' && !hidden
     this.#peers = new Peers({
@@ -208,27 +186,70 @@ export class SkeinNode implements AsyncDisposable {
   }
 
   /** Starts a process of this node. Throws ERR_SKEIN_STOPPED or ERR_SKEIN_LIMIT. */
-  spawn<M, A extends unknown[]>(behaviour: Behaviour<M, A>, ...args: A): Pid<M> {
+  spawn<M, A extends unknown[] = []>(behaviour: Behaviour<M, A>, ...args: A): Pid<M> {
     return this.#processes.spawn(behaviour, {}, ...args)
   }
 
   /** As `spawn`, with options. */
-  spawnWith<M, A extends unknown[]>(options: SpawnWithOptions, behaviour: Behaviour<M, A>, ...args: A): Pid<M> {
+  spawnWith<M, A extends unknown[] = []>(options: SpawnWithOptions, behaviour: Behaviour<M, A>, ...args: A): Pid<M> {
     return this.#processes.spawn(behaviour, options, ...args)
   }
 
   /** As `spawn`; resolves when the process has started. Rejects with ERR_SKEIN_START_FAILED, whose cause is the reason. */
-  start<M, A extends unknown[]>(behaviour: Behaviour<M, A>, ...args: A): Promise<Pid<M>> {
+  start<M, A extends unknown[] = []>(behaviour: Behaviour<M, A>, ...args: A): Promise<Pid<M>> {
     return this.#processes.start(behaviour, {}, ...args)
   }
 
+  /**
+   * Lets every node start this behaviour here by name. Throws ERR_SKEIN_BAD_NAME, ERR_SKEIN_NAME_REGISTERED or
+   * ERR_SKEIN_LIMIT.
+   */
+  behaviour<M, A extends unknown[]>(name: string, behaviour: Behaviour<M, A>): void {
+    this.#processes.catalogue.add(name, behaviour)
+  }
+
+  /** Names of the behaviours that can be started here. */
+  behaviours(): string[] {
+    return this.#processes.catalogue.names()
+  }
+
+  /** Starts a process on a node, this one or another, as Self.spawnOn. */
+  spawnOn(node: string, behaviour: string, args?: readonly unknown[], options?: SpawnOnOptions): Promise<Pid> {
+    return this.#processes.spawns.spawn(undefined, node, behaviour, args, options)
+  }
+
+  /** False for who has ended. Rejects with ERR_SKEIN_NOCONNECTION or ERR_SKEIN_CALL_TIMEOUT. */
+  isProcessAlive(pid: AnyPid, options?: CallOptions): Promise<boolean> {
+    return this.#processes.inspection.isAlive(undefined, pid, options)
+  }
+
+  /** Undefined for who has ended. Rejects as `isProcessAlive`. */
+  processInfo(pid: AnyPid, options?: CallOptions): Promise<ProcessInfo | undefined> {
+    return this.#processes.inspection.info(undefined, pid, options)
+  }
+
+  /** Sends after `ms` milliseconds, as Self.sendAfter. */
+  sendAfter<M>(ms: number, target: Target<M>, message: SendOf<M>): Ref {
+    return this.#processes.timers.sendAfter(undefined, ms, target as AnyTarget, message)
+  }
+
+  /** Sends every `ms` milliseconds until it is cancelled. */
+  sendInterval<M>(ms: number, target: Target<M>, message: SendOf<M>): Ref {
+    return this.#processes.timers.sendInterval(undefined, ms, target as AnyTarget, message)
+  }
+
+  /** True if it had not fired, or was an interval. */
+  cancelTimer(ref: Ref): boolean {
+    return this.#processes.timers.cancel(ref)
+  }
+
   /** As Self.send: false asks to wait for `drained`; throws what cannot be sent. */
-  send<T>(target: Target<T>, message: NoInfer<T>): boolean {
+  send<M>(target: Target<M>, message: SendOf<M>): boolean {
     return this.#processes.send(target, message)
   }
 
   /** A request that wants no reply. */
-  cast<T>(target: Target<T>, message: NoInfer<T>): boolean {
+  cast<M>(target: Target<M>, message: CastOf<M>): boolean {
     return this.#processes.cast(target, message)
   }
 
@@ -238,12 +259,16 @@ export class SkeinNode implements AsyncDisposable {
   }
 
   /** A request and its reply, as Self.call. */
-  call(target: AnyTarget, request: unknown, options?: CallOptions): Promise<unknown> {
+  call<M, const R extends RequestOf<M>>(
+    target: Target<M>,
+    request: R,
+    options?: CallOptions,
+  ): Promise<NoInfer<ReplyOf<M, R>>> {
     return this.#processes.call(target, request, options)
   }
 
   /** Answers a call. */
-  reply(from: From, value: unknown): boolean {
+  reply<Reply>(from: From<Reply>, value: [Reply] extends [never] ? unknown : Reply): boolean {
     return this.#processes.reply(from, value)
   }
 
@@ -276,9 +301,12 @@ export class SkeinNode implements AsyncDisposable {
     return this.#parts.transport.counters()
   }
 
-  /** Says goodbye, ends all processes and closes the port. Idempotent; resolves within STOP_TIMEOUT_MS; never rejects. */
-  stop(): Promise<void> {
-    this.#stopping ??= this.#stop()
+  /**
+   * Says goodbye, ends all processes and closes the port. Processes that trap exits have `timeoutMs` (500) to end by
+   * themselves. Idempotent; never rejects; resolves within three seconds beside that time, whatever hangs.
+   */
+  stop({ timeoutMs = DEFAULT_SHUTDOWN_MS }: { readonly timeoutMs?: number } = {}): Promise<void> {
+    this.#stopping ??= this.#stop(timeoutMs >= 0 ? timeoutMs : DEFAULT_SHUTDOWN_MS)
     return this.#stopping
   }
 
@@ -318,7 +346,7 @@ export class SkeinNode implements AsyncDisposable {
     for (const status of this.#table.status()) this.#emit({ type: 'discoveryStatus', status })
   }
 
-  async #stop(): Promise<void> {
+  async #stop(timeoutMs: number): Promise<void> {
     const { clock, transport } = this.#parts
     this.#mesh?.stop()
     this.#dialler.stop()
@@ -326,10 +354,10 @@ export class SkeinNode implements AsyncDisposable {
     const late = new Promise<void>((resolve) => {
       giveUp = resolve
     })
-    const timer = clock.after(STOP_TIMEOUT_MS, giveUp)
+    const timer = clock.after(STOP_TIMEOUT_MS + timeoutMs, giveUp)
     // The connections go first: for others this node's processes are gone because the node is.
     await Promise.race([Promise.all([this.#peers.stop(), this.#table.stop()]), late])
-    await Promise.race([this.#processes.stop(), late])
+    await Promise.race([this.#processes.stop(timeoutMs), late])
     await Promise.race([transport.close().catch((error: unknown) => this.#defect(error)), late])
     timer.cancel()
     this.#events.end()
@@ -412,19 +440,6 @@ export class SkeinNode implements AsyncDisposable {
     return (await this.#dialler.toAddresses(what, node)).origin?.id
   }
 
-  #report(report: ProcessReport): void {
-    const { logger } = this.#parts
-    if (report.type === 'deadLetter') {
-      const { to, from, reason } = report
-      logger.debug({ to: String(to), from: from?.toString(), reason }, 'dead letter')
-      this.#emit({ type: 'deadLetter', to, from, reason })
-      return
-    }
-    const { pid, reason } = report
-    logger.error({ process: pid.toString(), err: reason }, 'process crashed')
-    if (report.type === 'crashed') this.#emit({ type: 'processCrashed', pid, reason })
-  }
-
   #emit(event: NodeEvent): void {
     this.#events.emit(event)
   }
@@ -443,14 +458,3 @@ export class SkeinNode implements AsyncDisposable {
 export const startNodeOn = (parts: NodeParts): SkeinNode => new SkeinNode(parts)
 
 const isLoopback = ({ host }: Address): boolean => host === '::1' || host.startsWith('127.')
-
-const TIME_BYTES = 6
-const CHANCE_BYTES = 2
-
-/** 48 bits of calendar time in milliseconds, so that a later start has the greater one, and 16 of chance. */
-const newIncarnation = (clock: Clock, random: Random): string => {
-  const bytes = Buffer.alloc(TIME_BYTES + CHANCE_BYTES)
-  bytes.writeUIntBE(Math.floor(clock.wallNow()), 0, TIME_BYTES)
-  bytes.set(random.bytes(CHANCE_BYTES), TIME_BYTES)
-  return bytes.toString('hex')
-}

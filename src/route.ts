@@ -21,7 +21,7 @@ export interface Route {
 
 /** Made by the node, used by the process layer. */
 export interface Router {
-  /** The way to this incarnation. 'noproc': the node is connected as another incarnation. 'noconnection': no way now. */
+  /** The way to this incarnation. 'noproc': the node is connected as a later incarnation. 'noconnection': no way now. */
   toOrigin(origin: Origin): Route | 'noproc' | 'noconnection'
   /** The way to the node of this name, dialling if it must. */
   toNode(name: string): Route | 'noconnection'

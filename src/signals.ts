@@ -11,10 +11,18 @@
  * A call costs two signals when all goes well, `call` and `reply`. No monitor goes with it: the called node remembers the
  * call until it is answered and sends `callFailed` when the process ends first (or never was); the calling node sends
  * `callEnded` when it stops waiting for another cause, so that nothing is remembered in vain.
+ *
+ * A process is spawned on another node by the name of its behaviour. The node answers with `spawned` on the lane of the new
+ * process, so that the answer comes before everything else of it, or with `spawnFailed`. Whoever asked may have given up
+ * by then; it is its node that tells the new process.
  */
+import type { SkeinError } from '../certs/errors.ts'
 import type { Pid } from './pid.ts'
 
 export type Reason = unknown
+
+/** Reasons that are no failure (OTP, "Supervision Principles": they leave no crash report). */
+export const isOrderly = (reason: Reason): boolean => reason === 'normal' || reason === 'shutdown'
 
 /** A process on the receiving node, by number or by registered name. */
 export type To = number | string
@@ -43,6 +51,38 @@ export type Signal =
   | { readonly type: 'exit'; readonly from: number; readonly to: To; readonly reason: Reason }
   /** The monitored process ended, or never was; `ref` names the monitor on the receiving node. */
   | { readonly type: 'down'; readonly from: number; readonly ref: number; readonly reason: Reason }
+  /**
+   * Wants a process with this behaviour. `link`: linked to `from`; `ref`: monitored by `from` under this number, 0 for
+   * none; `name`: registered under it, '' for none; `start`: the answer is also to say when it has started.
+   */
+  | {
+      readonly type: 'spawn'
+      readonly from: number
+      readonly request: number
+      readonly behaviour: string
+      readonly link: boolean
+      readonly start: boolean
+      readonly ref: number
+      readonly name: string
+      readonly args: unknown
+    }
+  /** Process `from` was spawned on request `request` of the receiving node. */
+  | { readonly type: 'spawned'; readonly from: number; readonly request: number }
+  /** The same process has started; only if asked for. */
+  | { readonly type: 'started'; readonly from: number; readonly request: number }
+  /** Nothing was spawned (`from` is 0), or process `from` ended before it had started. */
+  | { readonly type: 'spawnFailed'; readonly from: number; readonly request: number; readonly reason: Reason }
+  /** Call `call` asks the node, not the process, what is to be known of process `to`. */
+  | { readonly type: 'inspect'; readonly from: number; readonly to: number; readonly call: number }
+
+/** Stands in a signal for content of a registered type that this node does not know. It never reaches a mailbox. */
+export class Unreadable {
+  readonly error: SkeinError
+
+  constructor(error: SkeinError) {
+    this.error = error
+  }
+}
 
 /** What a process finds in its mailbox besides plain messages. */
 export type SystemMessage =

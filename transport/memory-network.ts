@@ -11,7 +11,7 @@ import { SkeinError } from '../certs/errors.ts'
 import { type Address, formatAddress } from './address.ts'
 import type { Clock } from './clock.ts'
 import type { ConnectionLimits } from './memory-connection.ts'
-import { MemoryHost } from './memory-host.ts'
+import { type ClockSkew, type HostState, MemoryHost } from './memory-host.ts'
 import { CLEAN_LINK, Link, type LinkConditions } from './memory-link.ts'
 import type { Packet } from './memory-packet.ts'
 import { MemoryTransport, type Wire } from './memory-transport.ts'
@@ -153,6 +153,23 @@ export class MemoryNetwork {
   resume(host: string): void {
     this.#note(`resume ${host}`)
     this.#host(host).resume()
+  }
+
+  /** The clock of a host runs at another rate, or its calendar is wrong, until the host crashes. Throws ERR_SKEIN_BAD_ARGUMENT. */
+  skewClock(host: string, skew: Partial<ClockSkew>): void {
+    const { rate = 1, wallOffsetMs = 0 } = skew
+    if (!(rate > 0 && Number.isFinite(rate) && Number.isFinite(wallOffsetMs))) {
+      throw new SkeinError(
+        'ERR_SKEIN_BAD_ARGUMENT',
+        'The rate of a clock is greater than 0, and its offset is a number.',
+      )
+    }
+    this.#host(host).skewClock(skew)
+    this.#note(`skew ${host} ${rate} ${wallOffsetMs}`)
+  }
+
+  stateOf(host: string): HostState {
+    return this.#host(host).state
   }
 
   /** A hash over all lines of the log so far, also those that were not kept. Empty without a log. */

@@ -31,7 +31,7 @@ export interface ItemBody {
 
 interface QueryBase {
   readonly kind: 'query'
-  /** Chosen by the querier, 1 to 20 bytes; comes back in the answer. */
+  /** Chosen by the querier, 1 to 16 bytes; comes back in the answer. */
   readonly transaction: Uint8Array
   readonly id: DhtKey
   /** BEP 43: answers no queries, and is not to enter any table. */

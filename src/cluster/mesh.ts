@@ -174,6 +174,11 @@ export class Mesh {
     try {
       candidate.answeredBy = await this.#host.dial(node)
       candidate.failures = 0
+      // Connected, and yet not as the incarnation that discovery tells of: nothing that dialling again at once would change.
+      if (this.#wants({ ...candidate, dialling: false })) {
+        candidate.failures++
+        candidate.dueMs = this.#clock.now() + this.#backoffMs(candidate.failures)
+      }
     } catch (error) {
       candidate.failures++
       candidate.dueMs = endedWith(error, 'ERR_SKEIN_SELF')

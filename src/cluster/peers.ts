@@ -197,7 +197,12 @@ export class Peers implements Router, SessionHost, DialTable {
 
   toOrigin(origin: Origin): Route | 'noproc' | 'noconnection' {
     const entry = this.#up.get(origin.id)
-    if (entry !== undefined) return entry.node.incarnation === origin.incarnation ? entry.peer : 'noproc'
+    if (entry !== undefined) {
+      const { incarnation } = entry.node
+      if (incarnation === origin.incarnation) return entry.peer
+      // A later start has the greater incarnation: the past is over, but what is newer than this connection may well live.
+      return origin.incarnation < incarnation ? 'noproc' : 'noconnection'
+    }
     if (origin.id === this.#options.self.id) return 'noproc'
     const dialling = this.#byName.get(origin.name)
     if (dialling === undefined) return this.#dialOnDemand(origin.name, origin)

@@ -321,9 +321,8 @@ export class Session implements LanesHandler {
   }
 
   /** What a peer sent cost it this connection; an error that is no SkeinError is our own defect and costs no more. */
-  #blame(error: unknown, otherwise: ErrorCode): void {
+  #blame(error: unknown, code: ErrorCode): void {
     if (!isSkeinError(error)) this.#host.defect(error)
-    const code = isSkeinError(error) && error.code === 'ERR_SKEIN_UNKNOWN_TYPE' ? error.code : otherwise
     this.end(code, isSkeinError(error) ? error.message : 'The frame could not be handled.')
   }
 

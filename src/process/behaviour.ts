@@ -6,13 +6,28 @@
  * spares an idle process its suspended function.
  */
 import { SkeinError } from '../../certs/errors.ts'
-import type { From } from './calls.ts'
+import type { CallMessage, From } from './calls.ts'
+import type { Schemas } from './schema.ts'
 import type { Self } from './self.ts'
 
 /** The function of a process. `M` is what it understands. When it returns the process ends with reason normal. */
 export interface Behaviour<M, A extends unknown[] = []> {
   (self: Self<M>, ...args: A): Promise<void> | void
   readonly traits?: Traits
+}
+
+/**
+ * What becomes of a message that finds its mailbox full. `block` holds the senders back: beyond the limit they hear false,
+ * those on other nodes by flow control; a local one that does not heed it gets ERR_SKEIN_QUEUE_FULL at sixteen times the
+ * limit. `exit` ends the process with ERR_SKEIN_MAILBOX_FULL.
+ */
+export type WhenFull = 'dropNewest' | 'dropOldest' | 'exit' | 'block'
+
+/** How many messages may wait for a process. System messages (DOWN, EXIT, nodeup, nodedown) are never dropped. */
+export interface MailboxOptions {
+  /** Messages, from 1 to 1 048 576. */
+  readonly limit: number
+  readonly onFull: WhenFull
 }
 
 /** What is known of a behaviour before it runs. */
@@ -23,27 +38,54 @@ export interface Traits {
   readonly announces?: boolean
   /** It takes messages through `serve`: each comes with its kind, and returning does not end the process. */
   readonly serves?: boolean
+  /** Its mailbox, where that is not as usual. */
+  readonly mailbox?: MailboxOptions
+  /** Checked where a message arrives from another node. */
+  readonly schema?: Schemas
+  /** It is a supervisor: another one lets it take its time to shut down. */
+  readonly supervises?: boolean
 }
 
-/** A cast, as a process that serves finds it. A message that was merely sent comes as it is. */
-export class CastEntry {
+/** What a process that serves finds in its mailbox. A message that was merely sent comes as it is. */
+export abstract class Entry {
+  /** What a receive gives instead. */
+  abstract open(): unknown
+}
+
+export class CastEntry extends Entry {
   readonly message: unknown
 
   constructor(message: unknown) {
+    super()
     this.message = message
+  }
+
+  open(): unknown {
+    return this.message
   }
 }
 
-/** A call, as a process that serves finds it. */
-export class CallEntry {
+export class CallEntry extends Entry {
   readonly from: From
   readonly request: unknown
 
   constructor(from: From, request: unknown) {
+    super()
     this.from = from
     this.request = request
   }
+
+  open(): unknown {
+    return callMessage(this.from, this.request)
+  }
 }
+
+/** A call, as a receive gives it. */
+export const callMessage = (from: From, request: unknown): CallMessage<unknown, never> => ({
+  type: 'call',
+  from,
+  request,
+})
 
 /** Takes one entry of the mailbox; the next one waits until the promise is settled. What it throws ends the process. */
 export type Consumer = (entry: unknown) => Promise<void> | void

@@ -12,10 +12,12 @@ import { isSkeinError, SkeinError } from '../../certs/errors.ts'
 import type { Clock, Timer } from '../../transport/clock.ts'
 import type { Route } from '../route.ts'
 import type { Reason, Signal } from '../signals.ts'
-import type { PendingCall, ServedCall } from './calls.ts'
+import type { ServedCall } from './calls.ts'
 import type { RemoteLink } from './links.ts'
 import type { Monitor, Watch } from './monitors.ts'
+import type { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
+import type { PendingSpawn } from './spawns.ts'
 
 /** Short beside anything a person notices, long beside the round trip that empties a queue. */
 const RETRY_MS = 10
@@ -42,6 +44,8 @@ export class Bridge {
   readonly calls = new Set<PendingCall>()
   /** Calls of theirs that wait for an answer from here, by their number. */
   readonly served = new Map<number, ServedCall>()
+  /** Requests of ours to spawn there, by their number; also those nobody waits for any more. */
+  readonly spawns = new Map<number, PendingSpawn>()
   /** Processes here that have a lane there. */
   readonly senders = new Set<Process>()
   readonly #clock: Clock

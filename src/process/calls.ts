@@ -9,52 +9,43 @@
  * told by `callEnded`, so that nothing is remembered for longer than somebody waits.
  */
 import { type ErrorCode, SkeinError } from '../../certs/errors.ts'
-import type { Clock, Timer } from '../../transport/clock.ts'
+import type { Clock } from '../../transport/clock.ts'
 import type { Hold } from '../../transport/lane.ts'
 import { Pid, Ref } from '../pid.ts'
-import type { Reason, Signal, To } from '../signals.ts'
+import { type Reason, type Signal, type To, Unreadable } from '../signals.ts'
 import { Bridge } from './bridge.ts'
-import { type AnyTarget, addressOf, type Directory, nameOf } from './directory.ts'
+import { Deadlines } from './deadlines.ts'
+import { type AnyPid, type AnyTarget, addressOf, type Directory, nameOf } from './directory.ts'
+import { members, withMember, withoutMember } from './handful.ts'
+import { checkTimeout, DEFAULT_PATIENCE_MS, Patience, type PatienceOptions, quiet } from './patience.ts'
+import { CallTable, PendingCall } from './pending-call.ts'
 import type { Post } from './post.ts'
 import { Process } from './process.ts'
+import { badRequest, type Refusal, refusalError, unreadable } from './refusal.ts'
+import { checkMessage } from './schema.ts'
 
-/** OTP's default for gen_server calls. */
-const DEFAULT_CALL_TIMEOUT_MS = 5000
+declare const answers: unique symbol
 
-/** Whom to reply to: a plain value, good on every node it is sent to. */
-export interface From {
+/**
+ * Whom to reply to: a plain value, good on every node it is sent to. `Reply` is what the caller expects; with `never`, which
+ * any From can be used as, that is not known.
+ */
+export interface From<Reply = never> {
+  readonly [answers]?: (reply: Reply) => void
   /** The calling process; undefined if a program called from outside of any process. */
   readonly pid: Pid | undefined
   readonly call: Ref
 }
 
 /** What a called process finds in its mailbox. */
-export interface CallMessage<Request = unknown> {
+export interface CallMessage<Request = unknown, Reply = unknown> {
   readonly type: 'call'
-  readonly from: From
+  readonly from: From<Reply>
   readonly request: Request
 }
 
-export interface CallOptions {
-  /** Milliseconds, Infinity for no limit. Default: DEFAULT_CALL_TIMEOUT_MS. */
-  readonly timeoutMs?: number
-  /** Abandons the call. */
-  readonly signal?: AbortSignal
-}
-
-/** A call that a process or program of this node waits for. */
-export interface PendingCall {
-  readonly kind: 'pending'
-  readonly number: number
-  readonly caller: Process | undefined
-  readonly target: AnyTarget
-  readonly at: Process | Bridge
-  readonly resolve: (value: unknown) => void
-  readonly reject: (error: SkeinError) => void
-  timer: Timer | undefined
-  /** Takes the listener off the caller's AbortSignal. */
-  release: (() => void) | undefined
-}
+/** `signal` abandons the call. */
+export type CallOptions = PatienceOptions
 
 /** A call from another node that a process of this node has not answered. */
 export interface ServedCall {
@@ -64,6 +55,8 @@ export interface ServedCall {
   readonly server: Process
 }
 
+const NO_OPTIONS: CallOptions = Object.freeze({})
+
 type SignalOf<T extends Signal['type']> = Extract<Signal, { type: T }>
 
 export class Calls {
@@ -71,8 +64,9 @@ export class Calls {
   readonly #clock: Clock
   readonly #post: Post
   readonly #limit: number
-  readonly #pending = new Map<number, PendingCall>()
-  #lastNumber = 0
+  readonly #pending = new CallTable()
+  readonly #deadlines: Deadlines
+  readonly #onExpired = (call: PendingCall, timeoutMs: number): void => this.#expired(call, timeoutMs)
 
   /** `limit`: calls that this node waits for, and calls that one other node waits for. */
   constructor(options: {
@@ -83,24 +77,47 @@ export class Calls {
   }) {
     this.#directory = options.directory
     this.#clock = options.clock
+    this.#deadlines = new Deadlines(options.clock)
     this.#post = options.post
     this.#limit = options.limit
   }
 
   /** Rejects with a SkeinError, never throws. A rejection that nobody awaits goes unnoticed. */
-  call(caller: Process | undefined, target: AnyTarget, request: unknown, options: CallOptions = {}): Promise<unknown> {
-    const promise = new Promise<unknown>((resolve, reject) => {
-      const pending = this.#begin(caller, target, options, resolve, reject)
-      try {
-        if (pending.at instanceof Process) this.#askHere(pending, pending.at, request)
-        else this.#askThere(pending, pending.at, request)
-      } catch (error) {
-        this.#settle(pending)
-        reject(error)
-      }
-    })
-    promise.catch(ignore)
-    return promise
+  call(caller: Process | undefined, target: AnyTarget, request: unknown, options = NO_OPTIONS): Promise<unknown> {
+    let pending: PendingCall
+    try {
+      pending = this.#begin(caller, target, options, false)
+    } catch (error) {
+      return quiet(Promise.reject(error))
+    }
+    try {
+      if (pending.at instanceof Process) this.#askHere(pending, pending.at, request)
+      else this.#askThere(pending, pending.at, request)
+    } catch (error) {
+      this.#settle(pending)
+      pending.reject(error)
+    }
+    return pending.promise
+  }
+
+  /** Asks the node of a process what is known of it; not for processes of this node. Rejects as a call does. */
+  inspect(caller: Process | undefined, pid: AnyPid, options: CallOptions): Promise<unknown> {
+    let pending: PendingCall
+    try {
+      pending = this.#begin(caller, pid, options, true)
+    } catch (error) {
+      return quiet(Promise.reject(error))
+    }
+    try {
+      if (pending.at instanceof Process) throw this.#failure(pid, 'noproc')
+      pending.at.calls.add(pending)
+      const from = caller?.pid.number ?? 0
+      pending.at.send(caller, { type: 'inspect', from, to: pid.number, call: pending.number })
+    } catch (error) {
+      this.#settle(pending)
+      pending.reject(error)
+    }
+    return pending.promise
   }
 
   /** False: above the high-water mark. Throws what cannot be sent; the call then still waits. */
@@ -125,9 +142,26 @@ export class Calls {
     return flowing
   }
 
+  /** Instead of a reply: the call fails, and `server` lives on. */
+  refuse(server: Process, from: From, refusal: Refusal): void {
+    const { origin, number: call } = from.call
+    if (this.#directory.isOwn(origin)) {
+      const pending = this.#pending.get(call)
+      if (pending?.at === server) this.#fail(pending, refusal)
+      return
+    }
+    const bridge = this.#directory.toOrigin(origin)
+    if (typeof bridge === 'string') return
+    const served = bridge.served.get(call)
+    // Over already, or not this server's to refuse.
+    if (served?.server !== server) return
+    this.#forget(served)
+    bridge.sendSurely(server, { type: 'callFailed', from: server.pid.number, call, reason: refusal })
+  }
+
   ended(process: Process, reason: Reason): void {
-    for (const pending of process.calls ?? []) this.#abandon(pending, process.endedError())
-    for (const call of process.served ?? []) {
+    for (const pending of members(process.calls)) this.#abandon(pending, process.endedError())
+    for (const call of members(process.served)) {
       if (call.kind === 'pending') this.#fail(call, reason)
       else {
         this.#forget(call)
@@ -137,14 +171,14 @@ export class Calls {
   }
 
   bridgeDown(bridge: Bridge): void {
-    for (const served of bridge.served.values()) served.server.served?.delete(served)
-    bridge.served.clear()
+    for (const served of [...bridge.served.values()]) this.#forget(served)
     for (const pending of [...bridge.calls]) this.#fail(pending, 'noconnection')
   }
 
   /** The node stops. */
   stop(): void {
-    for (const pending of [...this.#pending.values()]) {
+    this.#deadlines.stop()
+    for (const pending of this.#pending.all()) {
       this.#abandon(pending, new SkeinError('ERR_SKEIN_STOPPED', 'The node was stopped before the call was answered.'))
     }
   }
@@ -161,21 +195,34 @@ export class Calls {
       this.#refuse(bridge, server, to, call, 'system_limit')
       return undefined
     }
+    if (request instanceof Unreadable) {
+      this.#refuse(bridge, server, to, call, unreadable(request.error))
+      return undefined
+    }
+    const schema = server.traits.schema?.call
+    const checked = schema === undefined ? undefined : checkMessage(schema, request)
+    if (checked?.type === 'bad') {
+      this.#refuse(bridge, server, to, call, badRequest(checked.issues))
+      return undefined
+    }
     const served: ServedCall = { kind: 'served', number: call, bridge, server }
     bridge.served.set(call, served)
-    server.served ??= new Set()
-    server.served.add(served)
+    server.served = withMember(server.served, served)
     const pid = from === 0 ? undefined : new Pid(origin, from)
-    this.#post.putCall(server, { type: 'call', from: { pid, call: new Ref(origin, call) }, request }, sizeBytes)
-    return server.mailbox.pressed ? server.mailbox : undefined
+    const accepted = checked === undefined ? request : checked.value
+    return this.#post.putCall(server, { pid, call: new Ref(origin, call) }, accepted, sizeBytes)
   }
 
   onReply(bridge: Bridge, { call, value }: SignalOf<'reply'>): void {
     const pending = this.#pending.get(call)
     if (pending === undefined) return
-    if (pending.at !== bridge) this.#endThere(pending)
+    if (pending.at !== bridge) {
+      if (pending.inspects) return
+      this.#endThere(pending)
+    }
     this.#settle(pending)
-    pending.resolve(value)
+    if (value instanceof Unreadable) pending.reject(value.error)
+    else pending.resolve(value)
   }
 
   onCallFailed(bridge: Bridge, { call, reason }: SignalOf<'callFailed'>): void {
@@ -188,61 +235,39 @@ export class Calls {
   }
 
   /** Throws (so the promise rejects) where there is nobody to ask. */
-  #begin(
-    caller: Process | undefined,
-    target: AnyTarget,
-    { timeoutMs = DEFAULT_CALL_TIMEOUT_MS, signal }: CallOptions,
-    resolve: (value: unknown) => void,
-    reject: (error: SkeinError) => void,
-  ): PendingCall {
-    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
-      throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'timeoutMs is a number of milliseconds, 0 or more.')
-    }
+  #begin(caller: Process | undefined, target: AnyTarget, options: CallOptions, inspects: boolean): PendingCall {
+    const { timeoutMs = DEFAULT_PATIENCE_MS, signal } = options
+    checkTimeout(timeoutMs)
     if (signal?.aborted === true) throw this.#aborted(target, signal)
     const at = this.#directory.locate(target)
     if (typeof at === 'string') throw this.#failure(target, at)
     if (this.#pending.size >= this.#limit) {
       throw new SkeinError('ERR_SKEIN_LIMIT', `This node waits for ${this.#limit} calls, the limit "calls".`)
     }
-    const number = ++this.#lastNumber
-    const pending: PendingCall = {
-      kind: 'pending',
-      number,
-      caller,
-      target,
-      at,
-      resolve,
-      reject,
-      timer: undefined,
-      release: undefined,
-    }
-    this.#pending.set(number, pending)
-    if (caller !== undefined) {
-      caller.calls ??= new Set()
-      caller.calls.add(pending)
-    }
-    if (Number.isFinite(timeoutMs)) {
-      pending.timer = this.#clock.after(timeoutMs, () => {
-        const text = `${this.#name(target)} did not answer within ${timeoutMs} ms.`
-        this.#abandon(pending, new SkeinError('ERR_SKEIN_CALL_TIMEOUT', text))
-      })
-    }
+    const pending = new PendingCall(this.#pending.next(), caller, target, at, inspects, this.#onExpired)
+    this.#pending.add(pending)
+    if (caller !== undefined) caller.calls = withMember(caller.calls, pending)
     if (signal !== undefined) {
-      const abandon = (): void => this.#abandon(pending, this.#aborted(target, signal))
-      signal.addEventListener('abort', abandon, { once: true })
-      pending.release = () => signal.removeEventListener('abort', abandon)
-    }
+      pending.patience = new Patience(this.#clock, options, (why) => {
+        if (why.type === 'timeout') this.#expired(pending, why.timeoutMs)
+        else this.#abandon(pending, this.#aborted(target, signal))
+      })
+    } else if (timeoutMs < Number.POSITIVE_INFINITY) this.#deadlines.begin(pending, timeoutMs)
     return pending
   }
 
+  #expired(pending: PendingCall, timeoutMs: number): void {
+    const text = `${this.#name(pending.target)} did not answer within ${timeoutMs} ms.`
+    this.#abandon(pending, new SkeinError('ERR_SKEIN_CALL_TIMEOUT', text))
+  }
+
   #askHere(pending: PendingCall, server: Process, request: unknown): void {
-    if (server.mailbox.full) {
+    if (server.mailbox.refuses) {
       throw new SkeinError('ERR_SKEIN_QUEUE_FULL', `The mailbox of ${this.#name(pending.target)} is full.`)
     }
-    server.served ??= new Set()
-    server.served.add(pending)
+    server.served = withMember(server.served, pending)
     const call = new Ref(this.#directory.origin, pending.number)
-    this.#post.putCall(server, { type: 'call', from: { pid: pending.caller?.pid, call }, request })
+    this.#post.putCall(server, { pid: pending.caller?.pid, call }, request)
   }
 
   #askThere(pending: PendingCall, bridge: Bridge, request: unknown): void {
@@ -277,18 +302,20 @@ export class Calls {
 
   /** Removes the call from everywhere. */
   #settle(pending: PendingCall): void {
-    this.#pending.delete(pending.number)
-    pending.timer?.cancel()
-    pending.release?.()
-    pending.caller?.calls?.delete(pending)
-    if (pending.at instanceof Bridge) pending.at.calls.delete(pending)
-    else pending.at.served?.delete(pending)
+    const { caller, at } = pending
+    this.#pending.delete(pending)
+    this.#deadlines.end(pending)
+    pending.patience?.end()
+    if (caller !== undefined) caller.calls = withoutMember(caller.calls, pending)
+    if (at instanceof Bridge) at.calls.delete(pending)
+    else at.served = withoutMember(at.served, pending)
   }
 
   #forget(served: ServedCall | undefined): void {
     if (served === undefined) return
-    served.bridge.served.delete(served.number)
-    served.server.served?.delete(served)
+    const { bridge, server, number } = served
+    bridge.served.delete(number)
+    server.served = withoutMember(server.served, served)
   }
 
   #failure(target: AnyTarget, reason: Reason): SkeinError {
@@ -297,12 +324,12 @@ export class Calls {
     if (reason === 'noproc') return fail('ERR_SKEIN_NOPROC', `There is no process ${name}.`)
     if (reason === 'noconnection') return fail('ERR_SKEIN_NOCONNECTION', `The node of ${name} cannot be reached.`)
     if (reason === 'system_limit') return fail('ERR_SKEIN_LIMIT', `The node of ${name} has too many calls to answer.`)
-    return fail('ERR_SKEIN_CALL_EXIT', `${name} ended before it replied.`)
+    return refusalError(name, reason) ?? fail('ERR_SKEIN_CALL_EXIT', `${name} ended before it replied.`)
   }
 
-  #aborted(target: AnyTarget, signal: AbortSignal): SkeinError {
+  #aborted(target: AnyTarget, signal: AbortSignal | undefined): SkeinError {
     const text = `The call to ${this.#name(target)} was abandoned.`
-    return new SkeinError('ERR_SKEIN_CALL_ABORTED', text, { cause: signal.reason })
+    return new SkeinError('ERR_SKEIN_CALL_ABORTED', text, { cause: signal?.reason })
   }
 
   #name(target: AnyTarget): string {
@@ -310,5 +337,3 @@ export class Calls {
     return named instanceof Pid ? named.toString() : `"${named.name}" on ${named.node}`
   }
 }
-
-const ignore = (): void => {}

@@ -50,8 +50,7 @@ export class Directory {
       throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'A target is a pid, a registered name, or { name, node }.')
     }
     if (target.node === this.origin.name) return this.registry.get(target.name) ?? 'noproc'
-    const route = this.#router.toNode(target.node)
-    return route === 'noconnection' ? route : this.bridge(route)
+    return this.toNode(target.node)
   }
 
   /** A process of this node, as a signal of another node addresses it. */
@@ -66,6 +65,12 @@ export class Directory {
   toOrigin(origin: Origin): Bridge | Nowhere {
     const route = this.#router.toOrigin(origin)
     return typeof route === 'string' ? route : this.bridge(route)
+  }
+
+  /** Another node, by its full name. */
+  toNode(node: string): Bridge | 'noconnection' {
+    const route = this.#router.toNode(node)
+    return route === 'noconnection' ? route : this.bridge(route)
   }
 
   /** The bridge over this route, built on first use. */

@@ -68,6 +68,32 @@ export class Links {
     other.links?.delete(process)
   }
 
+  /** The link of a process here with one there that was spawned with it: known to both sides already. */
+  adopt(bridge: Bridge, owner: Process, pid: Pid): void {
+    if (owner.remoteLinks?.has(pid.key) !== true) this.#add({ owner, pid, bridge, unlinking: undefined })
+  }
+
+  /** Throws ERR_SKEIN_LIMIT. */
+  mustHaveRoom(bridge: Bridge): void {
+    this.#check(bridge.links.size)
+  }
+
+  /** Ends the link as if the process had ended, though it goes on. */
+  abandon(process: Process, pid: Pid, reason: Reason): void {
+    const link = process.remoteLinks?.get(pid.key)
+    if (link !== undefined) {
+      this.#remove(link)
+      const { bridge } = link
+      if (link.unlinking !== undefined) return
+      bridge.sendSurely(process, { type: 'linkExit', from: process.pid.number, to: pid.number, reason })
+      return
+    }
+    const other = this.#directory.isOwn(pid.origin) ? this.#directory.find(pid.number) : undefined
+    if (other === undefined || process.links?.delete(other) !== true) return
+    other.links?.delete(process)
+    this.#exit(other, process.pid, reason)
+  }
+
   ended(process: Process, reason: Reason): void {
     for (const other of process.links ?? []) {
       other.links?.delete(process)

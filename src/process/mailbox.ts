@@ -1,24 +1,31 @@
 /**
- * The mailbox of a process: messages in order of arrival, and the one receive that may wait for them.
+ * The mailbox of a process: messages in order of arrival, and who takes them: the one receive that may wait, or, in a
+ * process that serves, its consumer.
  *
- * Taking from either end costs the same however many wait (a ring); a selective receive costs as many steps as messages
- * it passes over, and those keep their order. A receive that waits is handed its message directly, one microtask away.
+ * A selective receive costs as many steps as messages it passes over, and those keep their order. A message goes to the
+ * receive that waits for it at once, and cannot be taken by anybody else; the function goes on when its turn comes.
  *
  * Backpressure: above the high-water mark, of messages or of the bytes that came over a wire, the mailbox is pressed: lanes
- * are held (it is their Hold) and local senders hear false, until it is down to half. A receive that waits for a message which is not there yet lifts the pressure for as
- * long as it waits, because what it waits for may stand behind what is held.
+ * are held (it is their Hold) and local senders hear false, until it is down to half. A receive that waits for a message
+ * which is not there yet lifts the pressure for as long as it waits, because what it waits for may stand behind what is
+ * held. A mailbox whose policy is to drop or to exit is never pressed. What is done when a mailbox is full is decided in
+ * post.ts and overflow.ts, not here.
  */
 import { SkeinError } from '../../certs/errors.ts'
 import type { Clock, Timer } from '../../transport/clock.ts'
 import type { Hold } from '../../transport/lane.ts'
-import type { Consumer } from './behaviour.ts'
-import type { FairShare } from './fair-share.ts'
+import { type Consumer, Entry, type MailboxOptions, type WhenFull } from './behaviour.ts'
+import type { FairShare, Runnable } from './fair-share.ts'
+import { Ring } from './ring.ts'
 
 /** Messages. Enough for a turn of the fastest sender; small messages at this mark take a few megabytes. */
 export const MAILBOX_HIGH_WATER = 65_536
 
-/** Messages at which a mailbox takes no more: sixteen times the mark that well-behaved senders heed. */
-export const MAILBOX_LIMIT = 1_048_576
+/** A mailbox that blocks its senders takes so many times its high-water mark from those who do not heed it. */
+const BLOCK_FACTOR = 16
+
+/** Messages at which a mailbox takes no more from anybody, whatever its policy. */
+export const MAILBOX_LIMIT = MAILBOX_HIGH_WATER * BLOCK_FACTOR
 
 /** Bytes that came over a wire; a message of this node is handed over, and takes no room of its own. */
 export const MAILBOX_HIGH_WATER_BYTES = 16 << 20
@@ -29,28 +36,45 @@ export const MAILBOX_LIMIT_BYTES = 1 << 30
 /** Messages up to here do not count by their bytes: the mark for messages bounds them well enough. */
 const LIGHT_BYTES = 256
 
-/** A new mailbox is this large, and shrinks to it when a flood has been worked off. A power of two. */
-const INITIAL_CAPACITY = 8
-/** An empty mailbox larger than this gives its memory back. */
-const KEPT_CAPACITY = 4096
-
-/** Messages one process takes before others of this turn do. */
+/** Messages a serving process takes before others have their turn. */
 const SLICE = 128
 
-interface MailboxLimits {
+/** Entries looked at to find one that may be dropped. If all of these must stay, the newest is dropped. */
+const MAX_DROP_SCAN = 1024
+
+/** What an entry is to those who may have to drop it: system messages must stay, callers must be told. */
+export type Kind = 'message' | 'call' | 'system'
+
+/** The ring's note of an entry: its bytes if it is heavy, times so many, plus the place of its kind. */
+const KINDS: readonly Kind[] = ['message', 'call', 'system']
+
+export interface MailboxLimits {
+  readonly onFull: WhenFull
+  /** Messages above which senders are held back if it blocks; otherwise as `limit`. */
   readonly highWater: number
+  /** Messages at which there is no room for one more. */
   readonly limit: number
+  /** Messages at which there is no room even for what cannot be refused. */
+  readonly hardLimit: number
 }
+
+/** What a mailbox with these options holds; `usual` where there are none. Throws ERR_SKEIN_BAD_ARGUMENT. */
+export const mailboxLimits = (options: MailboxOptions | undefined, usual: MailboxLimits): MailboxLimits => {
+  if (options === undefined) return usual
+  const { limit, onFull } = options
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAILBOX_LIMIT) {
+    throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', `The limit of a mailbox is a number from 1 to ${MAILBOX_LIMIT}.`)
+  }
+  if (!POLICIES.includes(onFull)) {
+    throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', `onFull of a mailbox is one of ${POLICIES.join(', ')}.`)
+  }
+  const roomy = onFull === 'block' ? Math.min(limit * BLOCK_FACTOR, MAILBOX_LIMIT) : limit
+  return { onFull, highWater: limit, limit: roomy, hardLimit: MAILBOX_LIMIT }
+}
+
+const POLICIES: readonly WhenFull[] = ['dropNewest', 'dropOldest', 'exit', 'block']
 
 type Match<M> = (message: M) => boolean
-
-interface Waiter<M> {
-  readonly match: Match<M> | undefined
-  readonly resolve: (message: M) => void
-  readonly reject: (error: unknown) => void
-  promise: Promise<unknown> | undefined
-  timer: Timer | undefined
-}
 
 const ignore = (): void => {}
 
@@ -61,23 +85,58 @@ export const rejected = (error: unknown): Promise<never> => {
   return promise
 }
 
-export class Mailbox<M = unknown> implements Hold {
+/** A receive that waits, and then, with its message, for its turn. */
+class Waiter<M> implements Runnable {
+  readonly #mailbox: Mailbox<M>
+  readonly match: Match<M> | undefined
+  readonly #isStep: boolean
+  readonly promise: Promise<unknown>
+  #resolve!: (result: unknown) => void
+  #reject!: (error: unknown) => void
+  #message: M | undefined
+  timer: Timer | undefined
+
+  constructor(mailbox: Mailbox<M>, match: Match<M> | undefined, isStep: boolean) {
+    this.#mailbox = mailbox
+    this.match = match
+    this.#isStep = isStep
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  hand(message: M): void {
+    this.#message = message
+  }
+
+  /** Its turn has come; meanwhile the process may have ended. */
+  run(): void {
+    const error = this.#mailbox.closedError()
+    const message = this.#message as M
+    if (error !== undefined) this.fail(error)
+    else this.#resolve(this.#isStep ? { value: message, done: false } : message)
+  }
+
+  fail(error: unknown): void {
+    this.promise.catch(ignore)
+    this.#reject(error)
+  }
+}
+
+export class Mailbox<M = unknown> implements Hold, Runnable {
   readonly #share: FairShare
   readonly #clock: Clock
   readonly #limits: MailboxLimits
-  #ring: (M | undefined)[] = new Array(INITIAL_CAPACITY)
-  /** Bytes of the heavy messages, at their places in the ring; undefined as long as there was none. */
-  #weights: (number | undefined)[] | undefined
-  #head = 0
-  #size = 0
+  readonly #ring = new Ring<M>()
   #bytes = 0
   #waiter: Waiter<M> | undefined
   #consumer: Consumer | undefined
-  /** The consumer is at work, or about to be. */
-  #consuming = false
   #failed: ((error: unknown) => void) | undefined
+  /** The consumer is at work, or waits for its turn. */
+  #consuming = false
   #pressed = false
-  #relieved: (() => void)[] = []
+  #relieved: (() => void)[] | undefined
   #drained: Promise<void> | undefined
   /** Set once closed: makes what every receive fails with. */
   #closed: (() => Error) | undefined
@@ -89,7 +148,11 @@ export class Mailbox<M = unknown> implements Hold {
   }
 
   get size(): number {
-    return this.#size
+    return this.#ring.size
+  }
+
+  get limits(): MailboxLimits {
+    return this.#limits
   }
 
   /** Above the high-water mark and not yet down to half of it. */
@@ -97,59 +160,78 @@ export class Mailbox<M = unknown> implements Hold {
     return this.#pressed
   }
 
-  /** Takes no more: whoever pushes has to ask first. */
+  /** There is no room for one more: whoever pushes has to ask first. */
   get full(): boolean {
-    return this.#size >= this.#limits.limit || this.#bytes >= MAILBOX_LIMIT_BYTES
+    return this.#ring.size >= this.#limits.limit || this.#bytes >= MAILBOX_LIMIT_BYTES
+  }
+
+  /** There is no room even for what cannot be refused. */
+  get bursting(): boolean {
+    return this.#ring.size >= this.#limits.hardLimit || this.#bytes >= MAILBOX_LIMIT_BYTES
+  }
+
+  /** Local senders are told that it is full, by an error. */
+  get refuses(): boolean {
+    return this.full && this.#limits.onFull === 'block'
   }
 
   get isServed(): boolean {
     return this.#consumer !== undefined
   }
 
+  /** Nothing happens here until a message comes. */
+  get isWaiting(): boolean {
+    return this.#waiter !== undefined || (this.#consumer !== undefined && !this.#consuming)
+  }
+
   /** From now on every message goes to `consumer`, one at a time; what it throws goes to `failed`, and then nothing more. */
   serve(consumer: Consumer, failed: (error: unknown) => void): void {
+    if (this.#closed !== undefined) return
     this.#consumer = consumer
     this.#failed = failed
-    if (this.#size > 0) this.#wake()
+    this.#wake()
   }
 
   /**
    * Hands the message to the waiting receive or queues it; `sizeBytes` is what it was on the wire. A closed mailbox drops
    * it. Never throws.
    */
-  push(message: M, sizeBytes = 0): void {
+  push(message: M, sizeBytes = 0, kind: Kind = 'message'): void {
     const waiter = this.#waiter
     if (waiter !== undefined && this.#suits(waiter, message)) {
+      waiter.hand(opened(message))
       this.#forget(waiter)
-      if (this.#share.take()) waiter.resolve(message)
-      else this.#share.later(() => this.#settle(waiter, message))
+      this.#share.soon(waiter)
       return
     }
     if (this.#closed !== undefined) return
-    if (this.#size === this.#ring.length) this.#resize(this.#size * 2)
-    const place = (this.#head + this.#size) & (this.#ring.length - 1)
-    this.#ring[place] = message
-    this.#size++
-    if (sizeBytes > LIGHT_BYTES) {
-      this.#weights ??= new Array(this.#ring.length)
-      this.#weights[place] = sizeBytes
-      this.#bytes += sizeBytes
+    const { highWater, onFull } = this.#limits
+    const weight = sizeBytes > LIGHT_BYTES ? sizeBytes : 0
+    this.#bytes += weight
+    this.#ring.push(message, weight * KINDS.length + (onFull === 'dropOldest' ? KINDS.indexOf(kind) : 0))
+    if (!this.#consuming) this.#wake()
+    const isHigh = this.#ring.size > highWater || this.#bytes > MAILBOX_HIGH_WATER_BYTES
+    if (isHigh && this.#waiter === undefined && onFull === 'block') this.#pressed = true
+  }
+
+  /** Takes out the oldest entry that is no system message. Undefined: all of those looked at have to stay. */
+  dropOldest(): { readonly entry: M; readonly kind: Kind } | undefined {
+    const scanned = Math.min(this.#ring.size, MAX_DROP_SCAN)
+    for (let index = 0; index < scanned; index++) {
+      const kind = KINDS[this.#ring.noteAt(index) % KINDS.length] as Kind
+      if (kind !== 'system') return { entry: this.#takeAt(index), kind }
     }
-    if (this.#consumer !== undefined && !this.#consuming) this.#wake()
-    const isHigh = this.#size > this.#limits.highWater || this.#bytes > MAILBOX_HIGH_WATER_BYTES
-    if (isHigh && this.#waiter === undefined) this.#pressed = true
+    return undefined
   }
 
   /** The oldest message as an iteration step; never done, it rejects when the process is ended. */
   next(): Promise<IteratorResult<M, never>> {
     if (this.#closed !== undefined) return this.refused()
     if (this.#waiter !== undefined) return rejected(waitsAlready())
-    if (this.#size === 0) {
-      return this.#wait<IteratorResult<M, never>>(undefined, Number.POSITIVE_INFINITY, (value, resolve) =>
-        resolve({ value, done: false }),
-      )
+    if (this.#ring.size === 0) {
+      return this.#wait(undefined, Number.POSITIVE_INFINITY, true) as Promise<IteratorResult<M, never>>
     }
-    const step: IteratorResult<M, never> = { value: this.#shift(), done: false }
+    const step: IteratorResult<M, never> = { value: opened(this.#takeAt(0)), done: false }
     return this.#share.take() ? Promise.resolve(step) : this.#later(step)
   }
 
@@ -159,23 +241,23 @@ export class Mailbox<M = unknown> implements Hold {
     if (this.#waiter !== undefined) return rejected(waitsAlready())
     let index: number
     try {
-      index = match === undefined ? (this.#size > 0 ? 0 : -1) : this.#find(match)
+      index = match === undefined ? (this.#ring.size > 0 ? 0 : -1) : this.#find(match)
     } catch (error) {
       return rejected(error)
     }
     if (this.#closed !== undefined) return this.refused()
     if (index >= 0) {
-      const message = this.#removeAt(index)
+      const message = opened(this.#takeAt(index))
       return this.#share.take() ? Promise.resolve(message) : this.#later(message)
     }
     if (timeoutMs <= 0) return rejected(timedOut(timeoutMs))
-    return this.#wait<M>(match, timeoutMs, (message, resolve) => resolve(message))
+    return this.#wait(match, timeoutMs, false) as Promise<M>
   }
 
   /** Removes the oldest message that matches, if there is one. */
   remove(match: Match<M>): boolean {
     const index = this.#find(match)
-    if (index >= 0) this.#removeAt(index)
+    if (index >= 0) this.#takeAt(index)
     return index >= 0
   }
 
@@ -184,13 +266,19 @@ export class Mailbox<M = unknown> implements Hold {
     if (this.#closed !== undefined) return
     this.#closed = error
     this.#consumer = undefined
-    this.#ring = []
-    this.#weights = undefined
-    this.#size = 0
+    this.#ring.clear()
     this.#bytes = 0
-    this.#head = 0
-    if (this.#waiter !== undefined) this.#fail(this.#waiter, error())
+    const waiter = this.#waiter
+    if (waiter !== undefined) {
+      this.#forget(waiter)
+      waiter.fail(error())
+    }
     this.#relieve()
+  }
+
+  /** What receives fail with, once closed. */
+  closedError(): Error | undefined {
+    return this.#closed?.()
   }
 
   /**
@@ -200,118 +288,108 @@ export class Mailbox<M = unknown> implements Hold {
   refused(): Promise<never> {
     const error = this.#closed?.() ?? new SkeinError('ERR_SKEIN_PROCESS_ENDED', 'The process has ended.')
     if (this.#share.take()) return rejected(error)
-    const promise = new Promise<never>((_, reject) => this.#share.later(() => reject(error)))
+    const promise = new Promise<never>((_, reject) => this.#share.soon({ run: () => reject(error) }))
     promise.catch(ignore)
     return promise
   }
 
   onceRelieved(resume: () => void): void {
-    if (this.#pressed) this.#relieved.push(resume)
-    else resume()
+    if (!this.#pressed) resume()
+    else if (this.#relieved === undefined) this.#relieved = [resume]
+    else this.#relieved.push(resume)
   }
 
   /** Resolves when the mailbox is not pressed. */
   drained(): Promise<void> {
     if (!this.#pressed) return Promise.resolve()
-    this.#drained ??= new Promise<void>((resolve) => this.#relieved.push(resolve)).then(() => {
+    this.#drained ??= new Promise<void>((resolve) => this.onceRelieved(resolve)).then(() => {
       this.#drained = undefined
     })
     return this.#drained
   }
 
-  #wake(): void {
-    this.#consuming = true
-    queueMicrotask(() => this.#consume())
-  }
-
-  #consume(): void {
-    for (let slice = SLICE; slice > 0; slice--) {
+  /** The consumer's turn: a slice of what waits. */
+  run(): void {
+    for (let taken = 0; taken < SLICE; taken++) {
       if (this.#consumer === undefined) return
-      // A receive of the consumer's own, left waiting, goes first.
-      if (this.#size === 0 || this.#waiter !== undefined) {
+      if (!this.#mayConsume) {
         this.#consuming = false
         return
       }
-      if (!this.#share.take()) {
-        this.#share.later(() => this.#consume())
-        return
-      }
+      // The first one is on the share of the turn.
+      if (taken > 0 && !this.#share.take()) break
       let working: Promise<void> | void
       try {
-        working = this.#consumer(this.#shift())
+        working = this.#consumer(this.#takeAt(0))
       } catch (error) {
         this.#failed?.(error)
         return
       }
       if (working !== undefined) {
         working.then(
-          () => this.#consume(),
+          () => this.#goOn(),
           (error: unknown) => this.#failed?.(error),
         )
         return
       }
     }
-    // Others have their turn in between.
-    this.#wake()
+    this.#share.soon(this)
   }
 
-  #wait<T>(
-    match: Match<M> | undefined,
-    timeoutMs: number,
-    hand: (message: M, resolve: (result: T) => void) => void,
-  ): Promise<T> {
-    const promise = new Promise<T>((resolve, reject) => {
-      this.#waiter = {
-        match,
-        resolve: (message) => hand(message, resolve),
-        reject,
-        promise: undefined,
-        timer: undefined,
-      }
-    })
-    const waiter = this.#waiter as Waiter<M>
-    waiter.promise = promise
+  /** The consumer is through with what took it some time. */
+  #goOn(): void {
+    if (this.#mayConsume && !this.#share.take()) this.#share.soon(this)
+    else this.run()
+  }
+
+  /** A receive of the consumer's own, left waiting, goes first. */
+  get #mayConsume(): boolean {
+    return this.#ring.size > 0 && this.#waiter === undefined
+  }
+
+  #wake(): void {
+    if (this.#consuming || this.#consumer === undefined || !this.#mayConsume) return
+    this.#consuming = true
+    this.#share.soon(this)
+  }
+
+  #wait(match: Match<M> | undefined, timeoutMs: number, isStep: boolean): Promise<unknown> {
+    const waiter = new Waiter<M>(this, match, isStep)
+    this.#waiter = waiter
     if (Number.isFinite(timeoutMs)) {
-      waiter.timer = this.#clock.after(timeoutMs, () => this.#fail(waiter, timedOut(timeoutMs)))
+      waiter.timer = this.#clock.after(timeoutMs, () => {
+        this.#forget(waiter)
+        waiter.fail(timedOut(timeoutMs))
+      })
     }
     this.#relieve()
-    return promise
+    return waiter.promise
   }
 
   /** Asks the matching function of the waiting receive; if that throws, the receive fails and the message stays. */
   #suits(waiter: Waiter<M>, message: M): boolean {
     if (waiter.match === undefined) return true
     try {
-      return waiter.match(message) && this.#waiter === waiter
+      return waiter.match(opened(message)) && this.#waiter === waiter
     } catch (error) {
-      if (this.#waiter === waiter) this.#fail(waiter, error)
+      if (this.#waiter === waiter) {
+        this.#forget(waiter)
+        waiter.fail(error)
+      }
       return false
     }
-  }
-
-  #fail(waiter: Waiter<M>, error: unknown): void {
-    this.#forget(waiter)
-    this.#reject(waiter, error)
-  }
-
-  #reject(waiter: Waiter<M>, error: unknown): void {
-    waiter.promise?.catch(ignore)
-    waiter.reject(error)
   }
 
   #forget(waiter: Waiter<M>): void {
     this.#waiter = undefined
     waiter.timer?.cancel()
-  }
-
-  #settle(waiter: Waiter<M>, message: M): void {
-    if (this.#closed === undefined) waiter.resolve(message)
-    else this.#reject(waiter, this.#closed())
+    this.#wake()
   }
 
   #later<T>(value: T): Promise<T> {
     const promise = new Promise<T>((resolve, reject) => {
-      this.#share.later(() => (this.#closed === undefined ? resolve(value) : reject(this.#closed())))
+      const run = (): void => (this.#closed === undefined ? resolve(value) : reject(this.#closed()))
+      this.#share.soon({ run })
     })
     promise.catch(ignore)
     return promise
@@ -319,66 +397,32 @@ export class Mailbox<M = unknown> implements Hold {
 
   #relieve(): void {
     this.#pressed = false
-    if (this.#relieved.length === 0) return
     const relieved = this.#relieved
-    this.#relieved = []
+    if (relieved === undefined) return
+    this.#relieved = undefined
     for (const resume of relieved) resume()
   }
 
   #find(match: Match<M>): number {
-    for (let i = 0; i < this.#size; i++) {
-      if (match(this.#ring[(this.#head + i) & (this.#ring.length - 1)] as M)) return i
-    }
+    for (let i = 0; i < this.#ring.size; i++) if (match(opened(this.#ring.at(i)))) return i
     return -1
   }
 
-  #shift(): M {
-    const message = this.#ring[this.#head] as M
-    this.#ring[this.#head] = undefined
-    if (this.#weights !== undefined) {
-      this.#bytes -= this.#weights[this.#head] ?? 0
-      this.#weights[this.#head] = undefined
-    }
-    this.#head = (this.#head + 1) & (this.#ring.length - 1)
-    this.#size--
-    if (this.#size === 0 && this.#ring.length > KEPT_CAPACITY) this.#resize(INITIAL_CAPACITY)
+  /** The one at this place, as it was pushed. */
+  #takeAt(index: number): M {
+    if (this.#bytes > 0) this.#bytes -= Math.floor(this.#ring.noteAt(index) / KINDS.length)
+    const entry = index === 0 ? this.#ring.shift() : this.#ring.take(index)
     if (this.#pressed && this.#isLow) this.#relieve()
-    return message
+    return entry
   }
 
   get #isLow(): boolean {
-    return this.#size < this.#limits.highWater / 2 && this.#bytes <= MAILBOX_HIGH_WATER_BYTES / 2
-  }
-
-  #removeAt(index: number): M {
-    if (index === 0) return this.#shift()
-    const message = this.#ring[(this.#head + index) & (this.#ring.length - 1)] as M
-    this.#closeGap(this.#ring, index, message)
-    if (this.#weights !== undefined) {
-      this.#closeGap(this.#weights, index, this.#weights[(this.#head + index) & (this.#weights.length - 1)])
-    }
-    return this.#shift()
-  }
-
-  /** Those before `index` move one place back, and what was there comes to the front. */
-  #closeGap<T>(ring: (T | undefined)[], index: number, removed: T | undefined): void {
-    const mask = ring.length - 1
-    for (let i = index; i > 0; i--) ring[(this.#head + i) & mask] = ring[(this.#head + i - 1) & mask]
-    ring[this.#head] = removed
-  }
-
-  #resize(capacity: number): void {
-    this.#weights = this.#bytes === 0 ? undefined : this.#unrolled(this.#weights ?? [], capacity)
-    this.#ring = this.#unrolled(this.#ring, capacity)
-    this.#head = 0
-  }
-
-  #unrolled<T>(ring: readonly (T | undefined)[], capacity: number): (T | undefined)[] {
-    const unrolled: (T | undefined)[] = new Array(capacity)
-    for (let i = 0; i < this.#size; i++) unrolled[i] = ring[(this.#head + i) & (ring.length - 1)]
-    return unrolled
+    return this.#ring.size < this.#limits.highWater / 2 && this.#bytes <= MAILBOX_HIGH_WATER_BYTES / 2
   }
 }
+
+/** An entry for a consumer, as a receive gives it. */
+const opened = <M>(entry: M): M => (entry instanceof Entry ? (entry.open() as M) : entry)
 
 const waitsAlready = (): SkeinError =>
   new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'This process already waits in a receive; it can wait in one only.')

@@ -55,6 +55,8 @@ export class Monitors {
       this.#post.put(watcher, { type: 'DOWN', ref, pid: watched, reason: at })
       return ref
     }
+    // It could never fire: nobody hears of his own end.
+    if (at === watcher) return ref
     watcher.monitors ??= new Map()
     if (Math.max(watcher.monitors.size, at instanceof Process ? 0 : at.monitors.size) >= this.#limit) {
       throw new SkeinError('ERR_SKEIN_LIMIT', `There are ${this.#limit} monitors, the limit "monitors".`)
@@ -74,6 +76,32 @@ export class Monitors {
       throw error
     }
     return ref
+  }
+
+  /** The monitor of a process here on one there that was spawned with it: known to both sides already. */
+  adopt(bridge: Bridge, watcher: Process, watched: Pid, ref: Ref): void {
+    watcher.monitors ??= new Map()
+    const monitor: Monitor = { kind: 'monitor', ref, watcher, watched, at: bridge, to: watched.number }
+    watcher.monitors.set(ref.number, monitor)
+    bridge.monitors.set(ref.number, monitor)
+  }
+
+  /** The other side of that: a process here is watched from there. */
+  watch(bridge: Bridge, process: Process, ref: number): void {
+    const watch: Watch = { kind: 'watch', ref, bridge, process }
+    bridge.watches.set(ref, watch)
+    process.watchers ??= new Set()
+    process.watchers.add(watch)
+  }
+
+  /** Throws unless the other node can have one more monitor here, under this number. */
+  mustTake(bridge: Bridge, ref: number): void {
+    if (bridge.watches.size >= this.#limit) {
+      throw new SkeinError('ERR_SKEIN_LIMIT', `There are ${this.#limit} monitors, the limit "monitors".`)
+    }
+    if (bridge.watches.has(ref)) {
+      throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'The number of a monitor is in use.')
+    }
   }
 
   /** True if the DOWN had not been delivered; then it never will be. `flush` also removes a delivered one. */
@@ -113,10 +141,7 @@ export class Monitors {
       if (process === undefined) bridge.retire(from)
       return
     }
-    const watch: Watch = { kind: 'watch', ref, bridge, process }
-    bridge.watches.set(ref, watch)
-    process.watchers ??= new Set()
-    process.watchers.add(watch)
+    this.watch(bridge, process, ref)
   }
 
   onDemonitor(bridge: Bridge, { ref }: SignalOf<'demonitor'>): void {

@@ -9,10 +9,13 @@ import type { Pid } from '../pid.ts'
 import type { Reason } from '../signals.ts'
 import type { Traits } from './behaviour.ts'
 import type { Bridge } from './bridge.ts'
-import type { PendingCall, ServedCall } from './calls.ts'
+import type { ServedCall } from './calls.ts'
+import type { Handful } from './handful.ts'
 import type { RemoteLink } from './links.ts'
 import type { Mailbox } from './mailbox.ts'
 import type { Monitor, Watch } from './monitors.ts'
+import type { PendingCall } from './pending-call.ts'
+import type { PendingSpawn } from './spawns.ts'
 
 export class Process {
   readonly pid: Pid
@@ -22,6 +25,8 @@ export class Process {
   label: string | undefined
   /** Told once: when the process says that it has started, or when it ends before. */
   onStarted: ((outcome: 'started' | 'ended') => void) | undefined
+  /** Whom it was linked to from the start; undefined for one that the node itself started. */
+  readonly parent: Pid | undefined
   /** Its function has not returned. */
   running = true
   /** Exit signals become messages. */
@@ -36,9 +41,11 @@ export class Process {
   /** Monitors on this process. */
   watchers: Set<Monitor | Watch> | undefined
   /** Calls this process waits for. */
-  calls: Set<PendingCall> | undefined
+  calls: Handful<PendingCall>
   /** Calls this process has not answered. */
-  served: Set<PendingCall | ServedCall> | undefined
+  served: Handful<PendingCall | ServedCall>
+  /** Processes on other nodes that this one has asked for. */
+  spawns: Set<PendingSpawn> | undefined
   /** Where this process has a lane. */
   bridges: Set<Bridge> | undefined
   /** The bridge it sent over last: spares a look-up for each message. */
@@ -46,10 +53,11 @@ export class Process {
   #ended: { readonly reason: Reason } | undefined
   #controller: AbortController | undefined
 
-  constructor(pid: Pid, mailbox: Mailbox, traits: Traits) {
+  constructor(pid: Pid, mailbox: Mailbox, traits: Traits, parent?: Pid) {
     this.pid = pid
     this.mailbox = mailbox
     this.traits = traits
+    this.parent = parent
     this.label = traits.label
   }
 

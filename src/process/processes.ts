@@ -9,53 +9,36 @@
 import { isSkeinError, SkeinError } from '../../certs/errors.ts'
 import type { Clock } from '../../transport/clock.ts'
 import type { Hold } from '../../transport/lane.ts'
+import type { SupervisorReport } from '../behaviours/supervisor/report.ts'
 import { type Origin, Pid, Ref, type Target } from '../pid.ts'
 import type { Route, Router, SignalSink } from '../route.ts'
-import type { Reason, Signal } from '../signals.ts'
-import { type Behaviour, checkBehaviour, NO_TRAITS } from './behaviour.ts'
-import { Bridge } from './bridge.ts'
+import { isOrderly, type Reason, type Signal } from '../signals.ts'
+import type { Codec } from '../wire/codec.ts'
+import { type Behaviour, checkBehaviour, type MailboxOptions, NO_TRAITS } from './behaviour.ts'
 import { type CallOptions, Calls, type From } from './calls.ts'
-import { type AnyPid, type AnyTarget, addressOf, Directory } from './directory.ts'
+import { Catalogue } from './catalogue.ts'
+import { type AnyPid, type AnyTarget, Directory } from './directory.ts'
+import { Exits } from './exits.ts'
 import { FairShare } from './fair-share.ts'
+import { receive } from './incoming.ts'
+import { Inspection } from './inspection.ts'
+import { PROCESS_LIMITS, type ProcessLimits } from './limits.ts'
 import { Links } from './links.ts'
-import { MAILBOX_HIGH_WATER, MAILBOX_LIMIT, Mailbox, rejected } from './mailbox.ts'
+import { Mailbox, type MailboxLimits, mailboxLimits, rejected } from './mailbox.ts'
 import { Monitors } from './monitors.ts'
+import { MAILBOX_REFUSAL, type MailboxOverflow } from './overflow.ts'
 import { type DeadLetter, Post } from './post.ts'
 import { Process } from './process.ts'
+import type { CastOf, ReplyOf, RequestOf, SendOf } from './protocol.ts'
 import { Self, type Services } from './self.ts'
+import { Spawns } from './spawns.ts'
+import { tellStarter, whenStarted } from './starts.ts'
 import { Timers } from './timers.ts'
 
-/** How long `stop` waits for functions that do not heed their end. Well below the 200 ms a graceful stop may take. */
+/** How long `stop` leaves processes that trap exits to end by themselves, unless told otherwise. */
+export const DEFAULT_SHUTDOWN_MS = 500
+/** How long `stop` waits for functions that do not heed their end. */
 const STOP_GRACE_MS = 100
-
-/** How much one node holds. What is beyond is refused with ERR_SKEIN_LIMIT; other nodes hear system_limit. */
-export interface ProcessLimits {
-  /** Processes alive, and functions still running though their process has ended. */
-  readonly processes: number
-  readonly names: number
-  /** Of one process, and with one other node. */
-  readonly links: number
-  /** Of one process, and in either direction with one other node. */
-  readonly monitors: number
-  /** Waited for by this node, and by one other node. */
-  readonly calls: number
-  readonly timers: number
-  /** Messages in one mailbox from which senders are held back. */
-  readonly mailboxHighWater: number
-  /** Messages one mailbox can hold. */
-  readonly mailbox: number
-}
-
-const PROCESS_LIMITS: ProcessLimits = {
-  processes: 1_000_000,
-  names: 1_000_000,
-  links: 1_000_000,
-  monitors: 1_000_000,
-  calls: 1_000_000,
-  timers: 1_000_000,
-  mailboxHighWater: MAILBOX_HIGH_WATER,
-  mailbox: MAILBOX_LIMIT,
-}
 
 /** What the operator may want to know. */
 export type ProcessReport =
@@ -63,7 +46,9 @@ export type ProcessReport =
   | { readonly type: 'crashed'; readonly pid: Pid; readonly reason: Reason }
   /** The function threw when its process had already ended. */
   | { readonly type: 'failedAfterEnd'; readonly pid: Pid; readonly reason: Reason }
+  | SupervisorReport
   | DeadLetter
+  | MailboxOverflow
 
 export interface ProcessesOptions {
   readonly origin: Origin
@@ -71,6 +56,8 @@ export interface ProcessesOptions {
   readonly router: Router
   readonly report: (event: ProcessReport) => void
   readonly limits?: Partial<ProcessLimits>
+  /** For states that outlive their process; without it none can be kept. */
+  readonly stateCodec?: Codec
 }
 
 export interface SpawnOptions {
@@ -79,21 +66,28 @@ export interface SpawnOptions {
   readonly link?: AnyPid
   /** A process of this node that is told of the new one's end. */
   readonly monitor?: AnyPid
+  readonly mailbox?: MailboxOptions
 }
 
-type Spawn = Pick<SpawnOptions, 'name'>
+type Spawn = Pick<SpawnOptions, 'name' | 'mailbox'> & { readonly parent?: Pid | undefined }
 
 export class Processes implements SignalSink {
   readonly #origin: Origin
   readonly #clock: Clock
   readonly #report: (event: ProcessReport) => void
   readonly #limits: ProcessLimits
+  readonly #usualMailbox: MailboxLimits
   readonly #share: FairShare
   readonly #directory: Directory
   readonly #links: Links
   readonly #monitors: Monitors
   readonly #calls: Calls
-  readonly #timers: Timers
+  readonly #exits: Exits
+  /** What may be started here by name. */
+  readonly catalogue: Catalogue
+  readonly spawns: Spawns
+  readonly inspection: Inspection
+  readonly timers: Timers
   readonly #post: Post
   readonly #services: Services
   /** Processes that want nodeup and nodedown. */
@@ -105,47 +99,73 @@ export class Processes implements SignalSink {
   #telling = false
   #lastProcess = 0
   #lastRef = 0
-  #stopped = false
+  #phase: 'running' | 'stopping' | 'stopped' = 'running'
   #stopping: Promise<void> | undefined
-  #onceQuiet: (() => void) | undefined
+  /** For `stop`: a process or its function has ended. */
+  #onChange: (() => void) | undefined
 
-  constructor({ origin, clock, router, report, limits }: ProcessesOptions) {
+  constructor({ origin, clock, router, report, limits, stateCodec }: ProcessesOptions) {
     this.#origin = origin
     this.#clock = clock
     this.#report = report
     this.#limits = { ...PROCESS_LIMITS, ...limits }
+    const { mailboxHighWater: highWater, mailbox: limit } = this.#limits
+    this.#usualMailbox = { onFull: 'block', highWater, limit, hardLimit: limit }
     this.#share = new FairShare(clock)
     const nextRef = (): Ref => new Ref(origin, ++this.#lastRef)
     this.#directory = new Directory({ origin, router, clock, names: this.#limits.names })
     const post = new Post({
+      clock,
       origin,
       directory: this.#directory,
       share: this.#share,
-      report: (letter) => this.#tell(letter),
+      report: (event) => this.#tell(event),
+      refuse: (process, from) => this.#calls.refuse(process, from, MAILBOX_REFUSAL),
       end: (process, reason) => this.#end(process, reason),
     })
     this.#post = post
     this.#links = new Links(
       this.#directory,
-      (process, from, reason) => this.#linkExit(process, from, reason),
+      (process, from, reason) => this.#exits.overLink(process, from, reason),
       this.#limits.links,
     )
     this.#monitors = new Monitors(this.#directory, post, nextRef, this.#limits.monitors)
     this.#calls = new Calls({ directory: this.#directory, clock, post, limit: this.#limits.calls })
-    this.#timers = new Timers(clock, nextRef, this.#limits.timers)
+    this.timers = new Timers({ clock, post, nextRef, limit: this.#limits.timers })
+    const end = (process: Process, reason: Reason): void => this.#end(process, reason)
+    this.#exits = new Exits({ origin, directory: this.#directory, post, end })
+    this.catalogue = new Catalogue(origin.name, this.#limits.behaviours)
+    this.inspection = new Inspection(this.#directory, this.#calls)
+    this.spawns = new Spawns({
+      clock,
+      directory: this.#directory,
+      catalogue: this.catalogue,
+      links: this.#links,
+      monitors: this.#monitors,
+      exits: this.#exits,
+      limit: this.#limits.spawns,
+      nextRef,
+      spawn: (behaviour, args, options) => this.#spawn(behaviour, args, options),
+    })
     this.#services = {
+      clock,
       directory: this.#directory,
       links: this.#links,
       monitors: this.#monitors,
       calls: this.#calls,
-      timers: this.#timers,
+      timers: this.timers,
+      exits: this.#exits,
+      catalogue: this.catalogue,
+      spawns: this.spawns,
+      inspection: this.inspection,
       post,
+      stateCodec,
       spawn: (behaviour, args, options) => this.#spawn(behaviour, args, options),
+      report: (event) => this.#tell(event),
       started: (process) => tellStarter(process, 'started'),
       whenStarted,
       failed: (process, error) => this.#failed(process, error),
-      exit: (sender, target, reason) => this.#exit(sender, target, reason),
-      end: (process, reason) => this.#end(process, reason),
+      end,
       watchNodes: (process, on) => {
         if (on) this.#nodeWatchers.add(process)
         else this.#nodeWatchers.delete(process)
@@ -154,10 +174,10 @@ export class Processes implements SignalSink {
   }
 
   /** Starts a process; its function runs from the next microtask on. Throws ERR_SKEIN_LIMIT, ERR_SKEIN_STOPPED or why the name cannot be had. */
-  spawn<M, A extends unknown[]>(behaviour: Behaviour<M, A>, options: SpawnOptions = {}, ...args: A): Pid<M> {
+  spawn<M, A extends unknown[] = []>(behaviour: Behaviour<M, A>, options: SpawnOptions = {}, ...args: A): Pid<M> {
     const linked = options.link && this.#local(options.link)
     const watcher = options.monitor && this.#local(options.monitor)
-    const process = this.#spawn(behaviour, args, options)
+    const process = this.#spawn(behaviour, args, { ...options, parent: linked?.pid })
     if (linked !== undefined) this.#links.link(linked, process.pid)
     if (watcher !== undefined) this.#monitors.monitor(watcher, process.pid)
     return process.pid as Pid as Pid<M>
@@ -167,7 +187,7 @@ export class Processes implements SignalSink {
    * As `spawn`; resolves when the process has started, at once for one that does not announce it. Rejects with
    * ERR_SKEIN_START_FAILED, whose cause is the reason, when it ended before, or as `spawn` throws.
    */
-  async start<M, A extends unknown[]>(
+  async start<M, A extends unknown[] = []>(
     behaviour: Behaviour<M, A>,
     options: SpawnOptions = {},
     ...args: A
@@ -177,12 +197,12 @@ export class Processes implements SignalSink {
   }
 
   /** As Self.send. */
-  send<T>(target: Target<T>, message: NoInfer<T>, from?: AnyPid): boolean {
+  send<M>(target: Target<M>, message: SendOf<M>, from?: AnyPid): boolean {
     return this.#post.send('send', this.#sender(from), target as AnyTarget, message)
   }
 
   /** As Self.cast. */
-  cast<T>(target: Target<T>, message: NoInfer<T>, from?: AnyPid): boolean {
+  cast<M>(target: Target<M>, message: CastOf<M>, from?: AnyPid): boolean {
     return this.#post.send('cast', this.#sender(from), target as AnyTarget, message)
   }
 
@@ -192,9 +212,14 @@ export class Processes implements SignalSink {
   }
 
   /** As Self.call. */
-  call(target: AnyTarget, request: unknown, options: CallOptions & { from?: AnyPid } = {}): Promise<unknown> {
-    if (this.#stopped) return rejected(stopped())
-    return this.#calls.call(this.#sender(options.from), target, request, options)
+  call<M, const R extends RequestOf<M>>(
+    target: Target<M>,
+    request: R,
+    options: CallOptions & { from?: AnyPid } = {},
+  ): Promise<NoInfer<ReplyOf<M, R>>> {
+    if (this.#phase === 'stopped') return rejected(stopped())
+    const sender = this.#sender(options.from)
+    return this.#calls.call(sender, target as AnyTarget, request, options) as Promise<NoInfer<ReplyOf<M, R>>>
   }
 
   /** As Self.reply. */
@@ -204,7 +229,7 @@ export class Processes implements SignalSink {
 
   /** Sends an exit signal; from the node itself unless `from` says otherwise. */
   exit(target: AnyTarget, reason: Reason, from?: AnyPid): void {
-    this.#exit(this.#sender(from), target, reason)
+    this.#exits.send(this.#sender(from), target, reason)
   }
 
   /** Throws ERR_SKEIN_NOPROC, ERR_SKEIN_NAME_REGISTERED or ERR_SKEIN_BAD_NAME. */
@@ -243,110 +268,87 @@ export class Processes implements SignalSink {
   }
 
   deliver(route: Route, signal: Signal, sizeBytes = 0): Hold | undefined {
-    if (this.#stopped) return undefined
+    if (this.#phase === 'stopped') return undefined
     const bridge = this.#directory.bridge(route)
     // What a route still held when it went down is never delivered.
     if (bridge === 'noconnection') return undefined
-    switch (signal.type) {
-      case 'send':
-      case 'cast':
-        return this.#post.receive(bridge, signal, sizeBytes)
-      case 'call':
-        return this.#calls.onCall(bridge, signal, sizeBytes)
-      case 'reply':
-        this.#calls.onReply(bridge, signal)
-        break
-      case 'callFailed':
-        this.#calls.onCallFailed(bridge, signal)
-        break
-      case 'callEnded':
-        this.#calls.onCallEnded(bridge, signal)
-        break
-      case 'link':
-        this.#links.onLink(bridge, signal)
-        break
-      case 'unlink':
-        this.#links.onUnlink(bridge, signal)
-        break
-      case 'unlinkAck':
-        this.#links.onUnlinkAck(bridge, signal)
-        break
-      case 'linkExit':
-        this.#links.onLinkExit(bridge, signal)
-        break
-      case 'monitor':
-        this.#monitors.onMonitor(bridge, signal)
-        break
-      case 'demonitor':
-        this.#monitors.onDemonitor(bridge, signal)
-        break
-      case 'down':
-        this.#monitors.onDown(bridge, signal)
-        break
-      case 'exit': {
-        const process = this.#directory.find(signal.to)
-        const origin = route.origin
-        if (process !== undefined && origin !== undefined) {
-          this.#exitSignal(process, new Pid(origin, signal.from), signal.reason)
-        }
-        break
-      }
-    }
-    return undefined
+    return receive(this.#services, bridge, signal, sizeBytes)
   }
 
   routeDown(route: Route): void {
     const bridge = this.#directory.takeDown(route)
     if (bridge === undefined) return
     bridge.close()
+    this.spawns.bridgeDown(bridge)
     this.#monitors.bridgeDown(bridge)
     this.#calls.bridgeDown(bridge)
     this.#links.bridgeDown(bridge)
   }
 
-  /** Ends every process with reason shutdown and waits a moment for functions that still run. Idempotent. */
-  stop(): Promise<void> {
-    this.#stopping ??= this.#stop()
+  /**
+   * Ends all processes with reason shutdown. Those that trap exits are sent an exit first and have `timeoutMs` to end by
+   * themselves. Waits a moment for functions that still run. Idempotent.
+   */
+  stop(timeoutMs: number = DEFAULT_SHUTDOWN_MS): Promise<void> {
+    this.#stopping ??= this.#stop(timeoutMs)
     return this.#stopping
   }
 
-  #spawn<M, A extends unknown[]>(behaviour: Behaviour<M, A>, args: A, { name }: Spawn = {}): Process {
+  #spawn<M, A extends unknown[]>(behaviour: Behaviour<M, A>, args: A, { name, mailbox, parent }: Spawn = {}): Process {
     checkBehaviour(behaviour)
-    if (this.#stopped) throw stopped()
-    const { processes, mailbox, mailboxHighWater } = this.#limits
+    if (this.#phase !== 'running') throw stopped()
+    const { processes } = this.#limits
     if (this.#directory.processes.size + this.#lingering.size >= processes) {
       throw new SkeinError('ERR_SKEIN_LIMIT', `This node runs ${processes} processes, the limit "processes".`)
     }
     const pid = new Pid(this.#origin, this.#lastProcess + 1)
-    const process = new Process(
-      pid,
-      new Mailbox(this.#share, this.#clock, { highWater: mailboxHighWater, limit: mailbox }),
-      behaviour.traits ?? NO_TRAITS,
-    )
+    const traits = behaviour.traits ?? NO_TRAITS
+    const limits = mailboxLimits(mailbox ?? traits.mailbox, this.#usualMailbox)
+    const process = new Process(pid, new Mailbox(this.#share, this.#clock, limits), traits, parent)
     if (name !== undefined) this.#directory.registry.register(name, process)
     this.#lastProcess++
     this.#directory.processes.set(pid.number, process)
-    const run = (): void => {
-      void this.#run(process, behaviour, args)
-    }
-    queueMicrotask(() => (this.#share.take() ? run() : this.#share.later(run)))
+    this.#share.soon({ run: () => this.#run(process, behaviour, args) })
     return process
   }
 
-  async #run<M, A extends unknown[]>(process: Process, behaviour: Behaviour<M, A>, args: A): Promise<void> {
-    if (process.ended === undefined) {
-      try {
-        await behaviour(new Self<M>(process, this.#services), ...args)
-        if (!process.serves) this.#end(process, 'normal')
-        else if (!process.mailbox.isServed)
-          throw new SkeinError('ERR_SKEIN_BAD_RETURN', 'It returned and serves nothing.')
-      } catch (error) {
-        this.#failed(process, error)
-      }
+  #run<M, A extends unknown[]>(process: Process, behaviour: Behaviour<M, A>, args: A): void {
+    if (process.ended !== undefined) {
+      this.#returned(process)
+      return
     }
+    try {
+      const result = behaviour(new Self<M>(process, this.#services), ...args)
+      if (result === undefined) this.#completed(process)
+      else {
+        // Two functions here, and not an await: it is half the memory of a process that waits for messages.
+        Promise.resolve(result).then(
+          () => this.#completed(process),
+          (error: unknown) => this.#threw(process, error),
+        )
+      }
+    } catch (error) {
+      this.#threw(process, error)
+    }
+  }
+
+  #completed(process: Process): void {
+    if (!process.serves) this.#end(process, 'normal')
+    else if (process.ended === undefined && !process.mailbox.isServed) {
+      this.#failed(process, new SkeinError('ERR_SKEIN_BAD_RETURN', 'It returned and serves nothing.'))
+    }
+    this.#returned(process)
+  }
+
+  #threw(process: Process, error: unknown): void {
+    this.#failed(process, error)
+    this.#returned(process)
+  }
+
+  #returned(process: Process): void {
     process.running = false
     this.#lingering.delete(process)
-    if (this.#lingering.size === 0) this.#onceQuiet?.()
+    this.#onChange?.()
   }
 
   #failed(process: Process, error: unknown): void {
@@ -375,12 +377,14 @@ export class Processes implements SignalSink {
     for (let i = 0; i < this.#ending.length; i++) this.#settle(this.#ending[i] as Process)
     this.#ending.length = 0
     this.#telling = false
+    this.#onChange?.()
   }
 
   /** Tells all who have to do with a process that it has ended. */
   #settle(process: Process): void {
     const reason = process.ended?.reason
     this.#calls.ended(process, reason)
+    this.spawns.ended(process, reason)
     this.#links.ended(process, reason)
     this.#monitors.ended(process, reason)
     for (const bridge of process.bridges ?? []) {
@@ -390,26 +394,6 @@ export class Processes implements SignalSink {
     process.bridges = undefined
     process.lastBridge = undefined
     process.abort()
-  }
-
-  /** The rules for an exit signal that came over a link (Erlang Reference Manual, "Processes: Receiving Exit Signals"). */
-  #linkExit(process: Process, from: Pid, reason: Reason): void {
-    if (process.trapExit) this.#post.put(process, { type: 'EXIT', pid: from, reason })
-    else if (reason !== 'normal') this.#end(process, reason)
-  }
-
-  /** The same for exit/2: kill cannot be trapped, and normal ends only the process that sent it to itself. */
-  #exitSignal(process: Process, from: Pid, reason: Reason): void {
-    if (reason === 'kill') this.#end(process, 'killed')
-    else if (process.trapExit) this.#post.put(process, { type: 'EXIT', pid: from, reason })
-    else if (reason !== 'normal' || from.equals(process.pid)) this.#end(process, reason)
-  }
-
-  #exit(sender: Process | undefined, target: AnyTarget, reason: Reason): void {
-    const at = this.#directory.locate(target)
-    const from = sender?.pid ?? new Pid(this.#origin, 0)
-    if (at instanceof Process) this.#exitSignal(at, from, reason)
-    else if (at instanceof Bridge) at.send(sender, { type: 'exit', from: from.number, to: addressOf(target), reason })
   }
 
   #local(pid: AnyPid): Process {
@@ -430,46 +414,46 @@ export class Processes implements SignalSink {
     }
   }
 
-  async #stop(): Promise<void> {
-    this.#stopped = true
-    this.#timers.stop()
-    for (const process of [...this.#directory.processes.values()]) this.#end(process, 'shutdown')
+  async #stop(timeoutMs: number): Promise<void> {
+    this.#phase = 'stopping'
+    const { processes } = this.#directory
+    const [trapping, others] = [[], []] as [Process[], Process[]]
+    for (const process of processes.values()) {
+      // A supervisor ends its children itself, in order.
+      if (this.#isSupervised(process)) continue
+      if (process.trapExit) trapping.push(process)
+      else others.push(process)
+    }
+    for (const { pid } of trapping) this.#exits.send(undefined, pid, 'shutdown')
+    for (const process of others) this.#end(process, 'shutdown')
+    await this.#quiet(() => processes.size === 0, timeoutMs)
+    this.#phase = 'stopped'
+    this.timers.stop()
+    for (const process of [...processes.values()]) this.#end(process, 'shutdown')
     this.#calls.stop()
-    if (this.#lingering.size === 0) return
-    await new Promise<void>((resolve) => {
-      const timer = this.#clock.after(STOP_GRACE_MS, resolve)
-      this.#onceQuiet = () => {
+    this.spawns.stop()
+    this.#post.stop()
+    await this.#quiet(() => this.#lingering.size === 0, STOP_GRACE_MS)
+  }
+
+  #isSupervised({ parent }: Process): boolean {
+    if (parent === undefined || !this.#directory.isOwn(parent.origin)) return false
+    return this.#directory.processes.get(parent.number)?.traits.supervises === true
+  }
+
+  /** Resolves when that is so; asked whenever a process or its function has ended. */
+  #quiet(isSo: () => boolean, timeoutMs: number): Promise<void> {
+    if (isSo() || timeoutMs <= 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      const over = (): void => {
         timer.cancel()
+        this.#onChange = undefined
         resolve()
       }
+      const timer = this.#clock.after(timeoutMs, over)
+      this.#onChange = () => isSo() && over()
     })
-    this.#onceQuiet = undefined
   }
-}
-
-/** Reasons that are no failure (OTP, "Supervision Principles": they leave no crash report). */
-const isOrderly = (reason: Reason): boolean => reason === 'normal' || reason === 'shutdown'
-
-/** Tells whoever waits for the start of a process how that went. */
-const tellStarter = (process: Process, outcome: 'started' | 'ended'): void => {
-  const { onStarted } = process
-  process.onStarted = undefined
-  onStarted?.(outcome)
-}
-
-/** To be asked right after spawning, before the function runs. */
-const whenStarted = (process: Process): Promise<Pid> => {
-  const { pid, traits } = process
-  if (traits.announces !== true) return Promise.resolve(pid)
-  return new Promise((resolve, reject) => {
-    process.onStarted = (outcome) => {
-      if (outcome === 'started') resolve(pid)
-      else {
-        const cause = process.ended?.reason
-        reject(new SkeinError('ERR_SKEIN_START_FAILED', `${pid} ended before it had started.`, { cause }))
-      }
-    }
-  })
 }
 
 const stopped = (): SkeinError => new SkeinError('ERR_SKEIN_STOPPED', 'The node has been stopped.')

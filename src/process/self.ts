@@ -6,16 +6,28 @@
  * run in a callback that nobody guards; send says false), and whatever would have to give an answer fails with
  * ERR_SKEIN_PROCESS_ENDED, whose cause is the exit reason. Letting that error pass ends the function.
  */
+import { SkeinError } from '../../certs/errors.ts'
+import type { Clock } from '../../transport/clock.ts'
 import type { Pid, Ref, Target } from '../pid.ts'
 import type { Reason } from '../signals.ts'
-import type { Behaviour } from './behaviour.ts'
+import type { Codec } from '../wire/codec.ts'
+import type { Behaviour, MailboxOptions } from './behaviour.ts'
 import type { CallOptions, Calls, From } from './calls.ts'
+import type { Catalogue } from './catalogue.ts'
 import type { AnyPid, AnyTarget, Directory } from './directory.ts'
+import type { Exits } from './exits.ts'
+import type { Inspection, ProcessInfo } from './inspection.ts'
 import type { Links } from './links.ts'
+import type { Mailbox } from './mailbox.ts'
 import type { Monitors } from './monitors.ts'
 import type { Post } from './post.ts'
 import type { Process } from './process.ts'
+import type { ProcessReport } from './processes.ts'
+import type { CastOf, ReplyOf, RequestOf, SendOf } from './protocol.ts'
+import type { SpawnOnOptions, Spawns } from './spawns.ts'
 import type { Timers } from './timers.ts'
+
+const MAX_LABEL_LENGTH = 255
 
 export interface ReceiveOptions {
   /** Milliseconds; 0 looks once. Default: Infinity. */
@@ -26,6 +38,8 @@ export interface ReceiveOptions {
 export interface SpawnWithOptions {
   /** A name on this node, from the start. */
   readonly name?: string
+  /** Instead of what the behaviour says of its mailbox. */
+  readonly mailbox?: MailboxOptions
 }
 
 /** For the behaviours of this package: what a Self does not show to users. */
@@ -38,35 +52,58 @@ export interface Inside {
 
 /** What the process layer does for its processes. */
 export interface Services {
+  readonly clock: Clock
   readonly directory: Directory
   readonly links: Links
   readonly monitors: Monitors
   readonly calls: Calls
   readonly timers: Timers
+  readonly exits: Exits
+  readonly catalogue: Catalogue
+  readonly spawns: Spawns
+  readonly inspection: Inspection
   readonly post: Post
-  spawn<M, A extends unknown[]>(behaviour: Behaviour<M, A>, args: A, options?: SpawnWithOptions): Process
+  /** For states that outlive their process. */
+  readonly stateCodec: Codec | undefined
+  /** With a parent: linked to it from the start, which the parent has to see to. */
+  spawn<M, A extends unknown[]>(
+    behaviour: Behaviour<M, A>,
+    args: A,
+    options?: SpawnWithOptions & { readonly parent?: Pid },
+  ): Process
+  /** Tells the operator. */
+  report(event: ProcessReport): void
   /** The process says that it has started. */
   started(process: Process): void
   /** Resolves when the process, just spawned, has started; rejects with ERR_SKEIN_START_FAILED. */
   whenStarted(process: Process): Promise<Pid>
   /** The function of a process threw. */
   failed(process: Process, error: unknown): void
-  exit(sender: Process | undefined, target: AnyTarget, reason: Reason): void
   end(process: Process, reason: Reason): void
   watchNodes(process: Process, on: boolean): void
+}
+
+/** The messages of a process, one after the other. */
+class Steps<M> implements AsyncIterator<M, never> {
+  readonly #mailbox: Mailbox
+
+  constructor(mailbox: Mailbox) {
+    this.#mailbox = mailbox
+  }
+
+  next(): Promise<IteratorResult<M, never>> {
+    // Senders are held to M by the type of the pid; what crosses a wire or a registry is M on their word.
+    return this.#mailbox.next() as Promise<IteratorResult<M, never>>
+  }
 }
 
 export class Self<M = unknown> implements AsyncIterable<M, never> {
   readonly #process: Process
   readonly #services: Services
-  readonly #steps: AsyncIterator<M, never>
 
   constructor(process: Process, services: Services) {
     this.#process = process
     this.#services = services
-    const { mailbox } = process
-    // Senders are held to M by the type of the pid; what crosses a wire or a registry is M on their word.
-    this.#steps = { next: () => mailbox.next() as Promise<IteratorResult<M, never>> }
   }
 
   /** @internal */
@@ -97,9 +134,22 @@ export class Self<M = unknown> implements AsyncIterable<M, never> {
     this.#process.trapExit = on
   }
 
+  /** What this process is for, for people: shown in process info. At most 255 characters. */
+  get label(): string | undefined {
+    return this.#process.label
+  }
+
+  set label(label: string | undefined) {
+    if (label !== undefined && (typeof label !== 'string' || label.length > MAX_LABEL_LENGTH)) {
+      const text = `A label is a string of at most ${MAX_LABEL_LENGTH} characters.`
+      throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', text)
+    }
+    this.#process.label = label
+  }
+
   /** Messages in order of arrival, without end. */
   [Symbol.asyncIterator](): AsyncIterator<M, never> {
-    return this.#steps
+    return new Steps<M>(this.#process.mailbox)
   }
 
   /**
@@ -118,12 +168,12 @@ export class Self<M = unknown> implements AsyncIterable<M, never> {
    * the message. Throws ERR_SKEIN_QUEUE_FULL, ERR_SKEIN_UNSERIALISABLE or ERR_SKEIN_MESSAGE_TOO_LARGE when it was refused.
    * Within a node messages are handed over, not copied.
    */
-  send<T>(target: Target<T>, message: NoInfer<T>): boolean {
+  send<N>(target: Target<N>, message: SendOf<N>): boolean {
     return this.#alive && this.#services.post.send('send', this.#process, target as AnyTarget, message)
   }
 
   /** A request that wants no reply. As `send`, but a GenServer and its like handle it by `handleCast`. */
-  cast<T>(target: Target<T>, message: NoInfer<T>): boolean {
+  cast<N>(target: Target<N>, message: CastOf<N>): boolean {
     return this.#alive && this.#services.post.send('cast', this.#process, target as AnyTarget, message)
   }
 
@@ -134,13 +184,19 @@ export class Self<M = unknown> implements AsyncIterable<M, never> {
   }
 
   /** Rejects with ERR_SKEIN_NOPROC, _NOCONNECTION, _CALL_EXIT, _CALL_TIMEOUT, _CALL_ABORTED, or why it could not be sent. */
-  call(target: AnyTarget, request: unknown, options?: CallOptions): Promise<unknown> {
-    if (this.#alive) return this.#services.calls.call(this.#process, target, request, options)
-    return this.#process.mailbox.refused()
+  call<N, const R extends RequestOf<N>>(
+    target: Target<N>,
+    request: R,
+    options?: CallOptions,
+  ): Promise<NoInfer<ReplyOf<N, R>>> {
+    if (!this.#alive) return this.#process.mailbox.refused()
+    return this.#services.calls.call(this.#process, target as AnyTarget, request, options) as Promise<
+      NoInfer<ReplyOf<N, R>>
+    >
   }
 
   /** Answers a call message, here or wherever its `from` was handed to. A reply nobody waits for vanishes. */
-  reply(from: From, value: unknown): boolean {
+  reply<Reply>(from: From<Reply>, value: [Reply] extends [never] ? unknown : Reply): boolean {
     return this.#alive && this.#services.calls.reply(this.#process, from, value)
   }
 
@@ -174,33 +230,34 @@ export class Self<M = unknown> implements AsyncIterable<M, never> {
   exit(pid: AnyPid, reason: Reason): void
   exit(...args: [Reason] | [AnyPid, Reason]): void {
     if (args.length === 2) {
-      if (this.#alive) this.#services.exit(this.#process, args[0], args[1])
+      if (this.#alive) this.#services.exits.send(this.#process, args[0], args[1])
       return
     }
     this.#services.end(this.#process, args[0])
     throw this.#process.endedError()
   }
 
-  spawn<N, A extends unknown[]>(behaviour: Behaviour<N, A>, ...args: A): Pid<N> {
+  spawn<N, A extends unknown[] = []>(behaviour: Behaviour<N, A>, ...args: A): Pid<N> {
     this.#mustLive()
     return this.#services.spawn(behaviour, args).pid as Pid as Pid<N>
   }
 
   /** Spawns and links in one step: the child cannot end unnoticed in between. */
-  spawnLink<N, A extends unknown[]>(behaviour: Behaviour<N, A>, ...args: A): Pid<N> {
-    const pid = this.spawn(behaviour, ...args)
+  spawnLink<N, A extends unknown[] = []>(behaviour: Behaviour<N, A>, ...args: A): Pid<N> {
+    this.#mustLive()
+    const { pid } = this.#services.spawn(behaviour, args, { parent: this.#process.pid })
     this.link(pid)
-    return pid
+    return pid as Pid as Pid<N>
   }
 
   /** Spawns and monitors in one step. */
-  spawnMonitor<N, A extends unknown[]>(behaviour: Behaviour<N, A>, ...args: A): { pid: Pid<N>; ref: Ref } {
+  spawnMonitor<N, A extends unknown[] = []>(behaviour: Behaviour<N, A>, ...args: A): { pid: Pid<N>; ref: Ref } {
     const pid = this.spawn(behaviour, ...args)
     return { pid, ref: this.monitor(pid) }
   }
 
   /** As `spawn`, with options. */
-  spawnWith<N, A extends unknown[]>(options: SpawnWithOptions, behaviour: Behaviour<N, A>, ...args: A): Pid<N> {
+  spawnWith<N, A extends unknown[] = []>(options: SpawnWithOptions, behaviour: Behaviour<N, A>, ...args: A): Pid<N> {
     this.#mustLive()
     return this.#services.spawn(behaviour, args, options).pid as Pid as Pid<N>
   }
@@ -209,21 +266,64 @@ export class Self<M = unknown> implements AsyncIterable<M, never> {
    * Spawns, links, and resolves when the process has started: at once for a plain function, when `init` is through for
    * behaviours that have one. Rejects with ERR_SKEIN_START_FAILED, whose cause is the reason, when it ended before.
    */
-  async startLink<N, A extends unknown[]>(behaviour: Behaviour<N, A>, ...args: A): Promise<Pid<N>> {
+  async startLink<N, A extends unknown[] = []>(behaviour: Behaviour<N, A>, ...args: A): Promise<Pid<N>> {
     this.#mustLive()
-    const process = this.#services.spawn(behaviour, args)
+    const process = this.#services.spawn(behaviour, args, { parent: this.#process.pid })
     this.link(process.pid)
     return (await this.#services.whenStarted(process)) as Pid<N>
   }
 
-  /** Sends after `ms` milliseconds, even if this process has ended by then. */
-  sendAfter<T>(ms: number, target: Target<T>, message: NoInfer<T>): Ref {
-    this.#mustLive()
-    const send = (): void => this.#services.post.sendLate(this.#process, target as AnyTarget, message)
-    return this.#services.timers.after(ms, send)
+  /**
+   * Starts a process on a node by the name of its behaviour there (`node.behaviour`). Rejects with
+   * ERR_SKEIN_UNKNOWN_BEHAVIOUR, _NOCONNECTION, _CALL_TIMEOUT or others: see docs/processes.md.
+   */
+  spawnOn(node: string, behaviour: string, args?: readonly unknown[], options?: SpawnOnOptions): Promise<Pid> {
+    if (!this.#alive) return this.#process.mailbox.refused()
+    return this.#services.spawns.spawn(this.#process, node, behaviour, args, options)
   }
 
-  /** True if it had not fired. */
+  /** As `spawnOn`, linked from the first instant of the process. */
+  spawnLinkOn(node: string, behaviour: string, args?: readonly unknown[], options?: SpawnOnOptions): Promise<Pid> {
+    if (!this.#alive) return this.#process.mailbox.refused()
+    return this.#services.spawns.spawn(this.#process, node, behaviour, args, options, true)
+  }
+
+  /** As `spawnOn`, monitored from the first instant of the process. */
+  spawnMonitorOn(
+    node: string,
+    behaviour: string,
+    args?: readonly unknown[],
+    options?: SpawnOnOptions,
+  ): Promise<{ pid: Pid; ref: Ref }> {
+    if (!this.#alive) return this.#process.mailbox.refused()
+    return this.#services.spawns.spawnMonitored(this.#process, node, behaviour, args, options)
+  }
+
+  /** False for who has ended. Sees what this process has sent there before. Rejects with ERR_SKEIN_NOCONNECTION or _CALL_TIMEOUT. */
+  isProcessAlive(pid: AnyPid, options?: CallOptions): Promise<boolean> {
+    if (!this.#alive) return this.#process.mailbox.refused()
+    return this.#services.inspection.isAlive(this.#process, pid, options)
+  }
+
+  /** Undefined for who has ended. Rejects as `isProcessAlive`. */
+  processInfo(pid: AnyPid, options?: CallOptions): Promise<ProcessInfo | undefined> {
+    if (!this.#alive) return this.#process.mailbox.refused()
+    return this.#services.inspection.info(this.#process, pid, options)
+  }
+
+  /** Sends after `ms` milliseconds, even if this process has ended by then. */
+  sendAfter<T>(ms: number, target: Target<T>, message: SendOf<T>): Ref {
+    this.#mustLive()
+    return this.#services.timers.sendAfter(this.#process, ms, target as AnyTarget, message)
+  }
+
+  /** Sends every `ms` milliseconds, without drift, until it is cancelled or this process has ended. */
+  sendInterval<T>(ms: number, target: Target<T>, message: SendOf<T>): Ref {
+    this.#mustLive()
+    return this.#services.timers.sendInterval(this.#process, ms, target as AnyTarget, message)
+  }
+
+  /** True if it had not fired, or was an interval; then nothing more comes of it. */
   cancelTimer(ref: Ref): boolean {
     return this.#services.timers.cancel(ref)
   }

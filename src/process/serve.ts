@@ -3,6 +3,7 @@
  * when it has started. Their traits must say `serves` and `announces`.
  */
 import type { Consumer } from './behaviour.ts'
+import type { AnyPid } from './directory.ts'
 import { INSIDE, type Self } from './self.ts'
 
 /** From now on every message goes to `consumer`. The function may return; the process lives on. */
@@ -15,4 +16,14 @@ export const serve = (self: Self<unknown>, consumer: Consumer): void => {
 export const announceStarted = (self: Self<unknown>): void => {
   const { process, services } = self[INSIDE]
   services.started(process)
+}
+
+/**
+ * True if an exit signal from `pid` is the order to end: its parent's, or that of the node itself (OTP, gen_server: with
+ * trapped exits too, the end of the parent ends the process).
+ */
+export const isParent = (self: Self<unknown>, pid: AnyPid): boolean => {
+  const { process, services } = self[INSIDE]
+  if (pid.number === 0) return services.directory.isOwn(pid.origin)
+  return process.parent?.equals(pid) === true
 }

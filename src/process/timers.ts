@@ -1,49 +1,113 @@
 /**
- * Delayed messages. A timer outlives the process that set it, as in Erlang; it ends with the node.
+ * Delayed messages, once or again and again. They go wherever a message can go; the timer runs here.
+ *
+ * A single one outlives the process that set it, as in Erlang. An interval ends with that process: nobody else could
+ * end it. Its times are multiples of the interval from the start, so it does not drift; those that were missed because the
+ * event loop was held up are left out. All end with the node.
  */
 import { SkeinError } from '../../certs/errors.ts'
 import type { Clock, Timer } from '../../transport/clock.ts'
 import type { Ref } from '../pid.ts'
+import type { AnyTarget } from './directory.ts'
+import type { Post } from './post.ts'
+import type { Process } from './process.ts'
+
+/** What the timers of the machine count in. A shorter interval would be none. */
+const MIN_INTERVAL_MS = 1
+/** Sums of fractions may miss by less than this. */
+const ROUNDING_MS = 0.001
+
+/** One that is set; the timer of the clock behind it may change. */
+interface Alarm {
+  timer: Timer | undefined
+}
+
+export interface TimersOptions {
+  readonly clock: Clock
+  readonly post: Post
+  readonly nextRef: () => Ref
+  readonly limit: number
+}
 
 export class Timers {
   readonly #clock: Clock
+  readonly #post: Post
   readonly #nextRef: () => Ref
   readonly #limit: number
-  readonly #timers = new Map<string, Timer>()
+  readonly #alarms = new Map<string, Alarm>()
+  #stopped = false
 
-  constructor(clock: Clock, nextRef: () => Ref, limit: number) {
+  constructor({ clock, post, nextRef, limit }: TimersOptions) {
     this.#clock = clock
+    this.#post = post
     this.#nextRef = nextRef
     this.#limit = limit
   }
 
-  /** Throws ERR_SKEIN_BAD_ARGUMENT or ERR_SKEIN_LIMIT. `fire` must not throw. */
-  after(ms: number, fire: () => void): Ref {
-    if (typeof ms !== 'number' || !(ms >= 0) || ms === Number.POSITIVE_INFINITY) {
-      throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'A delay is a number of milliseconds, 0 or more.')
-    }
-    if (this.#timers.size >= this.#limit) {
-      throw new SkeinError('ERR_SKEIN_LIMIT', `This node runs ${this.#limit} timers, the limit "timers".`)
-    }
-    const ref = this.#nextRef()
-    const { key } = ref
-    const timer = this.#clock.after(ms, () => {
-      this.#timers.delete(key)
-      fire()
+  /** Throws ERR_SKEIN_BAD_ARGUMENT, ERR_SKEIN_LIMIT or ERR_SKEIN_STOPPED. */
+  sendAfter(sender: Process | undefined, ms: number, target: AnyTarget, message: unknown): Ref {
+    if (!isDelay(ms)) throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'A delay is a number of milliseconds, 0 or more.')
+    const ref = this.#newRef()
+    const alarm: Alarm = { timer: undefined }
+    this.#alarms.set(ref.key, alarm)
+    this.#ring(alarm, this.#clock.now() + ms, () => {
+      this.#alarms.delete(ref.key)
+      this.#post.sendLate(sender, target, message)
     })
-    this.#timers.set(key, timer)
+    return ref
+  }
+
+  /** The same message every `ms` milliseconds, first after that time. Throws as `sendAfter`. */
+  sendInterval(sender: Process | undefined, ms: number, target: AnyTarget, message: unknown): Ref {
+    if (!isDelay(ms) || ms < MIN_INTERVAL_MS) {
+      const text = `An interval is a number of milliseconds, ${MIN_INTERVAL_MS} or more.`
+      throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', text)
+    }
+    const ref = this.#newRef()
+    const alarm: Alarm = { timer: undefined }
+    this.#alarms.set(ref.key, alarm)
+    const startMs = this.#clock.now()
+    const next = (count: number): void => {
+      this.#ring(alarm, startMs + count * ms, () => {
+        if (sender?.ended !== undefined) {
+          this.#alarms.delete(ref.key)
+          return
+        }
+        // Armed before: the message may lead to a cancel.
+        next(Math.max(count, Math.floor((this.#clock.now() - startMs) / ms)) + 1)
+        this.#post.sendLate(sender, target, message)
+      })
+    }
+    next(1)
     return ref
   }
 
   /** False: it fired already, was cancelled, or never was. */
   cancel(ref: Ref): boolean {
-    const timer = this.#timers.get(ref.key)
-    timer?.cancel()
-    return this.#timers.delete(ref.key)
+    const alarm = this.#alarms.get(ref.key)
+    alarm?.timer?.cancel()
+    return this.#alarms.delete(ref.key)
   }
 
   stop(): void {
-    for (const timer of this.#timers.values()) timer.cancel()
-    this.#timers.clear()
+    this.#stopped = true
+    for (const { timer } of this.#alarms.values()) timer?.cancel()
+    this.#alarms.clear()
+  }
+
+  /** The machine's timers may fire up to a millisecond early, a promise may not: the rest is waited for. */
+  #ring(alarm: Alarm, dueMs: number, fire: () => void): void {
+    alarm.timer = this.#clock.after(dueMs - this.#clock.now(), () => {
+      if (this.#clock.now() >= dueMs - ROUNDING_MS) fire()
+      else this.#ring(alarm, dueMs, fire)
+    })
+  }
+
+  #newRef(): Ref {
+    if (this.#stopped) throw new SkeinError('ERR_SKEIN_STOPPED', 'The node has been stopped.')
+    if (this.#alarms.size < this.#limit) return this.#nextRef()
+    throw new SkeinError('ERR_SKEIN_LIMIT', `This node runs ${this.#limit} timers, the limit "timers".`)
   }
 }
+
+const isDelay = (ms: unknown): boolean => typeof ms === 'number' && ms >= 0 && ms < Number.POSITIVE_INFINITY

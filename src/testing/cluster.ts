@@ -14,7 +14,8 @@ import { type Random, seededRandom } from '../../transport/random.ts'
 import { VirtualClock } from '../../transport/virtual-clock.ts'
 import type { LivenessPreset } from '../cluster/liveness.ts'
 import { DEFAULT_PORT, type Logger } from '../config.ts'
-import { type NodeParts, type SkeinNode, startNodeOn } from '../node.ts'
+import { type SkeinNode, startNodeOn } from '../node.ts'
+import type { NodeParts } from '../node-parts.ts'
 
 export interface SimulationOptions {
   /** Decides every chance of the run. Default: 1. */
@@ -53,6 +54,8 @@ export class SimulatedCluster {
   readonly nodes: SkeinNode[] = []
   readonly #options: SimulationOptions
   readonly #random: Random
+  /** They do not hear a `stop`. */
+  readonly #crashed = new Set<SkeinNode>()
 
   constructor(options: SimulationOptions = {}) {
     this.#options = options
@@ -97,10 +100,23 @@ export class SimulatedCluster {
     return node
   }
 
+  /** kill -9 for the node on host `index`: it is gone, and nobody is told. */
+  crash(index: number): void {
+    const node = this.nodes[index]
+    if (node !== undefined) this.#crashed.add(node)
+    this.network.crash(simulatedHost(index))
+  }
+
+  /** Lets a paused host go on. */
+  resume(index: number): void {
+    this.network.resume(simulatedHost(index))
+  }
+
   /** Stops all nodes, running time for as long as that takes. */
   async stop(): Promise<void> {
     let stopped = false
-    const stopping = Promise.all(this.nodes.map((node) => node.stop())).then(() => {
+    const alive = this.nodes.filter((node) => !this.#crashed.has(node))
+    const stopping = Promise.all(alive.map((node) => node.stop())).then(() => {
       stopped = true
     })
     await this.clock.run({ until: () => stopped })

@@ -1,6 +1,9 @@
 /** `skein/testing`: whole clusters in one process, in virtual time, reproducible by a seed. */
+export type { Clock, Timer } from '../../transport/clock.ts'
+export type { ClockSkew } from '../../transport/memory-host.ts'
+export type { LinkConditions } from '../../transport/memory-link.ts'
 export { MemoryNetwork, type MemoryNetworkOptions, type MemoryPortOptions } from '../../transport/memory-network.ts'
-export { seededRandom } from '../../transport/random.ts'
+export { type Random, seededRandom } from '../../transport/random.ts'
 export { type RunOptions, type RunOutcome, VirtualClock } from '../../transport/virtual-clock.ts'
 export {
   SimulatedCluster,
@@ -9,3 +12,5 @@ export {
   simulatedHost,
   simulatedNodes,
 } from './cluster.ts'
+export { SimulatedHost } from './host.ts'
+export { ScenarioFailure, type ScenarioOptions, type Simulation, simulate } from './simulation.ts'

@@ -7,7 +7,7 @@
  * The format, for other languages: docs/wire.md.
  */
 
-import type { Origin } from '../pid.ts'
+import { Origin } from '../pid.ts'
 import { Decoder } from './codec-decoder.ts'
 import { Encoder } from './codec-encoder.ts'
 import { DEFAULT_MAX_MESSAGE_BYTES, type WireType, WireTypes } from './codec-types.ts'
@@ -26,15 +26,21 @@ export interface CodecOptions {
   readonly maxMessageBytes?: number
 }
 
+/** No node: nothing is written relative to it. */
+const NOWHERE = new Origin('', '', '')
+
 export class MessageCodec implements Codec {
   /** The node at the other end; undefined until it is known (then only its own pids cannot be decoded). */
   peer: Origin | undefined
-  readonly #types = new WireTypes()
+  readonly #types: WireTypes
+  readonly #maxBytes: number
   readonly #encoder: Encoder
   readonly #decoder: Decoder
 
-  constructor(options: CodecOptions) {
+  constructor(options: CodecOptions, types = new WireTypes()) {
     const maxBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
+    this.#types = types
+    this.#maxBytes = maxBytes
     this.#encoder = new Encoder(options.local, this.#types, maxBytes)
     this.#decoder = new Decoder(options.local, this.#types, maxBytes)
   }
@@ -42,6 +48,11 @@ export class MessageCodec implements Codec {
   /** Lets instances of a class cross the wire; the same id on every node. Throws ERR_SKEIN_BAD_ARGUMENT, ERR_SKEIN_LIMIT. */
   registerType<T extends object>(type: WireType<T>): void {
     this.#types.register(type)
+  }
+
+  /** A codec with the same registered types for bytes that are kept: pids are whole in them, whoever reads them. */
+  forStorage(): Codec {
+    return new MessageCodec({ local: NOWHERE, maxMessageBytes: this.#maxBytes }, this.#types)
   }
 
   encode(value: unknown): Uint8Array {

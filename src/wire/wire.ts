@@ -2,14 +2,15 @@
  * Signals as frames of a lane: a type, a head of a few numbers and perhaps a name, and a body made by the codec.
  *
  * Invariants: `encode` throws before anything is queued; `decode` throws nothing but SkeinErrors, ERR_SKEIN_PROTOCOL for
- * a head and the codec's codes for a body; neither makes garbage apart from the decoded signal. A process is addressed by
- * number or by registered name: NAMED in the type tells which. docs/wire.md has the layout of every frame.
+ * a head and the codec's codes for a body; neither makes garbage apart from the decoded signal. A registered type that is
+ * not known here is no error: the signal comes with an Unreadable for content, with the error itself for a reason. A
+ * process is addressed by number or by registered name: NAMED in the type tells which. docs/wire.md has every frame.
  *
  * It does not know lanes, connections or the handshake.
  */
-import { SkeinError } from '../../certs/errors.ts'
+import { isSkeinError, SkeinError } from '../../certs/errors.ts'
 import type { Origin } from '../pid.ts'
-import type { Signal, To } from '../signals.ts'
+import { type Signal, type To, Unreadable } from '../signals.ts'
 import type { MessageCodec } from './codec.ts'
 import { MAX_NAME_BYTES } from './codec-types.ts'
 import { MAX_VARINT_BYTES, readVarint, varintBytes, writeVarint } from './codec-varint.ts'
@@ -30,10 +31,20 @@ export const FRAME_TYPES = {
   callFailed: 0x0c,
   callEnded: 0x0d,
   cast: 0x0e,
+  spawn: 0x0f,
+  spawned: 0x10,
+  started: 0x11,
+  spawnFailed: 0x12,
+  inspect: 0x13,
 } as const satisfies Record<Signal['type'], number>
 
 /** Added to a type whose `to` is a registered name instead of a number. */
 export const NAMED = 0x20
+
+/** Bits of a spawn's options. */
+const SPAWN_LINKED = 1
+const SPAWN_STARTED = 2
+const SPAWN_NAMED = 4
 
 /** Frames up to here are handed over in one piece, as nothing but head: one copy instead of two and no view. */
 const ONE_PIECE_BYTES = 256
@@ -46,6 +57,8 @@ export interface FrameParts {
   readonly headLength: number
   readonly body: Uint8Array | undefined
 }
+
+type SignalOf<T extends Signal['type']> = Extract<Signal, { type: T }>
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
@@ -95,6 +108,16 @@ export class Wire {
         return this.#frame(FRAME_TYPES.exit, signal.from, signal.to, -1, true, signal.reason)
       case 'down':
         return this.#frame(FRAME_TYPES.down, signal.from, -1, signal.ref, true, signal.reason)
+      case 'spawn':
+        return this.#spawn(signal)
+      case 'spawned':
+        return this.#frame(FRAME_TYPES.spawned, signal.from, -1, signal.request, false, undefined)
+      case 'started':
+        return this.#frame(FRAME_TYPES.started, signal.from, -1, signal.request, false, undefined)
+      case 'spawnFailed':
+        return this.#frame(FRAME_TYPES.spawnFailed, signal.from, -1, signal.request, true, signal.reason)
+      case 'inspect':
+        return this.#frame(FRAME_TYPES.inspect, signal.from, signal.to, signal.call, false, undefined)
     }
   }
 
@@ -126,7 +149,7 @@ export class Wire {
       }
       case FRAME_TYPES.callFailed: {
         const call = this.#only(named)
-        return { type: 'callFailed', from, call, reason: this.#body() }
+        return { type: 'callFailed', from, call, reason: this.#reason() }
       }
       case FRAME_TYPES.callEnded:
         return this.#done({ type: 'callEnded', from, call: this.#only(named) })
@@ -142,16 +165,28 @@ export class Wire {
         return this.#done({ type: 'demonitor', from, to: this.#to(named), ref: this.#number() })
       case FRAME_TYPES.linkExit: {
         const to = this.#only(named)
-        return { type: 'linkExit', from, to, reason: this.#body() }
+        return { type: 'linkExit', from, to, reason: this.#reason() }
       }
       case FRAME_TYPES.exit: {
         const to = this.#to(named)
-        return { type: 'exit', from, to, reason: this.#body() }
+        return { type: 'exit', from, to, reason: this.#reason() }
       }
       case FRAME_TYPES.down: {
         const ref = this.#only(named)
-        return { type: 'down', from, ref, reason: this.#body() }
+        return { type: 'down', from, ref, reason: this.#reason() }
       }
+      case FRAME_TYPES.spawn:
+        return this.#spawnOf(from, this.#only(named))
+      case FRAME_TYPES.spawned:
+        return this.#done({ type: 'spawned', from, request: this.#only(named) })
+      case FRAME_TYPES.started:
+        return this.#done({ type: 'started', from, request: this.#only(named) })
+      case FRAME_TYPES.spawnFailed: {
+        const request = this.#only(named)
+        return { type: 'spawnFailed', from, request, reason: this.#reason() }
+      }
+      case FRAME_TYPES.inspect:
+        return this.#done({ type: 'inspect', from, to: this.#only(named), call: this.#number() })
       default:
         throw broken(`type 0x${type.toString(16)} is not known`)
     }
@@ -173,10 +208,45 @@ export class Wire {
       position = writeVarint(bytes, position, to)
     }
     if (number >= 0) writeVarint(bytes, position, number)
+    return this.#cut(typeof to === 'string' ? type | NAMED : type, bytes, headBytes, end)
+  }
+
+  #spawn({ from, request, behaviour, link, start, ref, name, args }: SignalOf<'spawn'>): FrameParts {
+    const options = (link ? SPAWN_LINKED : 0) | (start ? SPAWN_STARTED : 0) | (name === '' ? 0 : SPAWN_NAMED)
+    const names = name === '' ? [behaviour] : [behaviour, name]
+    const numbers = [from, request, options, ref]
+    let headBytes = 0
+    for (const number of numbers) headBytes += varintBytes(number)
+    for (const text of names) headBytes += 1 + lengthOfName(text)
+    const end = this.#codec.encodeBehind(headBytes, args)
+    const bytes = this.#codec.encoded
+    let position = 0
+    for (const number of numbers) position = writeVarint(bytes, position, number)
+    for (const text of names) {
+      const length = bytes.write(text, position + 1, 'utf8')
+      bytes[position] = length
+      position += 1 + length
+    }
+    return this.#cut(FRAME_TYPES.spawn, bytes, headBytes, end)
+  }
+
+  #spawnOf(from: number, request: number): SignalOf<'spawn'> {
+    const options = this.#number()
+    if (options > (SPAWN_LINKED | SPAWN_STARTED | SPAWN_NAMED)) throw broken('an option of a spawn is not known')
+    const ref = this.#number()
+    const behaviour = this.#name()
+    const name = (options & SPAWN_NAMED) === 0 ? '' : this.#name()
+    const link = (options & SPAWN_LINKED) !== 0
+    const start = (options & SPAWN_STARTED) !== 0
+    return { type: 'spawn', from, request, behaviour, link, start, ref, name, args: this.#body() }
+  }
+
+  /** Gives bytes[0..end) in one piece if it is short or all head, else cut where the head ends. */
+  #cut(type: number, bytes: Uint8Array, headBytes: number, end: number): FrameParts {
     const parts = this.#parts
-    parts.type = typeof to === 'string' ? type | NAMED : type
+    parts.type = type
     parts.head = bytes
-    const onePiece = !hasBody || end <= ONE_PIECE_BYTES
+    const onePiece = headBytes === end || end <= ONE_PIECE_BYTES
     parts.headLength = onePiece ? end : headBytes
     parts.body = onePiece ? undefined : bytes.subarray(headBytes, end)
     return parts
@@ -196,7 +266,10 @@ export class Wire {
   }
 
   #to(named: number): To {
-    if (named === 0) return this.#number()
+    return named === 0 ? this.#number() : this.#name()
+  }
+
+  #name(): string {
     const start = this.#position + 1
     const length = start <= this.#end ? this.#bytes[this.#position]! : 0
     if (length === 0 || length > this.#end - start) throw broken('a name is malformed')
@@ -207,7 +280,18 @@ export class Wire {
   }
 
   #body(): unknown {
-    return this.#codec.decode(this.#bytes, this.#position, this.#end)
+    try {
+      return this.#codec.decode(this.#bytes, this.#position, this.#end)
+    } catch (error) {
+      if (isSkeinError(error, 'ERR_SKEIN_UNKNOWN_TYPE')) return new Unreadable(error)
+      throw error
+    }
+  }
+
+  /** Who waits for a reason must get one: one that cannot be read is replaced by the error that says so. */
+  #reason(): unknown {
+    const reason = this.#body()
+    return reason instanceof Unreadable ? reason.error : reason
   }
 
   /** For frames without a body. */

@@ -12,7 +12,12 @@ import { suite } from '../support/suite.ts'
 const test = suite('mailbox bytes')
 
 const mailbox = (): Mailbox<number> =>
-  new Mailbox(new FairShare(systemClock), systemClock, { highWater: 65_536, limit: 1_048_576 })
+  new Mailbox(new FairShare(systemClock), systemClock, {
+    onFull: 'block',
+    highWater: 65_536,
+    limit: 1_048_576,
+    hardLimit: 1_048_576,
+  })
 
 const MIB = 1 << 20
 

@@ -19,9 +19,11 @@ import type {
   From,
   NodeEvent,
   Pid,
+  ProcessInfo,
   ReceiveOptions,
   Ref,
   Self,
+  SpawnOnOptions,
   StartOptions,
   Target,
 } from '../../src/index.ts'
@@ -56,6 +58,15 @@ export interface NodeCommands {
   sendHostile(target: Target, what: HostileValue): boolean
   /** Starts a puppet and registers it under this name: see Puppet. */
   puppet(name: string): Pid
+  /** Registers a behaviour that makes puppets; its first argument is the name of the puppet. */
+  offer(behaviour: string): void
+  behaviours(): string[]
+  spawnOn(node: string, behaviour: string, args: readonly unknown[], options: Omit<SpawnOnOptions, 'signal'>): Pid
+  isProcessAlive(pid: Pid): boolean
+  processInfo(pid: Pid): ProcessInfo | undefined
+  sendAfter(ms: number, target: Target, message: unknown): Ref
+  /** Hands a value of a type that only this node has registered to the method `how` of the node. */
+  coin(how: 'send' | 'call' | 'exit', target: Target): unknown
   /** Calls a method of a puppet's `self`. */
   self(name: string, method: string, args: readonly unknown[]): unknown
   trapExit(name: string, on: boolean): void
@@ -69,6 +80,8 @@ export interface NodeCommands {
   whenDone(name: string): Progress
   /** Lets a load go on that waits at its gate. */
   release(name: string): void
+  /** A method of the actors of scenarios: see test/erlang/skein-actors.ts. */
+  actor(method: 'spawn' | 'act' | 'ended' | 'clear', ...args: readonly unknown[]): unknown
   /** Resident memory of the process, bytes. */
   memory(): number
   /** Things left behind for `stop` to clean up: monitors, timers, calls without an answer. */

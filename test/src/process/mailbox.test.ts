@@ -11,7 +11,7 @@ import { codeOf, turns } from './process-support.ts'
 const test = suite('mailbox')
 
 const mailbox = (highWater = 8, limit = 64, clock = systemClock): Mailbox<number> =>
-  new Mailbox<number>(new FairShare(clock), clock, { highWater, limit })
+  new Mailbox<number>(new FairShare(clock), clock, { onFull: 'block', highWater, limit, hardLimit: limit })
 
 const ended = new Error('ended')
 

@@ -5,10 +5,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { SkeinError } from '../../../certs/errors.ts'
 import { Origin } from '../../../src/pid.ts'
-import { Processes, type ProcessLimits, type ProcessReport } from '../../../src/process/processes.ts'
+import type { ProcessLimits } from '../../../src/process/limits.ts'
+import { Processes, type ProcessReport } from '../../../src/process/processes.ts'
 import type { Self } from '../../../src/process/self.ts'
 import type { Route, Router } from '../../../src/route.ts'
 import type { Signal } from '../../../src/signals.ts'
+import { MessageCodec } from '../../../src/wire/codec.ts'
 import { type Clock, systemClock } from '../../../transport/clock.ts'
 import type { Hold } from '../../../transport/lane.ts'
 import type { TestContext } from '../../support/suite.ts'
@@ -28,6 +30,7 @@ const bodyOf = (signal: Signal): unknown => {
   if (signal.type === 'send') return signal.message
   if (signal.type === 'call') return signal.request
   if (signal.type === 'reply') return signal.value
+  if (signal.type === 'spawn') return Array.isArray(signal.args) ? signal.args[0] : undefined
   return 'reason' in signal ? signal.reason : undefined
 }
 
@@ -72,6 +75,7 @@ const makeNode = (name: string, router: Router, options: NodeOptions): TestNode 
     clock: options.clock ?? systemClock,
     router,
     report: (event) => reports.push(event),
+    stateCodec: new MessageCodec({ local: origin }).forStorage(),
     ...(options.limits && { limits: options.limits }),
   })
   return { origin, processes, reports }
@@ -81,7 +85,7 @@ const makeNode = (name: string, router: Router, options: NodeOptions): TestNode 
 export const loneNode = (t: TestContext, options: NodeOptions = {}): TestNode => {
   const nowhere: Router = { toOrigin: () => 'noconnection', toNode: () => 'noconnection' }
   const node = makeNode('lone', nowhere, options)
-  t.defer(() => node.processes.stop())
+  t.defer(() => node.processes.stop(0))
   return node
 }
 
@@ -184,7 +188,7 @@ export class Pair {
 
 export const pair = (t: TestContext, options: NodeOptions = {}): Pair => {
   const both = new Pair(options)
-  t.defer(() => Promise.all([both.a.processes.stop(), both.b.processes.stop()]))
+  t.defer(() => Promise.all([both.a.processes.stop(0), both.b.processes.stop(0)]))
   return both
 }
 

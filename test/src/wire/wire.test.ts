@@ -5,7 +5,7 @@ import * as fc from 'fast-check'
 import * as assert from 'uvu/assert'
 import { isSkeinError } from '../../../certs/errors.ts'
 import { type Origin, Pid } from '../../../src/pid.ts'
-import type { Signal } from '../../../src/signals.ts'
+import { type Signal, Unreadable } from '../../../src/signals.ts'
 import { FRAME_TYPES, NAMED, Wire } from '../../../src/wire/wire.ts'
 import { FIRST_LANE_FRAME_TYPE } from '../../../transport/lane.ts'
 import { seededRandom } from '../../../transport/random.ts'
@@ -56,6 +56,22 @@ const SIGNALS: readonly Signal[] = [
   { type: 'demonitor', from: 1, to: 2, ref: 3 },
   { type: 'demonitor', from: 1, to: 'x'.repeat(255), ref: MOST },
   { type: 'linkExit', from: 1, to: 2, reason: 'shutdown' },
+  { type: 'spawn', from: 0, request: 1, behaviour: 'a', link: false, start: false, ref: 0, name: '', args: [] },
+  {
+    type: 'spawn',
+    from: MOST,
+    request: MOST,
+    behaviour: 'counter',
+    link: true,
+    start: true,
+    ref: MOST,
+    name: 'total',
+    args: [1, { a: Buffer.alloc(300) }],
+  },
+  { type: 'spawned', from: 1, request: 2 },
+  { type: 'started', from: 1, request: MOST },
+  { type: 'spawnFailed', from: 0, request: 2, reason: 'why' },
+  { type: 'inspect', from: 1, to: 2, call: 3 },
   { type: 'exit', from: 1, to: 2, reason: 'kill' },
   { type: 'exit', from: 1, to: 'name', reason: { why: [1] } },
   { type: 'down', from: 1, ref: 2, reason: undefined },
@@ -178,6 +194,60 @@ test('a getter that sends while its message is being encoded', () => {
   assert.equal(got[2], { type: 'send', from: 5, to: 6, message: 'inner' })
   const outer = { before: 'b'.repeat(50), during: 'd', after: 'a' }
   assert.equal(got[3], { type: 'send', from: 1, to: 'outer', message: outer })
+})
+
+test('a registered type that the receiver does not know costs only the content', () => {
+  class Money {}
+  const codec = codecOf(ALICE, BOB)
+  codec.registerType({ id: 'shop/Money', class: Money, encode: () => 1, decode: () => new Money() })
+  const [sender, receiver] = [new Wire(codec), bob()]
+  const content: Partial<Record<Signal['type'], string>> = {
+    send: 'message',
+    cast: 'message',
+    call: 'request',
+    reply: 'value',
+    spawn: 'args',
+  }
+  for (const signal of SIGNALS) {
+    const key = content[signal.type] ?? ('reason' in signal ? 'reason' : undefined)
+    if (key === undefined) continue
+    const frame = frameOf(sender, { ...signal, [key]: [new Money()] } as Signal)
+    const got = read(receiver, frame) as unknown as Record<string, unknown>
+    const error = got[key] instanceof Unreadable ? (got[key] as Unreadable).error : got[key]
+    assert.is(got[key] instanceof Unreadable, key !== 'reason', signal.type)
+    assert.ok(isSkeinError(error, 'ERR_SKEIN_UNKNOWN_TYPE') && error.message.includes('"shop/Money"'), signal.type)
+    const { [key]: _, ...head } = signal as unknown as Record<string, unknown>
+    const { [key]: __, ...gotHead } = got
+    assert.equal(gotHead, head)
+  }
+})
+
+test('a spawn with options, names or numbers that cannot be', () => {
+  const receiver = bob()
+  const code = (hex: string): string =>
+    codeOf(() => read(receiver, { type: FRAME_TYPES.spawn, bytes: Buffer.from(hex, 'hex') }))
+  for (const hex of [
+    '',
+    '0101',
+    '010108',
+    '01010800016190',
+    '010100',
+    '01010000',
+    '0101000000',
+    '01010000036190',
+    '010104000161',
+    '01010400016190',
+    '0101040001610090',
+    'ff80',
+  ]) {
+    assert.is(code(hex), 'ERR_SKEIN_PROTOCOL', hex)
+  }
+  assert.is(code('010100000161'), 'ERR_SKEIN_BAD_MESSAGE')
+  assert.is(code('01010000016190c0'), 'ERR_SKEIN_BAD_MESSAGE')
+  assert.is(
+    codeOf(() => receiver.decode(FRAME_TYPES.spawn | NAMED, Buffer.from('01010000016190', 'hex'), 0, 7, ALICE)),
+    'ERR_SKEIN_PROTOCOL',
+  )
 })
 
 test('broken heads are ERR_SKEIN_PROTOCOL, broken bodies ERR_SKEIN_BAD_MESSAGE', () => {

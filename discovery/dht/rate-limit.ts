@@ -1,0 +1,128 @@
+/**
+ * How many queries are answered: per source, and per network of sources, as token buckets.
+ *
+ * A source is an IPv4 address or the /64 of an IPv6 one, its network the /24 or /48. A query costs both one token, and one
+ * that is refused costs nothing, so a source beyond its rate leaves the rest of its network to the others. Loopback
+ * addresses cannot be forged from outside and are shared by all nodes of a machine: there a source has a port, and the
+ * network does not count.
+ *
+ * The tables are bounded. Where one is full, room is made among those not seen for longest, by the one that has used the
+ * least of its bucket: a flood of forged sources does not free those that are held back. No timers.
+ */
+import { type Address, unmapHost } from '../../transport/address.ts'
+import { hostBytes } from './compact-address.ts'
+
+export interface Rate {
+  readonly perSecond: number
+  readonly burst: number
+}
+
+export interface RateLimits {
+  readonly source: Rate
+  readonly network: Rate
+}
+
+export const RATE_LIMITS: RateLimits = {
+  source: { perSecond: 20, burst: 50 },
+  network: { perSecond: 100, burst: 250 },
+}
+
+export const MAX_SOURCES = 4096
+export const MAX_NETWORKS = 2048
+/** How many candidates are looked at when room is made. */
+const EVICTION_CANDIDATES = 8
+
+export class RateLimit {
+  readonly #sources: Buckets
+  readonly #networks: Buckets
+
+  constructor(limits: RateLimits = RATE_LIMITS) {
+    this.#sources = new Buckets(limits.source, MAX_SOURCES)
+    this.#networks = new Buckets(limits.network, MAX_NETWORKS)
+  }
+
+  /** Whether a query from this address may be answered now; if so it is counted. */
+  admit(from: Address, nowMs: number): boolean {
+    const { source, network } = keysOf(from)
+    const own = this.#sources.at(source, nowMs)
+    if (own.tokens < 1) return false
+    if (network !== undefined) {
+      const shared = this.#networks.at(network, nowMs)
+      if (shared.tokens < 1) return false
+      shared.tokens--
+    }
+    own.tokens--
+    return true
+  }
+
+  /** How many sources and networks are remembered. */
+  get size(): { readonly sources: number; readonly networks: number } {
+    return { sources: this.#sources.size, networks: this.#networks.size }
+  }
+}
+
+interface Bucket {
+  tokens: number
+  atMs: number
+}
+
+class Buckets {
+  readonly #rate: Rate
+  readonly #max: number
+  /** Those not seen for longest first. */
+  readonly #buckets = new Map<string, Bucket>()
+
+  constructor(rate: Rate, max: number) {
+    this.#rate = rate
+    this.#max = max
+  }
+
+  get size(): number {
+    return this.#buckets.size
+  }
+
+  /** The bucket of this key with what has flowed into it until now. */
+  at(key: string, nowMs: number): Bucket {
+    const known = this.#buckets.get(key)
+    if (known !== undefined) {
+      known.tokens = this.#level(known, nowMs)
+      known.atMs = nowMs
+      this.#buckets.delete(key)
+      this.#buckets.set(key, known)
+      return known
+    }
+    if (this.#buckets.size >= this.#max) this.#makeRoom(nowMs)
+    const fresh = { tokens: this.#rate.burst, atMs: nowMs }
+    this.#buckets.set(key, fresh)
+    return fresh
+  }
+
+  #level({ tokens, atMs }: Bucket, nowMs: number): number {
+    return Math.min(this.#rate.burst, tokens + ((nowMs - atMs) / 1000) * this.#rate.perSecond)
+  }
+
+  #makeRoom(nowMs: number): void {
+    let fullest: string | undefined
+    let most = -1
+    let looked = 0
+    for (const [key, bucket] of this.#buckets) {
+      const level = this.#level(bucket, nowMs)
+      if (level > most) {
+        fullest = key
+        most = level
+      }
+      if (++looked === EVICTION_CANDIDATES || most >= this.#rate.burst) break
+    }
+    if (fullest !== undefined) this.#buckets.delete(fullest)
+  }
+}
+
+const keysOf = ({ host, port }: Address): { source: string; network: string | undefined } => {
+  const plain = unmapHost(host)
+  if (plain === '::1' || plain.startsWith('127.')) return { source: `${plain} ${port}`, network: undefined }
+  if (!plain.includes(':')) return { source: plain, network: plain.slice(0, plain.lastIndexOf('.')) }
+  const bytes = hostBytes(plain)
+  // With a zone: a link, which nobody forges from elsewhere.
+  if (bytes === undefined) return { source: plain, network: undefined }
+  return { source: bytes.subarray(0, 8).join('.'), network: bytes.subarray(0, 6).join('.') }
+}

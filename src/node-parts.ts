@@ -1,0 +1,34 @@
+/**
+ * What a node is made of: everything that touches the machine, so that the same node runs on other parts too.
+ */
+import type { Identity } from '../certs/identity.ts'
+import type { ClusterKeys } from '../certs/keys.ts'
+import type { DiscoverySource, SourceStatus } from '../discovery/source.ts'
+import type { Clock } from '../transport/clock.ts'
+import type { Random } from '../transport/random.ts'
+import type { Transport } from '../transport/transport.ts'
+import type { LivenessPreset } from './cluster/liveness.ts'
+import type { ResolveHost } from './cluster/node-target.ts'
+import type { Logger } from './config.ts'
+
+/** All that a node is made of. */
+export interface NodeParts {
+  /** name@host */
+  readonly name: string
+  readonly cluster: string
+  readonly identity: Pick<Identity, 'nodeId' | 'publicKey'>
+  readonly keys: ClusterKeys
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly mesh: 'full' | 'none'
+  readonly sources: readonly DiscoverySource[]
+  /** Sources that were asked for and are not there, with the reason. */
+  readonly absent?: readonly SourceStatus[]
+  readonly hidden?: boolean
+  readonly maxMessageBytes?: number
+  readonly liveness?: LivenessPreset
+  /** For addresses given by host name; without it only literal ones work. */
+  readonly resolve?: ResolveHost
+}

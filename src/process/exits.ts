@@ -1,0 +1,59 @@
+/**
+ * Exit signals: what they do to the process that receives one (Erlang Reference Manual, "Processes: Receiving Exit
+ * Signals"). How a process ends is not decided here.
+ */
+import { type Origin, Pid } from '../pid.ts'
+import type { Reason, Signal } from '../signals.ts'
+import { Bridge } from './bridge.ts'
+import { type AnyTarget, addressOf, type Directory } from './directory.ts'
+import type { Post } from './post.ts'
+import { Process } from './process.ts'
+
+export interface ExitsOptions {
+  readonly origin: Origin
+  readonly directory: Directory
+  readonly post: Post
+  readonly end: (process: Process, reason: Reason) => void
+}
+
+export class Exits {
+  readonly #node: Pid
+  readonly #directory: Directory
+  readonly #post: Post
+  readonly #end: (process: Process, reason: Reason) => void
+
+  constructor({ origin, directory, post, end }: ExitsOptions) {
+    this.#node = new Pid(origin, 0)
+    this.#directory = directory
+    this.#post = post
+    this.#end = end
+  }
+
+  /** exit/2. Without a sender it comes from the node. Throws what cannot be sent. */
+  send(sender: Process | undefined, target: AnyTarget, reason: Reason): void {
+    const at = this.#directory.locate(target)
+    const from = sender?.pid ?? this.#node
+    if (at instanceof Process) this.#receive(at, from, reason)
+    else if (at instanceof Bridge) at.send(sender, { type: 'exit', from: from.number, to: addressOf(target), reason })
+  }
+
+  /** exit/2 of another node. */
+  onExit(bridge: Bridge, { from, to, reason }: Extract<Signal, { type: 'exit' }>): void {
+    const process = this.#directory.find(to)
+    const { origin } = bridge.route
+    if (process !== undefined && origin !== undefined) this.#receive(process, new Pid(origin, from), reason)
+  }
+
+  /** A process linked to this one has ended. */
+  overLink(process: Process, from: Pid, reason: Reason): void {
+    if (process.trapExit) this.#post.put(process, { type: 'EXIT', pid: from, reason })
+    else if (reason !== 'normal') this.#end(process, reason)
+  }
+
+  /** As over a link, but kill cannot be trapped, and normal ends only the process that sent it to itself. */
+  #receive(process: Process, from: Pid, reason: Reason): void {
+    if (reason === 'kill') this.#end(process, 'killed')
+    else if (process.trapExit) this.#post.put(process, { type: 'EXIT', pid: from, reason })
+    else if (reason !== 'normal' || from.equals(process.pid)) this.#end(process, reason)
+  }
+}

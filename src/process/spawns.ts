@@ -1,0 +1,413 @@
+/**
+ * Spawning by name, here or on another node: a request, and one outcome (OTP, "Distribution Protocol": SPAWN_REQUEST and
+ * SPAWN_REPLY).
+ *
+ * The node that spawns keeps nothing of a request: it makes the process with its link and monitor, and answers on the
+ * lane of the new process, so that the answer comes before everything else of it. The node that asks keeps the request
+ * until the answer, even if nobody waits for it any more (timed out, abandoned, the asking process ended), because
+ * whoever was then spawned in vain has to be told: over its link, as if the asking process had ended.
+ *
+ * An answer counts only over the connection that the request took, and only once.
+ */
+import { isSkeinError, SkeinError } from '../../certs/errors.ts'
+import type { Clock } from '../../transport/clock.ts'
+import { fullNodeName, hostOfNodeName, isShortName } from '../cluster/node-name.ts'
+import { Pid, type Ref } from '../pid.ts'
+import { type Reason, type Signal, Unreadable } from '../signals.ts'
+import type { Bridge } from './bridge.ts'
+import type { Catalogue, NamedBehaviour } from './catalogue.ts'
+import type { Directory } from './directory.ts'
+import type { Exits } from './exits.ts'
+import type { Links } from './links.ts'
+import type { Monitors } from './monitors.ts'
+import { checkTimeout, type Impatience, Patience, type PatienceOptions, quiet } from './patience.ts'
+import type { Process } from './process.ts'
+import { onceStarted, startFailed } from './starts.ts'
+
+export interface SpawnOnOptions extends PatienceOptions {
+  /** A name on its node, from the start. */
+  readonly name?: string
+  /** Waits until the process has started, not only until it is spawned: its `init` is through, if it has one. */
+  readonly start?: boolean
+}
+
+/** What the asking process wants to have with the new one from its first instant. */
+type Bond = 'none' | 'link' | 'monitor'
+
+export interface Spawned {
+  readonly pid: Pid
+  /** Of the monitor. */
+  readonly ref: Ref | undefined
+}
+
+/** Who wants what. */
+interface Wish {
+  readonly caller: Process | undefined
+  readonly behaviour: string
+  readonly args: readonly unknown[]
+  readonly options: SpawnOnOptions
+  readonly bond: Bond
+  /** For messages. */
+  readonly what: string
+}
+
+interface Waiting {
+  readonly resolve: (spawned: Spawned) => void
+  readonly reject: (error: SkeinError) => void
+  patience: Patience | undefined
+}
+
+type SpawnState =
+  | { readonly phase: 'asked'; readonly waiting: Waiting }
+  /** It is there, and has still to start. */
+  | { readonly phase: 'starting'; readonly waiting: Waiting; readonly child: Pid }
+  /** Whoever is spawned yet is told this. */
+  | { readonly phase: 'givenUp'; readonly reason: Reason }
+
+/** A request to another node. */
+export interface PendingSpawn {
+  readonly number: number
+  readonly caller: Process | undefined
+  readonly bridge: Bridge
+  /** For messages. */
+  readonly what: string
+  readonly linked: boolean
+  readonly ref: Ref | undefined
+  readonly start: boolean
+  state: SpawnState
+}
+
+export interface SpawnsOptions {
+  readonly clock: Clock
+  readonly directory: Directory
+  readonly catalogue: Catalogue
+  readonly links: Links
+  readonly monitors: Monitors
+  readonly exits: Exits
+  readonly limit: number
+  readonly nextRef: () => Ref
+  readonly spawn: (behaviour: NamedBehaviour, args: unknown[], options: { name?: string; parent?: Pid }) => Process
+}
+
+type SignalOf<T extends Signal['type']> = Extract<Signal, { type: T }>
+
+/** The reason of OTP's spawn_request_abandon/1. */
+const ABANDONED = 'abandoned'
+
+export class Spawns {
+  readonly #options: SpawnsOptions
+  readonly #home: string
+  /** Of all nodes, those given up included. */
+  readonly #pending = new Set<PendingSpawn>()
+  #lastNumber = 0
+
+  constructor(options: SpawnsOptions) {
+    this.#options = options
+    this.#home = options.directory.origin.name
+  }
+
+  /** With a caller and `linked`: linked to it. Rejects with a SkeinError, never throws. */
+  spawn(
+    caller: Process | undefined,
+    node: string,
+    behaviour: string,
+    args?: readonly unknown[],
+    options?: SpawnOnOptions,
+    linked = false,
+  ): Promise<Pid> {
+    return this.#request(caller, node, behaviour, args, options, linked ? 'link' : 'none', ({ pid }) => pid)
+  }
+
+  /** As `spawn`, monitored by the caller. */
+  spawnMonitored(
+    caller: Process,
+    node: string,
+    behaviour: string,
+    args?: readonly unknown[],
+    options?: SpawnOnOptions,
+  ): Promise<Spawned & { readonly ref: Ref }> {
+    const both = (spawned: Spawned): Spawned & { readonly ref: Ref } => ({ pid: spawned.pid, ref: spawned.ref as Ref })
+    return this.#request(caller, node, behaviour, args, options, 'monitor', both)
+  }
+
+  onSpawn(bridge: Bridge, signal: SignalOf<'spawn'>): void {
+    const { request, start } = signal
+    let process: Process
+    try {
+      process = this.#accept(bridge, signal)
+    } catch (reason) {
+      bridge.sendSurely(undefined, { type: 'spawnFailed', from: 0, request, reason })
+      return
+    }
+    const from = process.pid.number
+    bridge.sendSurely(process, { type: 'spawned', from, request })
+    if (!start) return
+    onceStarted(process, (outcome) => {
+      const { ended } = process
+      if (outcome === 'started') bridge.sendSurely(process, { type: 'started', from, request })
+      else bridge.sendSurely(process, { type: 'spawnFailed', from, request, reason: ended?.reason })
+    })
+  }
+
+  onSpawned(bridge: Bridge, { from, request }: SignalOf<'spawned'>): void {
+    const spawn = bridge.spawns.get(request)
+    const { origin } = bridge.route
+    if (spawn === undefined || spawn.state.phase === 'starting' || origin === undefined || from === 0) return
+    const child = new Pid(origin, from)
+    const { state, caller, ref } = spawn
+    if (state.phase === 'givenUp') {
+      this.#forget(spawn)
+      this.#disown(spawn, child, state.reason)
+      return
+    }
+    if (caller !== undefined && spawn.linked) this.#options.links.adopt(bridge, caller, child)
+    if (caller !== undefined && ref !== undefined) this.#options.monitors.adopt(bridge, caller, child, ref)
+    if (spawn.start) spawn.state = { phase: 'starting', waiting: state.waiting, child }
+    else this.#settle(spawn, state.waiting, child)
+  }
+
+  onStarted(bridge: Bridge, { from, request }: SignalOf<'started'>): void {
+    const spawn = bridge.spawns.get(request)
+    if (spawn?.state.phase !== 'starting' || spawn.state.child.number !== from) return
+    this.#settle(spawn, spawn.state.waiting, spawn.state.child)
+  }
+
+  onSpawnFailed(bridge: Bridge, { from, request, reason }: SignalOf<'spawnFailed'>): void {
+    const spawn = bridge.spawns.get(request)
+    if (spawn === undefined) return
+    const { state } = spawn
+    if (from !== (state.phase === 'starting' ? state.child.number : 0)) return
+    this.#forget(spawn)
+    if (state.phase === 'asked') state.waiting.reject(refusal(spawn.what, reason))
+    if (state.phase !== 'starting') return
+    // The error says it all; whoever asked does not know the monitor.
+    this.#takeBack(spawn)
+    state.waiting.reject(startFailed(spawn.what, reason))
+  }
+
+  /** The asking process has ended. Its links and monitors see to themselves. */
+  ended(process: Process, reason: Reason): void {
+    for (const spawn of process.spawns ?? []) {
+      const { state } = spawn
+      if (state.phase === 'givenUp') continue
+      if (state.phase === 'asked') spawn.state = { phase: 'givenUp', reason }
+      else this.#forget(spawn)
+      if (state.phase === 'starting' && !spawn.linked) this.#kill(spawn, state.child)
+      state.waiting.patience?.end()
+      state.waiting.reject(process.endedError())
+    }
+    process.spawns = undefined
+  }
+
+  bridgeDown(bridge: Bridge): void {
+    for (const spawn of [...bridge.spawns.values()]) {
+      this.#forget(spawn)
+      if (spawn.state.phase !== 'givenUp') spawn.state.waiting.reject(unreachable(spawn.what))
+    }
+  }
+
+  /** The node stops. */
+  stop(): void {
+    for (const spawn of [...this.#pending]) {
+      this.#forget(spawn)
+      if (spawn.state.phase === 'givenUp') continue
+      const text = `The node was stopped before ${spawn.what} was spawned.`
+      spawn.state.waiting.reject(new SkeinError('ERR_SKEIN_STOPPED', text))
+    }
+  }
+
+  #request<T>(
+    caller: Process | undefined,
+    node: string,
+    behaviour: string,
+    args: readonly unknown[] = [],
+    options: SpawnOnOptions = {},
+    bond: Bond,
+    pick: (spawned: Spawned) => T,
+  ): Promise<T> {
+    return quiet(
+      new Promise((resolve, reject) => {
+        checkRequest(node, behaviour, args, options)
+        const at = fullNodeName(node, hostOfNodeName(this.#home))
+        const what = `"${behaviour}" on ${at}`
+        if (options.signal?.aborted === true) throw aborted(what, options.signal)
+        const wish: Wish = { caller, behaviour, args, options, bond: caller === undefined ? 'none' : bond, what }
+        const waiting: Waiting = { resolve: (spawned) => resolve(pick(spawned)), reject, patience: undefined }
+        if (at === this.#home) this.#here(wish, waiting)
+        else this.#there(wish, at, waiting)
+      }),
+    )
+  }
+
+  #here(wish: Wish, { resolve, reject }: Waiting): void {
+    const { caller, behaviour, args, options, bond, what } = wish
+    const { catalogue, links, monitors, spawn, exits, clock } = this.#options
+    const { name, start } = options
+    const parent = bond === 'link' ? caller?.pid : undefined
+    const process = spawn(catalogue.get(behaviour), [...args], {
+      ...(name === undefined ? {} : { name }),
+      ...(parent === undefined ? {} : { parent }),
+    })
+    const { pid } = process
+    let ref: Ref | undefined
+    try {
+      if (caller !== undefined && bond === 'link') links.link(caller, pid)
+      if (caller !== undefined && bond === 'monitor') ref = monitors.monitor(caller, pid)
+    } catch (error) {
+      exits.send(undefined, pid, 'kill')
+      throw error
+    }
+    if (start !== true) {
+      resolve({ pid, ref })
+      return
+    }
+    const fail = (error: SkeinError): void => {
+      patience.end()
+      if (caller !== undefined && ref !== undefined) monitors.demonitor(caller, ref, true)
+      reject(error)
+    }
+    const patience = new Patience(clock, options, (why) => {
+      process.onStarted = undefined
+      fail(impatient(what, why, options.signal))
+      if (caller !== undefined && bond === 'link') links.abandon(caller, pid, ABANDONED)
+      else exits.send(undefined, pid, 'kill')
+    })
+    onceStarted(process, (outcome) => {
+      if (outcome === 'ended') {
+        fail(startFailed(what, process.ended?.reason))
+        return
+      }
+      patience.end()
+      resolve({ pid, ref })
+    })
+  }
+
+  #there(wish: Wish, node: string, waiting: Waiting): void {
+    const { caller, behaviour, args, options, bond, what } = wish
+    const { directory, limit, clock, nextRef } = this.#options
+    const { name = '', start = false } = options
+    const bridge = directory.toNode(node)
+    if (bridge === 'noconnection') throw unreachable(what)
+    if (this.#pending.size >= limit) {
+      throw new SkeinError('ERR_SKEIN_LIMIT', `This node waits for ${limit} processes, the limit "spawns".`)
+    }
+    const linked = bond === 'link'
+    const ref = bond === 'monitor' ? nextRef() : undefined
+    const number = ++this.#lastNumber
+    const from = caller?.pid.number ?? 0
+    const asked = { request: number, behaviour, link: linked, start, ref: ref?.number ?? 0, name, args }
+    bridge.send(caller, { type: 'spawn', from, ...asked })
+    const state: SpawnState = { phase: 'asked', waiting }
+    const spawn: PendingSpawn = { number, caller, bridge, what, linked, ref, start, state }
+    this.#pending.add(spawn)
+    bridge.spawns.set(number, spawn)
+    if (caller !== undefined) {
+      caller.spawns ??= new Set()
+      caller.spawns.add(spawn)
+    }
+    waiting.patience = new Patience(clock, options, (why) => {
+      this.#giveUp(spawn, impatient(what, why, options.signal))
+    })
+  }
+
+  /** Throws why nothing is spawned. */
+  #accept(bridge: Bridge, { from, behaviour, link, ref, name, args }: SignalOf<'spawn'>): Process {
+    const { catalogue, links, monitors, spawn } = this.#options
+    if (args instanceof Unreadable) throw args.error
+    const { origin } = bridge.route
+    const asking = origin === undefined || from === 0 ? undefined : new Pid(origin, from)
+    if (!Array.isArray(args) || (asking === undefined && (link || ref !== 0))) {
+      throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'The request to spawn a process makes no sense.')
+    }
+    const found = catalogue.get(behaviour)
+    if (link) links.mustHaveRoom(bridge)
+    if (ref !== 0) monitors.mustTake(bridge, ref)
+    const process = spawn(found, args, {
+      ...(name === '' ? {} : { name }),
+      ...(link && asking !== undefined ? { parent: asking } : {}),
+    })
+    if (link && asking !== undefined) links.adopt(bridge, process, asking)
+    if (ref !== 0) monitors.watch(bridge, process, ref)
+    return process
+  }
+
+  /** Nobody waits any more, though whoever asked is alive. */
+  #giveUp(spawn: PendingSpawn, error: SkeinError): void {
+    const { state } = spawn
+    if (state.phase === 'givenUp') return
+    state.waiting.patience?.end()
+    if (state.phase === 'asked') spawn.state = { phase: 'givenUp', reason: ABANDONED }
+    else {
+      const { caller } = spawn
+      this.#forget(spawn)
+      if (caller !== undefined && spawn.linked) this.#options.links.abandon(caller, state.child, ABANDONED)
+      else this.#kill(spawn, state.child)
+      this.#takeBack(spawn)
+    }
+    state.waiting.reject(error)
+  }
+
+  /** Whoever was spawned in vain is told; nobody else has heard of it. */
+  #disown(spawn: PendingSpawn, child: Pid, reason: Reason): void {
+    const { caller, bridge, ref } = spawn
+    const from = caller?.pid.number ?? 0
+    const sender = caller?.ended === undefined ? caller : undefined
+    if (spawn.linked) bridge.sendSurely(sender, { type: 'linkExit', from, to: child.number, reason })
+    else if (spawn.start) this.#kill(spawn, child)
+    if (ref !== undefined) {
+      bridge.sendSurely(sender, { type: 'demonitor', from, to: child.number, ref: ref.number })
+    }
+    if (sender === undefined) bridge.retire(from)
+  }
+
+  #takeBack({ caller, ref }: PendingSpawn): void {
+    if (caller !== undefined && ref !== undefined) this.#options.monitors.demonitor(caller, ref, true)
+  }
+
+  #kill({ bridge }: PendingSpawn, child: Pid): void {
+    bridge.sendSurely(undefined, { type: 'exit', from: 0, to: child.number, reason: 'kill' })
+  }
+
+  #settle(spawn: PendingSpawn, waiting: Waiting, pid: Pid): void {
+    this.#forget(spawn)
+    waiting.resolve({ pid, ref: spawn.ref })
+  }
+
+  /** Removes the request from everywhere. */
+  #forget(spawn: PendingSpawn): void {
+    this.#pending.delete(spawn)
+    spawn.bridge.spawns.delete(spawn.number)
+    spawn.caller?.spawns?.delete(spawn)
+    if (spawn.state.phase !== 'givenUp') spawn.state.waiting.patience?.end()
+  }
+}
+
+/** Checks what only JavaScript callers can get wrong, and what must not reach the other node. */
+const checkRequest = (node: string, behaviour: string, args: unknown, { name, timeoutMs }: SpawnOnOptions): void => {
+  checkTimeout(timeoutMs)
+  if (typeof node !== 'string' || typeof behaviour !== 'string' || !Array.isArray(args)) {
+    const text = 'A process is spawned by the name of a node, the name of a behaviour, and an array of arguments.'
+    throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', text)
+  }
+  for (const one of name === undefined ? [behaviour] : [behaviour, name]) {
+    if (!isShortName(one)) throw new SkeinError('ERR_SKEIN_BAD_NAME', `"${String(one).slice(0, 100)}" is not a name.`)
+  }
+}
+
+const impatient = (what: string, why: Impatience, signal: AbortSignal | undefined): SkeinError => {
+  if (why.type === 'aborted') return aborted(what, signal)
+  return new SkeinError('ERR_SKEIN_CALL_TIMEOUT', `There was no answer about ${what} within ${why.timeoutMs} ms.`)
+}
+
+const aborted = (what: string, signal: AbortSignal | undefined): SkeinError =>
+  new SkeinError('ERR_SKEIN_CALL_ABORTED', `The request for ${what} was abandoned.`, { cause: signal?.reason })
+
+const unreachable = (what: string): SkeinError =>
+  new SkeinError('ERR_SKEIN_NOCONNECTION', `There is no ${what}: the node cannot be reached.`)
+
+/** The error of the other node as this one's own. */
+const refusal = (what: string, reason: Reason): SkeinError => {
+  if (!isSkeinError(reason)) return startFailed(what, reason)
+  const { code, message, hint, cause } = reason
+  return new SkeinError(code, message, { hint, cause })
+}

@@ -1,0 +1,77 @@
+/** Registered names. */
+import { anywhere, onOneNode, type Scenario } from '../scenario.ts'
+
+export const NAMES: readonly Scenario[] = [
+  anywhere('a message to a name reaches who has it', [3, 27], 'a | b', [
+    ['b', 'register', 'desk'],
+    ['a', 'send', { name: 'desk', node: 'n2' }, 'hello'],
+    ['b', 'take', 1],
+  ]),
+  anywhere('a message to a name nobody has is nothing', [27], 'a | b', [
+    ['a', 'send', { name: 'nobody', node: 'n2' }, 'hello'],
+    ['a', 'send', 'b', 'marker'],
+    ['b', 'take', 1],
+    ['b', 'rest'],
+  ]),
+  onOneNode('a name has one owner', [27], 'a b', [
+    ['a', 'register', 'desk'],
+    ['b', 'register', 'desk'],
+    ['b', 'whereis', 'desk'],
+    ['b', 'unregister', 'desk'],
+    ['b', 'whereis', 'desk'],
+    ['b', 'unregister', 'desk'],
+    ['b', 'register', 'desk'],
+    ['a', 'whereis', 'desk'],
+  ]),
+  onOneNode(
+    'a second name for one process',
+    [27],
+    'a',
+    [
+      ['a', 'register', 'desk'],
+      ['a', 'register', 'counter'],
+    ],
+    { differs: 'several names' },
+  ),
+  anywhere('a name is free when DOWN has come', [27], 'a | b c', [
+    ['b', 'register', 'desk'],
+    ['a', 'monitor', 'b', 'm'],
+    ['a', 'fence', 'b'],
+    ['b', 'end', 'exit', 'closed'],
+    ['a', 'take', 1],
+    ['c', 'whereis', 'desk'],
+    ['c', 'register', 'desk'],
+    ['a', 'send', { name: 'desk', node: 'n2' }, 'hello'],
+    ['c', 'take', 1],
+  ]),
+  anywhere('a name is free when EXIT has come', [27], 'a | b c', [
+    ['b', 'register', 'desk'],
+    ['a', 'trap', true],
+    ['a', 'link', 'b'],
+    ['a', 'fence', 'b'],
+    ['b', 'end', 'error', 'broken'],
+    ['a', 'take', 1],
+    ['c', 'register', 'desk'],
+    ['c', 'whereis', 'desk'],
+  ]),
+  anywhere('a name that moved on leads to the new owner', [27], 'a | b c', [
+    ['b', 'register', 'desk'],
+    ['a', 'send', { name: 'desk', node: 'n2' }, 'one'],
+    ['b', 'take', 1],
+    ['b', 'unregister', 'desk'],
+    ['c', 'register', 'desk'],
+    ['a', 'send', { name: 'desk', node: 'n2' }, 'two'],
+    ['c', 'take', 1],
+    ['a', 'fence', 'b'],
+    ['b', 'rest'],
+  ]),
+  onOneNode('a killed owner loses its name before its partner hears', [9, 27], 'a b', [
+    ['b', 'register', 'desk'],
+    ['a', 'trap', true],
+    ['a', 'link', 'b'],
+    ['a', 'exit', 'b', 'kill'],
+    ['a', 'take', 1],
+    ['a', 'register', 'desk'],
+    ['a', 'whereis', 'desk'],
+  ]),
+]
