@@ -134,7 +134,7 @@ const STEPS: fc.WeightedArbitrary<Step>[] = [
     do: is('exit'),
     by: living,
     to: anybody,
-    reason: fc.constantFrom<ExitWord[]>('why', 'why', 'why', 'why', 'kill', 'normal', 'shutdown'),
+    reason: fc.constantFrom<ExitWord[]>('why', 'why', 'why', 'why', 'why', 'kill', 'kill', 'normal', 'shutdown'),
   }),
   step(3, {
     do: is('end'),

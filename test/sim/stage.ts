@@ -25,7 +25,10 @@ const QUIET_MS = 4000
 /** Healing may have to wait for the longest back-off between two dials. */
 const MESH_PATIENCE_MS = 180_000
 const CLEAN = { delayMs: 1, jitterMs: 0, loss: 0, reorder: 0, duplicate: 0 }
-const CONNECT_RETRY_MS = 2000
+const CONNECT_RETRY_MS = 500
+/** The mesh goes on where this fails. */
+const CONNECT_TRIES = 5
+const RESTART_MS = 5
 /** Between the ends of two actors, where all are to be heard of one by one. */
 const END_INTERVAL_MS = 10
 
@@ -206,13 +209,11 @@ export class Director implements Stage {
     world.ask((rule) => rule.settled?.(world))
   }
 
-  /** The mesh goes on where this fails. */
+  /** Asks until it is there. What ends just now still counts as connected, so this asks more than once. */
   async #connect(one: SimulatedHost, other: SimulatedHost): Promise<void> {
-    try {
-      await one.node.connect(other.node.name)
-    } catch {
+    for (let i = 0; i < CONNECT_TRIES; i++) {
+      await one.node.connect(other.node.name).catch(ignore)
       await this.#sim.sleep(CONNECT_RETRY_MS)
-      if (one.isUp && !one.node.nodes().includes(other.node.name)) await this.#connect(one, other)
     }
   }
 
@@ -273,6 +274,8 @@ export class Director implements Stage {
   }
 
   async #restart(host: SimulatedHost, identity: 'same' | 'new'): Promise<void> {
+    // No machine starts in the millisecond of its crash, and incarnations are told apart by that.
+    await this.#sim.sleep(RESTART_MS)
     this.#world.add({ type: 'fault', text: `${host.name} starts again, ${identity} identity` })
     const spare = identity === 'new' ? this.#spares.shift() : undefined
     await host.restart({ identity: spare ?? identity })
@@ -331,5 +334,7 @@ export class Director implements Stage {
     this.#world.add({ type: 'fault', text })
   }
 }
+
+const ignore = (): void => {}
 
 const nth = <T>(list: readonly T[], index: number): T | undefined => list[index % Math.max(1, list.length)]

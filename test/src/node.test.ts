@@ -221,6 +221,66 @@ test('a pid of an earlier incarnation never reaches the present one', async (t) 
   assert.equal(got, ['for the living'])
 })
 
+test('a process of an earlier incarnation is not alive, also when that is found out by dialling', async (t) => {
+  const cluster = emptyCluster(t)
+  const identities = await Promise.all([cluster.identity(), cluster.identity()])
+  const a = await cluster.start(0, { identity: identities[0]! })
+  const before = await cluster.start(1, { identity: identities[1]! })
+  await meshed(cluster)
+  const pid = collector(before, [])
+  assert.is(await settled(cluster, a.isProcessAlive(pid)), true)
+  await settled(cluster, before.stop())
+  await until(cluster, 'a alone', () => a.nodes().length === 0)
+  const after = await cluster.start(1, { identity: identities[1]! })
+  const dialling = a.isProcessAlive(pid)
+  assert.is(await settled(cluster, dialling), false)
+  await until(cluster, 'both again', () => a.nodes().length === 1)
+  assert.is(await settled(cluster, a.isProcessAlive(pid)), false)
+  assert.is(await settled(cluster, a.processInfo(pid)), undefined)
+  assert.ok(after.isAlive)
+})
+
+test('spawn by name on another node, dialling it if need be', async (t) => {
+  const cluster = await startCluster(t, 2)
+  await meshed(cluster)
+  const [a, b] = cluster.nodes as [SkeinNode, SkeinNode]
+  b.behaviour('double', async (self: Self<unknown>, factor: number) => {
+    self.label = `times ${factor}`
+    for await (const message of self) if (isCall(message)) self.reply(message.from, message.request * factor)
+  })
+  assert.equal(b.behaviours(), ['double'])
+  await settled(cluster, a.disconnect(b.name))
+  const pid = await settled(cluster, a.spawnOn(b.name, 'double', [3], { name: 'triple' }))
+  assert.is(await settled(cluster, a.call(pid, 7)), 21)
+  const info = await settled(cluster, a.processInfo(pid))
+  assert.equal([info?.label, info?.names, info?.state], ['times 3', ['triple'], 'waiting'])
+  const unknown = await failureOf(cluster, a.spawnOn(b.name, 'triple'))
+  assert.is(unknown.code, 'ERR_SKEIN_UNKNOWN_BEHAVIOUR')
+  assert.is((await failureOf(cluster, a.spawnOn('nowhere@else', 'double'))).code, 'ERR_SKEIN_NOCONNECTION')
+})
+
+test('stop gives processes that trap exits their time; connections have gone before', async (t) => {
+  const cluster = await startCluster(t, 2)
+  await meshed(cluster)
+  const [a, b] = cluster.nodes as [SkeinNode, SkeinNode]
+  const log: string[] = []
+  const stubborn = (timeoutMs: number) => async (self: Self<unknown>) => {
+    self.trapExit = true
+    const { reason } = (await self.receive()) as { reason: string }
+    log.push(`${reason}, ${a.nodes().length} nodes`)
+    await self.receive(() => false, { timeoutMs }).catch(() => {})
+    log.push(`over after ${timeoutMs}`)
+  }
+  a.spawn(stubborn(10_000))
+  a.spawn(stubborn(60_000))
+  const startedMs = cluster.clock.now()
+  await settled(cluster, a.stop({ timeoutMs: 20_000 }))
+  const lastedMs = cluster.clock.now() - startedMs
+  assert.equal(log.slice(0, 3), ['shutdown, 0 nodes', 'shutdown, 0 nodes', 'over after 10000'])
+  assert.ok(lastedMs >= 20_000 && lastedMs < 21_000, `${lastedMs}`)
+  await settled(cluster, b.stop({ timeoutMs: Number.NaN }))
+})
+
 test('ping measures the round trip, connecting if need be', async (t) => {
   const cluster = emptyCluster(t, { network: { defaults: { delayMs: 10 } } })
   const a = await cluster.start(0)

@@ -6,18 +6,10 @@
  */
 import type { Table, TableState, TableStep, TimeoutKey } from './definition.ts'
 
-/** Words of the diagram's language, which cannot be the id of a state. */
+/** Words of the diagram's language, which Mermaid 11 does not take for the id of a state; in any case of letters. */
 const RESERVED: readonly string[] = [
-  'state',
-  'note',
-  'end',
-  'as',
-  'direction',
-  'class',
-  'classDef',
-  'style',
-  'default',
-  'hide',
+  ...['state', 'statediagram', 'note', 'end', 'as', 'direction', 'hide', 'scale', 'class', 'classdef', 'style'],
+  ...['default', 'click', 'href', 'acctitle', 'accdescr'],
 ]
 
 /** Letters that mean nothing in a label. Others are written as character codes. */
@@ -56,7 +48,7 @@ const notesOf = (events: readonly [string, TableStep][]): string[] => {
       .map(([label]) => label)
       .join(', ')
   const postponed = labels((step) => step.may.includes('postpone'))
-  const kept = labels((step) => step.to.length === 0 && step.may.length === 0)
+  const kept = labels((step) => step.to.length === 0 && step.may.length === 0 && !step.isEnter)
   return [...(postponed === '' ? [] : [`postpones ${postponed}`]), ...(kept === '' ? [] : [`stays on ${kept}`])]
 }
 
@@ -68,7 +60,7 @@ const timeoutLabel = (key: TimeoutKey, afterMs: number | undefined): string => {
 const durationOf = (ms: number): string => (ms > 0 && ms % 1000 === 0 ? `${ms / 1000} s` : `${ms} ms`)
 
 const idOf = (name: string, index: number, names: readonly string[]): string => {
-  if (/^[A-Za-z]\w*$/.test(name) && !RESERVED.includes(name)) return name
+  if (/^[A-Za-z]\w*$/.test(name) && !RESERVED.includes(name.toLowerCase())) return name
   let id = `state${index + 1}`
   while (names.includes(id)) id += '_'
   return id

@@ -49,7 +49,7 @@ test('in a private network hosts may vote one by one', () => {
 test('poisoned votes do nothing', () => {
   const votes = agreed(6)
   for (let i = 0; i < 6; i++) assert.not(votes.add(seen(LIE), observer(100 + i), 1), 'no more than the honest')
-  for (let i = 0; i < 200; i++) assert.not(votes.add(seen(`198.51.100.${i}`), observer(200 + (i % 3)), 1))
+  for (let i = 0; i < 200; i++) assert.not(votes.add(seen(`198.51.99.${i}`), observer(200 + (i % 3)), 1))
   assert.is(votes.host, OWN)
   // Each lie of its own: none gets four.
   for (let i = 0; i < 40; i++) assert.not(votes.add(seen(`198.51.${i}.1`), observer(300 + i), 2))

@@ -34,6 +34,8 @@ class Pair {
   readonly exits: Exit[] = []
   /** Per side: the moves there were at its last unlink that ended a link it had made; undefined if it linked since. */
   readonly silentFrom = new Map<Actor, { readonly moves: number; readonly atMs: number }>()
+  /** One sent the other an exit signal that looks like that of a link: who knows what came of which. */
+  isMuddled = false
   /** Of two processes on one node. */
   isLinked = false
   /** On one node: whom the end of the other must reach. */
@@ -52,10 +54,13 @@ class Pair {
     return actor === this.one ? this.other : this.one
   }
 
-  /** The side itself has linked, and neither unlinked nor got an exit since. */
+  /** The side itself has linked and neither unlinked nor got an exit since; nor can an unlink of the other have come since. */
   believesLinked(actor: Actor): boolean {
     const last = this.moves.filter((move) => move.by === actor).at(-1)
     if (last?.type !== 'link') return false
+    if (this.moves.some((move) => move.by !== actor && move.type === 'unlink' && last.atMs - move.atMs < CROSSING_MS)) {
+      return false
+    }
     return !this.exits.some((exit) => exit.at === actor && exit.atMs >= last.atMs)
   }
 }
@@ -64,7 +69,6 @@ type Expectation = 'linked' | 'apart' | 'either'
 
 export class LinkRule implements Rule {
   readonly #pairs = new Map<string, Pair>()
-  readonly #plainExits = new Set<string>()
   /** Of pairs on two nodes whose two sides lived when all was quiet. */
   readonly #expected = new Map<Pair, Expectation>()
   #settledMs = Number.POSITIVE_INFINITY
@@ -76,12 +80,10 @@ export class LinkRule implements Rule {
         this.#move(this.#pair(fact.by, fact.to), fact.by, fact.type === 'linked' ? 'link' : 'unlink', scene.nowMs)
         break
       case 'exitSent':
-        this.#plainExits.add(`${fact.by.id}>${fact.to.id} ${fact.reason}`)
+        if (!fact.reason.startsWith('exit ')) this.#pair(fact.by, fact.to).isMuddled = true
         break
       case 'exit':
-        if (!this.#plainExits.has(`${fact.of.id}>${fact.actor.id} ${fact.reason}`)) {
-          this.#exit(this.#pair(fact.actor, fact.of), fact.actor, fact.reason, scene.nowMs)
-        }
+        this.#exit(this.#pair(fact.actor, fact.of), fact.actor, fact.reason, scene.nowMs)
         break
       case 'ended':
         this.#ended(fact.actor, scene.nowMs)
@@ -91,7 +93,7 @@ export class LinkRule implements Rule {
 
   settled(scene: Scene): void {
     this.#settledMs = scene.nowMs
-    for (const pair of this.#pairs.values()) {
+    for (const pair of this.#clear()) {
       this.#checkReasons(pair)
       this.#checkOwed(pair)
       for (const actor of [pair.one, pair.other]) this.#checkAnswer(pair, actor)
@@ -115,7 +117,7 @@ export class LinkRule implements Rule {
   }
 
   finished(): void {
-    for (const pair of this.#pairs.values()) {
+    for (const pair of this.#clear()) {
       this.#checkReasons(pair)
       this.#checkOwed(pair)
     }
@@ -136,6 +138,7 @@ export class LinkRule implements Rule {
     const of = pair.partner(at)
     const what = `an exit (${reason}) of ${of.id} at ${at.id}`
     pair.exits.push({ at, reason, atMs })
+    if (pair.isMuddled) return
     const exits = pair.exits.filter((exit) => exit.at === at).length
     const links = pair.moves.filter((move) => move.type === 'link').length
     if (exits > links) throw new Violation('G16', `${what} is the ${exits}th, for ${links} times that they were linked`)
@@ -204,6 +207,10 @@ export class LinkRule implements Rule {
       } else if (of.end === undefined || of.end.atMs > atMs) throw new Violation('G16', `${what}, and it lives`)
       else if (reason !== 'noproc') throw new Violation('G7', `${what}, and it ended with ${of.end.reason}`)
     }
+  }
+
+  #clear(): Pair[] {
+    return [...this.#pairs.values()].filter((pair) => !pair.isMuddled)
   }
 
   #pair(a: Actor, b: Actor): Pair {

@@ -2,12 +2,11 @@
  * Links and monitors under every interleaving: random steps of four processes on two nodes, with signals let through one
  * by one and lanes overtaking each other, connections lost and made anew.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
 import * as assert from 'uvu/assert'
 import type { Ref } from '../../../src/pid.ts'
 import { suite } from '../../support/suite.ts'
-import { type Actor, actors, Pair } from './process-support.ts'
+import { type Actor, actors, Pair, turns } from './process-support.ts'
 
 const test = suite('process properties', { watchdogMs: 120_000 })
 
@@ -151,7 +150,7 @@ class Run {
 
   /** Reads what came in and checks it. */
   async #listen(): Promise<void> {
-    await nextTurn()
+    await turns()
     this.#all.forEach(({ log }, by) => {
       for (const message of log.slice(this.#read[by])) this.#heard(by, message as Message)
       this.#read[by] = log.length
