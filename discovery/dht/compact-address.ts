@@ -33,7 +33,7 @@ export const addressOf = (compact: Uint8Array): Address | undefined => {
 /** The 6 or 18 bytes of an address; undefined if `addressOf` would not give it back. */
 export const compactAddress = ({ host, port }: Address): Uint8Array | undefined => {
   const bytes = hostBytes(host)
-  if (bytes === undefined || port === 0 || hostOf(bytes, bytes.length) === undefined) return undefined
+  if (bytes === undefined || port === 0 || !isUsable(bytes, bytes.length)) return undefined
   const compact = new Uint8Array(bytes.length + PORT_BYTES)
   compact.set(bytes)
   compact[bytes.length] = port >> 8
@@ -43,22 +43,29 @@ export const compactAddress = ({ host, port }: Address): Uint8Array | undefined 
 
 /** The host in the first 4 or 16 bytes, if it can be sent to. */
 const hostOf = (bytes: Uint8Array, length: number): string | undefined => {
+  if (!isUsable(bytes, length)) return undefined
   if (length === IPV4_BYTES) return ipv4Text(bytes, 0)
-  const zeros = leadingZeros(bytes)
-  if (zeros === 10 && bytes[10] === 0xff && bytes[11] === 0xff) return ipv4Text(bytes, 12)
-  // Of ::/96, which once held IPv4 addresses (RFC 4291 section 2.5.5.1), only loopback is in use.
-  if (zeros >= 12) return zeros === 15 && bytes[15] === 1 ? '::1' : undefined
-  const isMulticast = bytes[0] === 0xff
-  const isLinkLocal = bytes[0] === 0xfe && (bytes[1]! & 0xc0) === 0x80
-  return isMulticast || isLinkLocal ? undefined : ipv6Text(bytes)
+  return isMapped(bytes) ? ipv4Text(bytes, MAPPED_PREFIX_BYTES) : ipv6Text(bytes)
 }
 
-/** 0.0.0.0/8 is "this host" (RFC 1122); from 224 on all is multicast or reserved. */
-const ipv4Text = (bytes: Uint8Array, from: number): string | undefined => {
-  const first = bytes[from]!
-  if (first === 0 || first >= 224) return undefined
-  return `${first}.${bytes[from + 1]}.${bytes[from + 2]}.${bytes[from + 3]}`
+const isUsable = (bytes: Uint8Array, length: number): boolean => {
+  if (length === IPV4_BYTES) return isUsableIpv4(bytes[0]!)
+  if (isMapped(bytes)) return isUsableIpv4(bytes[MAPPED_PREFIX_BYTES]!)
+  const zeros = leadingZeros(bytes)
+  // Of ::/96, which once held IPv4 addresses (RFC 4291 section 2.5.5.1), only loopback is in use.
+  if (zeros >= MAPPED_PREFIX_BYTES) return zeros === IPV6_BYTES - 1 && bytes[zeros] === 1
+  const isMulticast = bytes[0] === 0xff
+  const isLinkLocal = bytes[0] === 0xfe && (bytes[1]! & 0xc0) === 0x80
+  return !isMulticast && !isLinkLocal
 }
+
+/** 0.0.0.0/8 is "this host" (RFC 1122 section 3.2.1.3); from 224 on all is multicast or reserved. */
+const isUsableIpv4 = (first: number): boolean => first !== 0 && first < 224
+
+const MAPPED_PREFIX_BYTES = IPV6_BYTES - IPV4_BYTES
+
+const isMapped = (bytes: Uint8Array): boolean =>
+  bytes[10] === 0xff && bytes[11] === 0xff && leadingZeros(bytes) === MAPPED_PREFIX_BYTES - 2
 
 const leadingZeros = (bytes: Uint8Array): number => {
   let count = 0
@@ -66,68 +73,100 @@ const leadingZeros = (bytes: Uint8Array): number => {
   return count
 }
 
-const IPV6_GROUPS = 8
+const ipv4Text = (bytes: Uint8Array, from: number): string =>
+  `${bytes[from]}.${bytes[from + 1]}.${bytes[from + 2]}.${bytes[from + 3]}`
 
 /** Canonical: lower case, the first longest run of two or more zero groups as '::' (RFC 5952). */
 const ipv6Text = (bytes: Uint8Array): string => {
-  const groups = Array.from({ length: IPV6_GROUPS }, (_, i) => bytes[2 * i]! * 256 + bytes[2 * i + 1]!)
-  let bestStart = 0
-  let bestLength = 1
-  for (let start = 0; start < IPV6_GROUPS; start++) {
+  let gapStart = IPV6_BYTES
+  let gapEnd = IPV6_BYTES
+  for (let start = 0; start < IPV6_BYTES; start += 2) {
     let end = start
-    while (groups[end] === 0) end++
-    if (end - start > bestLength) {
-      bestStart = start
-      bestLength = end - start
+    while (end < IPV6_BYTES && bytes[end] === 0 && bytes[end + 1] === 0) end += 2
+    if (end - start > Math.max(2, gapEnd - gapStart)) {
+      gapStart = start
+      gapEnd = end
     }
-    start = end
+    start = Math.max(start, end)
   }
-  const hex = groups.map((group) => group.toString(16))
-  if (bestLength < 2) return hex.join(':')
-  return `${hex.slice(0, bestStart).join(':')}::${hex.slice(bestStart + bestLength).join(':')}`
+  let text = ''
+  for (let i = 0; i < IPV6_BYTES; i += 2) {
+    if (i === gapStart) {
+      text += '::'
+      i = gapEnd
+      if (i === IPV6_BYTES) break
+    } else if (i > 0) text += ':'
+    text += (bytes[i]! * 256 + bytes[i + 1]!).toString(16)
+  }
+  return text
 }
 
+const DIGIT_0 = 0x30
+const DOT = 0x2e
+
 const ipv4Bytes = (text: string): Uint8Array | undefined => {
-  const parts = text.split('.')
-  if (parts.length !== IPV4_BYTES) return undefined
   const bytes = new Uint8Array(IPV4_BYTES)
-  for (let i = 0; i < IPV4_BYTES; i++) {
-    const part = parts[i]!
-    const value = Number(part)
-    if (!/^\d{1,3}$/.test(part) || value > 255) return undefined
-    bytes[i] = value
+  let index = 0
+  let value = -1
+  for (let i = 0; i <= text.length; i++) {
+    const code = i < text.length ? text.charCodeAt(i) : DOT
+    if (code === DOT) {
+      if (value < 0 || index === IPV4_BYTES) return undefined
+      bytes[index++] = value
+      value = -1
+    } else {
+      const digit = code - DIGIT_0
+      // A leading zero is refused: some read what follows as octal.
+      if (digit < 0 || digit > 9 || value === 0) return undefined
+      value = Math.max(0, value) * 10 + digit
+      if (value > 255) return undefined
+    }
   }
-  return bytes
+  return index === IPV4_BYTES ? bytes : undefined
 }
 
 const ipv6Bytes = (text: string): Uint8Array | undefined => {
-  const halves = text.split('::')
-  const head = groupsOf(halves[0]!)
-  const tail = groupsOf(halves[1] ?? '')
-  if (halves.length > 2 || head === undefined || tail === undefined) return undefined
-  const missing = IPV6_GROUPS - head.length - tail.length
-  if (halves.length === 1 ? missing !== 0 : missing < 1) return undefined
   const bytes = new Uint8Array(IPV6_BYTES)
-  const groups = [...head, ...new Array<number>(missing).fill(0), ...tail]
-  for (let i = 0; i < IPV6_GROUPS; i++) {
-    bytes[2 * i] = groups[i]! >> 8
-    bytes[2 * i + 1] = groups[i]! & 0xff
+  let length = 0
+  /** Where '::' stands. */
+  let gap = text.startsWith('::') ? 0 : -1
+  let position = gap === 0 ? 2 : 0
+  while (position < text.length) {
+    const end = hexEnd(text, position)
+    const isLastIpv4 = text.charCodeAt(end) === DOT
+    const group = isLastIpv4 ? ipv4Bytes(text.slice(position)) : groupBytes(text, position, end)
+    if (group === undefined || length + group.length > IPV6_BYTES) return undefined
+    bytes.set(group, length)
+    length += group.length
+    if (isLastIpv4 || end === text.length) break
+    position = end + 1
+    if (text[end] !== ':' || position === text.length) return undefined
+    if (text[position] !== ':') continue
+    if (gap >= 0) return undefined
+    gap = length
+    position++
   }
-  return bytes
+  if (gap < 0) return length === IPV6_BYTES ? bytes : undefined
+  if (length === IPV6_BYTES) return undefined
+  const behind = length - gap
+  bytes.copyWithin(IPV6_BYTES - behind, gap, length)
+  return bytes.fill(0, gap, IPV6_BYTES - behind)
 }
 
-/** The 16-bit groups between colons; the last may be an IPv4 address and counts for two. */
-const groupsOf = (text: string): number[] | undefined => {
-  if (text === '') return []
-  const groups: number[] = []
-  const parts = text.split(':')
-  for (const [index, part] of parts.entries()) {
-    if (/^[0-9a-f]{1,4}$/i.test(part)) groups.push(Number.parseInt(part, 16))
-    else {
-      const ipv4 = index === parts.length - 1 ? ipv4Bytes(part) : undefined
-      if (ipv4 === undefined) return undefined
-      groups.push(ipv4[0]! * 256 + ipv4[1]!, ipv4[2]! * 256 + ipv4[3]!)
-    }
-  }
-  return groups
+/** Where the hexadecimal digits from here on end. */
+const hexEnd = (text: string, from: number): number => {
+  let end = from
+  while (end < text.length && isHexDigit(text.charCodeAt(end))) end++
+  return end
+}
+
+const isHexDigit = (code: number): boolean => {
+  const lower = code | 0x20
+  return (code >= DIGIT_0 && code <= DIGIT_0 + 9) || (lower >= 0x61 && lower <= 0x66)
+}
+
+const groupBytes = (text: string, start: number, end: number): readonly number[] | undefined => {
+  if (end === start || end - start > 4) return undefined
+  const value = Number.parseInt(text.slice(start, end), 16)
+  return [value >> 8, value & 0xff]
 }

@@ -359,23 +359,30 @@ const PEERS_OVERHEAD_BYTES = '6:values'.length + 'le'.length
 const encodeReply = (reply: Reply, maxBytes: number): Uint8Array => {
   const whole = encodeWhole(reply)
   if (whole.length <= maxBytes) return whole
-  const { peers: _peers, ...rest } = reply
-  let bare: Reply = { ...rest, nodes: [] }
-  let base = encodeWhole(bare)
-  for (const leaveOut of LEAVE_OUT) {
-    if (base.length <= maxBytes) break
-    bare = leaveOut(bare)
-    base = encodeWhole(bare)
+  const { peers: _, ...others } = reply
+  const bare: Reply = { ...others, nodes: [] }
+  for (const reduce of REDUCTIONS) {
+    const reduced = reduce(bare)
+    const roomBytes = maxBytes - encodeWhole(reduced).length
+    if (roomBytes >= 0) return encodeWhole(fill(reduced, reply, roomBytes))
   }
-  return encodeWhole(fill(bare, reply, maxBytes - base.length))
+  return encodeWhole({ kind: 'reply', transaction: reply.transaction, id: reply.id, nodes: [] })
 }
 
-/** What a reply goes without for want of room, the most dispensable first. An item leaves its sequence number behind. */
-const LEAVE_OUT: readonly ((reply: Reply) => Reply)[] = [
+const withoutDecorations = ({ version: _, observed: __, ...rest }: Reply): Reply => rest
+const withoutToken = ({ token: _, ...rest }: Reply): Reply => rest
+/** What a mutable item leaves behind is its sequence number. */
+const withoutItem = ({ item, ...rest }: Reply): Reply =>
+  item?.mutable === undefined ? rest : { ...rest, sequence: item.mutable.sequence }
+
+/** What a reply goes without for want of room, tried in this order. The value of an item is worth more than a token. */
+const REDUCTIONS: readonly ((reply: Reply) => Reply)[] = [
+  (reply) => reply,
   ({ version: _, ...rest }) => rest,
-  ({ observed: _, ...rest }) => rest,
-  ({ item, ...rest }) => (item?.mutable === undefined ? rest : { ...rest, sequence: item.mutable.sequence }),
-  ({ token: _, ...rest }) => rest,
+  withoutDecorations,
+  (reply) => withoutToken(withoutDecorations(reply)),
+  (reply) => withoutItem(withoutDecorations(reply)),
+  (reply) => withoutItem(withoutToken(withoutDecorations(reply))),
 ]
 
 /** Contacts and peers in turn, as many as there is room for; they come in the order of their worth. */
@@ -401,8 +408,7 @@ const encodeWhole = (reply: Reply): Uint8Array =>
     ip: reply.observed && compactAddress(reply.observed),
     r: {
       id: reply.id,
-      nodes: encodeContacts(reply.nodes, IPV4_PEER_BYTES),
-      nodes6: encodeContacts(reply.nodes, IPV6_PEER_BYTES),
+      ...encodeContacts(reply.nodes),
       token: reply.token,
       values: reply.peers?.flatMap((peer) => compactAddress(peer) ?? []),
       ...(reply.item === undefined ? { seq: reply.sequence } : encodeItem(reply.item)),
@@ -412,12 +418,16 @@ const encodeWhole = (reply: Reply): Uint8Array =>
     y: 'r',
   })
 
-/** The contacts of one family in one string; undefined if there are none. */
-const encodeContacts = (contacts: readonly Contact[], peerBytes: number): Uint8Array | undefined => {
-  const parts: Uint8Array[] = []
+/** The contacts of each family in one string; undefined where there are none. */
+const encodeContacts = (contacts: readonly Contact[]): Entries => {
+  const nodes: Uint8Array[] = []
+  const nodes6: Uint8Array[] = []
   for (const { id, address } of contacts) {
     const compact = compactAddress(address)
-    if (compact?.length === peerBytes) parts.push(id, compact)
+    if (compact !== undefined) (compact.length === IPV4_PEER_BYTES ? nodes : nodes6).push(id, compact)
   }
-  return parts.length === 0 ? undefined : Buffer.concat(parts)
+  return {
+    nodes: nodes.length === 0 ? undefined : Buffer.concat(nodes),
+    nodes6: nodes6.length === 0 ? undefined : Buffer.concat(nodes6),
+  }
 }

@@ -9,7 +9,7 @@
  *
  * An answer counts only over the connection that the request took, and only once.
  */
-import { isSkeinError, SkeinError } from '../../certs/errors.ts'
+import { ERRORS, isSkeinError, SkeinError } from '../../certs/errors.ts'
 import type { Clock } from '../../transport/clock.ts'
 import { fullNodeName, hostOfNodeName, isShortName } from '../cluster/node-name.ts'
 import { Pid, type Ref } from '../pid.ts'
@@ -22,6 +22,7 @@ import type { Links } from './links.ts'
 import type { Monitors } from './monitors.ts'
 import { checkTimeout, type Impatience, Patience, type PatienceOptions, quiet } from './patience.ts'
 import type { Process } from './process.ts'
+import type { Refusal } from './schema.ts'
 import { onceStarted, startFailed } from './starts.ts'
 
 export interface SpawnOnOptions extends PatienceOptions {
@@ -135,8 +136,8 @@ export class Spawns {
     let process: Process
     try {
       process = this.#accept(bridge, signal)
-    } catch (reason) {
-      bridge.sendSurely(undefined, { type: 'spawnFailed', from: 0, request, reason })
+    } catch (error) {
+      bridge.sendSurely(undefined, { type: 'spawnFailed', from: 0, request, reason: refusalOf(error) })
       return
     }
     const from = process.pid.number
@@ -178,7 +179,7 @@ export class Spawns {
     const { state } = spawn
     if (from !== (state.phase === 'starting' ? state.child.number : 0)) return
     this.#forget(spawn)
-    if (state.phase === 'asked') state.waiting.reject(refusal(spawn.what, reason))
+    if (state.phase === 'asked') state.waiting.reject(refusalError(spawn.what, reason))
     if (state.phase !== 'starting') return
     // The error says it all; whoever asked does not know the monitor.
     this.#takeBack(spawn)
@@ -405,9 +406,16 @@ const aborted = (what: string, signal: AbortSignal | undefined): SkeinError =>
 const unreachable = (what: string): SkeinError =>
   new SkeinError('ERR_SKEIN_NOCONNECTION', `There is no ${what}: the node cannot be reached.`)
 
-/** The error of the other node as this one's own. */
-const refusal = (what: string, reason: Reason): SkeinError => {
-  if (!isSkeinError(reason)) return startFailed(what, reason)
-  const { code, message, hint, cause } = reason
-  return new SkeinError(code, message, { hint, cause })
+/** Code and message; the rest, as the stack, is nobody else's business. */
+const refusalOf = (error: unknown): Refusal => {
+  const refused = isSkeinError(error) ? error.code : 'ERR_SKEIN_START_FAILED'
+  return { refused, text: error instanceof Error ? error.message : String(error) }
+}
+
+/** The refusal of the other node as an error of this one. */
+const refusalError = (what: string, reason: Reason): SkeinError => {
+  if (typeof reason !== 'object' || reason === null || !('refused' in reason)) return startFailed(what, reason)
+  const { refused, text } = reason as Refusal
+  const isKnown = typeof refused === 'string' && Object.hasOwn(ERRORS, refused)
+  return isKnown && typeof text === 'string' ? new SkeinError(refused, text) : startFailed(what, reason)
 }

@@ -94,6 +94,11 @@ export class Actor {
     return this.end === undefined
   }
 
+  /** It has ended, though its function may not have noticed yet: what it does now has no effect. */
+  get isOver(): boolean {
+    return this.self.signal.aborted
+  }
+
   /** It can do something: its machine runs. */
   get canAct(): boolean {
     return this.isAlive && this.place.isRunning

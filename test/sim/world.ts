@@ -238,6 +238,7 @@ export class World implements Scene {
 
   #heardQuestion(actor: Actor, from: From, question: Question): void {
     this.#arrived(actor, question, question, undefined)
+    if (actor.isOver) return
     const { call, policy, handOnTo } = question
     if (policy === 'reply' || policy === 'twice') this.answer(actor, from, call)
     if (policy === 'twice') this.answer(actor, from, call)
@@ -315,7 +316,7 @@ export class World implements Scene {
   }
 
   answer(by: Actor, from: From, call: number): void {
-    if (!by.isAlive) return
+    if (by.isOver) return
     const answer: Answer = { fuzz: 'answer', call, number: ++this.#lastAnswer }
     this.add({ type: 'answered', by, answer })
     this.#try(() => by.self.reply(from, answer))

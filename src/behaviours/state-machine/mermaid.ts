@@ -23,6 +23,7 @@ export const mermaidOf = (table: Table): string => {
   lines.push(`[*] --> ${id(table.initial)}`)
   for (const [name, state] of table.states) {
     const events = eventsOf(state)
+    if (state.enter?.may.includes('stop') === true) lines.push(`${id(name)} --> [*] : enter`)
     for (const [label, step] of events) {
       for (const to of step.to) lines.push(`${id(name)} --> ${id(to)} : ${label}`)
       if (step.may.includes('stop')) lines.push(`${id(name)} --> [*] : ${label}`)
@@ -34,8 +35,7 @@ export const mermaidOf = (table: Table): string => {
 }
 
 /** Steps with the label of their event. */
-const eventsOf = ({ enter, afterMs, on, calls, timeouts }: TableState): readonly [string, TableStep][] => [
-  ...(enter === undefined ? [] : [['enter', enter] as [string, TableStep]]),
+const eventsOf = ({ afterMs, on, calls, timeouts }: TableState): readonly [string, TableStep][] => [
   ...[...on].map(([name, step]): [string, TableStep] => [labelOf(name), step]),
   ...[...calls].map(([name, step]): [string, TableStep] => [labelOf(`call ${name}`), step]),
   ...[...timeouts].map(([key, step]): [string, TableStep] => [timeoutLabel(key, afterMs), step]),
@@ -48,12 +48,12 @@ const notesOf = (events: readonly [string, TableStep][]): string[] => {
       .map(([label]) => label)
       .join(', ')
   const postponed = labels((step) => step.may.includes('postpone'))
-  const kept = labels((step) => step.to.length === 0 && step.may.length === 0 && !step.isEnter)
+  const kept = labels((step) => step.to.length === 0 && step.may.length === 0)
   return [...(postponed === '' ? [] : [`postpones ${postponed}`]), ...(kept === '' ? [] : [`stays on ${kept}`])]
 }
 
 const timeoutLabel = (key: TimeoutKey, afterMs: number | undefined): string => {
-  if (key === 'state') return afterMs === undefined ? 'state timeout' : `after ${durationOf(afterMs)}`
+  if (key === 'state') return Number.isFinite(afterMs) ? `after ${durationOf(afterMs as number)}` : 'state timeout'
   return key === 'event' ? 'event timeout' : labelOf(key)
 }
 

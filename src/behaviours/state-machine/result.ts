@@ -29,48 +29,63 @@ export interface ResultContext {
   readonly state: string
 }
 
-const NOTHING: MachineResult = {}
-
-/** Throws ERR_SKEIN_BAD_RETURN or ERR_SKEIN_BAD_TRANSITION. */
+/** Throws ERR_SKEIN_BAD_RETURN, ERR_SKEIN_BAD_TRANSITION or ERR_SKEIN_LIMIT. */
 export const checkResult = (value: unknown, context: ResultContext): MachineResult => {
-  if (value === undefined) return NOTHING
-  const { step, kind, state } = context
-  const bad = (text: string): SkeinError => new SkeinError('ERR_SKEIN_BAD_RETURN', `${step.title} returned ${text}.`)
-  if (typeof value !== 'object' || value === null) throw bad(`${shown(value)}; it may return an object or nothing`)
+  if (value === undefined) return {}
+  const { step, kind, state, table } = context
+  const result = checkWords(value, step, kind === 'enter' ? ENTER_WORDS : WORDS)
+  const { next, repeat, postpone, stop } = result
+  if (stop !== undefined) checkStop(result, step)
+  if (next !== undefined) checkNext(next, step)
+  if (repeat !== undefined && (repeat !== true || next !== undefined))
+    throw bad(step, 'repeat other than true, or with next')
+  if (postpone !== undefined) checkPostpone(result, step)
+  if ('reply' in result && kind !== 'call') throw bad(step, 'a reply, and there is no call')
+  checkInserted(result, step)
+  checkTimeouts(result, step, table, next ?? state)
+  return result
+}
+
+const checkWords = (value: unknown, step: TableStep, known: readonly string[]): MachineResult => {
+  if (typeof value !== 'object' || value === null) {
+    throw bad(step, `${shown(value)}; it may return an object or nothing`)
+  }
   const words = Object.keys(value)
-  const known = kind === 'enter' ? ENTER_WORDS : WORDS
   const stray = words.find((word) => !known.includes(word))
-  if (stray !== undefined)
-    throw bad(`the word ${shown(stray)}; it may return ${known.join(', ')}${guess(stray, known)}`)
+  if (stray !== undefined) {
+    throw bad(step, `the word ${shown(stray)}; it may return ${known.join(', ')}${guess(stray, known)}`)
+  }
+  // A Map, say, was meant to be something.
   if (words.length === 0 && Object.getPrototypeOf(value) !== Object.prototype) {
-    throw bad('an object with nothing in it that it may return')
+    throw bad(step, 'an object with nothing in it that it may return')
   }
-  const result = value as MachineResult
-  const { next, repeat, postpone, stop, insert } = result
-  if (stop !== undefined) {
-    const more = words.find((word) => !WORDS_WITH_STOP.includes(word))
-    if (more !== undefined) throw bad(`stop together with ${more}`)
-    if (!step.may.includes('stop')) throw undeclared(step, 'stops', `may: 'stop'`)
-  }
-  if (repeat !== undefined && (repeat !== true || next !== undefined)) throw bad('repeat other than true, or with next')
-  if (postpone !== undefined) {
-    if (postpone !== true) throw bad('postpone other than true')
-    if ('reply' in result) throw bad('a reply to a call that it postpones; the call comes again')
-    if (!step.may.includes('postpone')) throw undeclared(step, 'postpones', `may: 'postpone'`)
-  }
-  if (next !== undefined && !step.to.includes(next)) {
-    if (typeof next !== 'string') throw bad('next other than the name of a state')
-    throw undeclared(step, `goes to ${shown(next)}`, `to: ${shown(next)}`)
-  }
-  if ('reply' in result && kind !== 'call') throw bad('a reply, and there is no call')
+  return value
+}
+
+const checkStop = (result: MachineResult, step: TableStep): void => {
+  const more = Object.keys(result).find((word) => !WORDS_WITH_STOP.includes(word))
+  if (more !== undefined) throw bad(step, `stop together with ${more}`)
+  if (!step.may.includes('stop')) throw undeclared(step, 'stops', `may: 'stop'`)
+}
+
+const checkNext = (next: unknown, step: TableStep): void => {
+  if (typeof next !== 'string') throw bad(step, 'next other than the name of a state')
+  if (!step.to.includes(next)) throw undeclared(step, `goes to ${shown(next)}`, `to: ${shown(next)}`)
+}
+
+const checkPostpone = (result: MachineResult, step: TableStep): void => {
+  if (result.postpone !== true) throw bad(step, 'postpone other than true')
+  if ('reply' in result) throw bad(step, 'a reply to a call that it postpones; the call comes again')
+  if (!step.may.includes('postpone')) throw undeclared(step, 'postpones', `may: 'postpone'`)
+}
+
+const checkInserted = (result: MachineResult, step: TableStep): void => {
   const events = insertedBy(result)
   if (events.length > MAX_INSERTED_EVENTS) {
     const text = `${step.title} inserts ${events.length} events; ${MAX_INSERTED_EVENTS} are the limit.`
     throw new SkeinError('ERR_SKEIN_LIMIT', text)
   }
-  if (insert !== undefined && !events.every(isEvent)) throw bad('insert with what is no event')
-  checkTimeouts(result, context.table, next ?? state, bad)
-  return result
+  if (events.some((event) => nameOf(event) === undefined)) throw bad(step, 'insert with what is no event')
 }
 
 /** The events to be inserted, in order. */
@@ -86,8 +101,6 @@ export const nameOf = (message: unknown): string | undefined => {
   return typeof message.type === 'string' ? message.type : undefined
 }
 
-const isEvent = (message: unknown): boolean => nameOf(message) !== undefined
-
 /** The timeouts to be set, each with its delay. */
 export const timeoutsIn = ({ stateTimeoutMs, eventTimeoutMs, timeoutsMs }: MachineResult): [TimeoutKey, number][] => {
   const all: [TimeoutKey, number][] = []
@@ -99,17 +112,20 @@ export const timeoutsIn = ({ stateTimeoutMs, eventTimeoutMs, timeoutsMs }: Machi
 }
 
 /** Timeouts of the state it is about to be in need their handler there; those by name need one in some state. */
-const checkTimeouts = (result: MachineResult, table: Table, state: string, bad: (text: string) => SkeinError): void => {
+const checkTimeouts = (result: MachineResult, step: TableStep, table: Table, state: string): void => {
   const { timeoutsMs } = result
   if (timeoutsMs !== undefined && (typeof timeoutsMs !== 'object' || timeoutsMs === null)) {
-    throw bad('timeoutsMs other than an object of delays by name')
+    throw bad(step, 'timeoutsMs other than an object of delays by name')
   }
   for (const [key, ms] of timeoutsIn(result)) {
-    if (!isDelay(ms)) throw bad(`a delay ${shown(ms)} for "${key}"; it is ${DELAY}`)
+    if (!isDelay(ms)) throw bad(step, `a delay ${shown(ms)} for "${key}"; it is ${DELAY}`)
     const handled = key === 'state' || key === 'event' ? table.states.get(state)?.timeouts : table.timeouts
-    if (handled?.has(key) !== true) throw bad(`a delay for "${key}", which state ${state} does not handle`)
+    if (handled?.has(key) !== true) throw bad(step, `a delay for "${key}", which state ${state} does not handle`)
   }
 }
+
+const bad = ({ title }: TableStep, text: string): SkeinError =>
+  new SkeinError('ERR_SKEIN_BAD_RETURN', `${title} returned ${text}.`)
 
 const undeclared = ({ title, to }: TableStep, what: string, remedy: string): SkeinError => {
   const declared = to.length === 0 ? 'no transition' : `transitions to ${to.join(', ')}`
@@ -122,6 +138,6 @@ const guess = (word: string, known: readonly string[]): string => {
 }
 
 const shown = (value: unknown): string => {
-  const text = typeof value === 'string' ? JSON.stringify(value) : String(value)
-  return text.slice(0, MAX_SHOWN)
+  if (typeof value === 'object' && value !== null) return 'an object'
+  return (typeof value === 'string' ? JSON.stringify(value) : String(value)).slice(0, MAX_SHOWN)
 }

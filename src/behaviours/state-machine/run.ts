@@ -126,7 +126,7 @@ export class Run {
     for (const message of [...inserted].reverse()) this.#ahead.push({ kind: 'inserted', message })
     const timeouts = timeoutsIn(result)
     if (next !== previous || result.repeat === true) yield* this.#enter(previous, timeouts)
-    else this.#setTimeouts(timeouts)
+    else this.#scheduleAll(timeouts)
   }
 
   #change(next: string): void {
@@ -156,20 +156,20 @@ export class Run {
       if (result.stop !== undefined) return yield* this.#end(result.stop)
       all.push(...timeoutsIn(result))
     }
-    this.#setTimeouts(all)
+    this.#scheduleAll(all)
   }
 
-  /** Later ones win. That of the next event is the last: whatever waits cancels it. */
-  #setTimeouts(timeouts: readonly [TimeoutKey, number][]): void {
+  /** Later ones win. That of the next event is the last, so that whatever waits comes first and cancels it. */
+  #scheduleAll(timeouts: readonly [TimeoutKey, number][]): void {
     if (timeouts.length === 0) return
     const latest = new Map(timeouts)
     const eventTimeoutMs = latest.get('event')
     latest.delete('event')
-    for (const [key, ms] of latest) this.#setTimeout(key, ms)
-    if (eventTimeoutMs !== undefined && this.#ahead.length === 0) this.#setTimeout('event', eventTimeoutMs)
+    for (const [key, ms] of latest) this.#schedule(key, ms)
+    if (eventTimeoutMs !== undefined) this.#schedule('event', eventTimeoutMs)
   }
 
-  #setTimeout(key: TimeoutKey, ms: number): void {
+  #schedule(key: TimeoutKey, ms: number): void {
     const due = this.#timeouts.set(key, ms)
     if (due !== undefined) this.#ahead.unshift(due)
   }

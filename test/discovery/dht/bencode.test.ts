@@ -58,6 +58,7 @@ test('what is read is a copy', () => {
 })
 
 test('anything that is not canonical is refused', () => {
+  // biome-ignore format: one kind a line
   const refused = [
     '', 'e', 'x', '-', ':', 'i', 'l', 'd', // nothing
     'ie', 'i-e', 'i-0e', 'i007e', 'i00e', 'i-07e', 'i+1e', 'i1.5e', 'i 1e', 'i1', 'i1x', 'i0x1e', 'i1-e',
@@ -67,7 +68,7 @@ test('anything that is not canonical is refused', () => {
     'l', 'li1e', 'd1:a', 'd1:ai1e', 'd1:ae', 'd', // unfinished
     'di1ei1ee', 'dlei1ee', 'd1:a1:b1:ce', // keys that are no strings, a key without a value
     'd1:bi1e1:ai1ee', 'd1:ai1e1:ai2ee', 'd2:aai1e1:ai1ee', 'd1:\xffi1e1:ai1ee', 'd1:ad1:bi1e1:bi1eee', 'd1:ai1e0:i1ee',
-  ] // biome-ignore format: one kind a line
+  ]
   for (const one of refused) assert.is(judge(bytes(one)), undefined, JSON.stringify(one))
 })
 

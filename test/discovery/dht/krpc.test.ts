@@ -338,16 +338,21 @@ test('a reply keeps to its bound and leaves out what does not fit', () => {
     peers,
     version: filled(16),
     observed: { host: '2001:db8::5', port: 1 },
-    item: { value: encode(filled(996)), mutable: { ...mutable, sequence: Number.MAX_SAFE_INTEGER } },
+    item: { value: Uint8Array.from(encode(filled(996))), mutable: { ...mutable, sequence: Number.MAX_SAFE_INTEGER } },
   }
   const encoded = encodeMessage(largest)
   assert.ok(encoded.length <= MAX_REPLY_BYTES, `${encoded.length}`)
   const fitted = decodeReply(encoded)!
   assert.equal(fitted.item, largest.item)
-  assert.equal(fitted.token, largest.token)
-  assert.is(fitted.version, undefined)
+  assert.equal([fitted.version, fitted.observed, fitted.token], [undefined, undefined, undefined])
+  const usual = {
+    ...largest,
+    transaction: filled(4),
+    item: { ...largest.item!, mutable: { ...mutable, sequence: 2e12 } },
+  }
+  assert.equal(decodeReply(encodeMessage(usual))!.token, largest.token, 'one of our own has room for its token')
 
-  for (let maxBytes = 80; maxBytes < 1300; maxBytes += 3) {
+  for (let maxBytes = 90; maxBytes < 1300; maxBytes += 3) {
     const one = encodeMessage(largest, maxBytes)
     assert.ok(one.length <= maxBytes, `${one.length} of ${maxBytes}`)
     const read = decodeReply(one)!

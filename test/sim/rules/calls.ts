@@ -81,9 +81,7 @@ export class CallRule implements Rule {
           throw violation(call, `says ${cause}, it ended with ${end?.reason}`)
         break
       case 'ERR_SKEIN_NOCONNECTION':
-        if (nodeOf(to) === by.place.name && end?.reason !== 'noconnection' && to instanceof Actor && to.isWith(by)) {
-          throw violation(call, 'says noconnection on its own node')
-        }
+        if (to instanceof Actor && to.isWith(by)) throw violation(call, 'says noconnection on its own node')
         break
       case 'ERR_SKEIN_PROCESS_ENDED':
         if (by.isAlive) throw violation(call, 'says its caller has ended')

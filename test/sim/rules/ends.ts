@@ -64,9 +64,11 @@ export class EndRule implements Rule {
   #sent({ by, to, reason }: Extract<Fact, { type: 'exitSent' }>, atMs: number): void {
     if (reason.startsWith('exit ')) this.#sentMs.set(reason, atMs)
     const effect = reason === 'kill' ? 'killed' : reason
-    if (reason !== 'normal') this.#of(to).reasons.add(effect)
+    // "normal" ends nobody but who sent it to itself.
+    const isFelt = reason !== 'normal' || by === to
+    if (isFelt) this.#of(to).reasons.add(effect)
     // On one node an exit signal takes effect at once, so it is known what it meets.
-    const isDeadly = reason === 'kill' || (!to.trapExit && reason !== 'normal')
+    const isDeadly = reason === 'kill' || (!to.trapExit && isFelt)
     if (by.isWith(to) && to.isAlive && isDeadly) this.#due.push({ to, reason, atMs })
   }
 

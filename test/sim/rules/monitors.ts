@@ -112,9 +112,8 @@ export class MonitorRule implements Rule {
     for (const { reason, atMs } of downs) {
       const what = `DOWN ${ref.number} at ${by.id} about ${nameOf(of)} says ${reason}`
       if (reason === 'noconnection') {
-        const isWord = of instanceof Actor && of.end?.reason === reason
-        if (nodeOf(of) === by.place.name && !isWord && of instanceof Actor)
-          throw new Violation('G12', `${what}, on its own node`)
+        const isHere = of instanceof Actor ? of.isWith(by) && of.end?.reason !== reason : of.node === by.place.name
+        if (isHere) throw new Violation('G12', `${what}, on its own node`)
       } else if (of instanceof Actor) {
         if (of.end === undefined || of.end.atMs > atMs) throw new Violation('G10', `${what}, and it lives`)
         if (reason !== 'noproc' && reason !== of.end.reason) {

@@ -1,5 +1,6 @@
 /** Definitions of state machines: what cannot work is refused at once, and the rest can be drawn. */
 import * as assert from 'uvu/assert'
+import { MAX_TIMEOUTS } from '../../../src/behaviours/state-machine/definition.ts'
 import { SkeinError, stateMachine } from '../../../src/index.ts'
 import { suite } from '../../support/suite.ts'
 
@@ -143,7 +144,7 @@ test('a definition that cannot work is refused, with what is wrong with it', () 
 })
 
 test('a machine has as many timeouts as it has names, and those are bounded', () => {
-  const timeouts = Object.fromEntries(Array.from({ length: 1_001 }, (_, i) => [`t${i}`, () => {}]))
+  const timeouts = Object.fromEntries(Array.from({ length: MAX_TIMEOUTS + 1 }, (_, i) => [`t${i}`, () => {}]))
   try {
     stateMachine({ data, initial: 'a', states: { a: { timeouts } } })
     assert.unreachable()

@@ -3,6 +3,9 @@
  * (gen_statem Behaviour), where it goes through states, timeouts, postponing and calls.
  */
 import * as assert from 'uvu/assert'
+import { MAX_TIMEOUT_MS } from '../../../src/behaviours/state-machine/definition.ts'
+import { MAX_INSERTED_EVENTS } from '../../../src/behaviours/state-machine/result.ts'
+import { MAX_POSTPONED_EVENTS } from '../../../src/behaviours/state-machine/run.ts'
 import type { From, SystemMessage } from '../../../src/index.ts'
 import { stateMachine } from '../../../src/index.ts'
 import { suite } from '../../support/suite.ts'
@@ -102,7 +105,11 @@ test('a change of state cancels the timeout of the state, nothing else does', as
     data: () => 0,
     initial: 'a',
     states: {
-      a: { stateTimeout: { afterMs: 100, to: 'b', do: () => void fired.push('a') }, on: { go: { to: 'b' } } },
+      a: {
+        stateTimeout: { afterMs: 100, to: 'b', do: () => void fired.push('a') },
+        on: { go: { to: 'b' }, away: { to: 'c' } },
+      },
+      c: { stateTimeout: () => void fired.push('c') },
       b: {
         enter: () => ({ stateTimeoutMs: 50 }),
         stateTimeout: () => void fired.push('b'),
@@ -130,6 +137,7 @@ test('a change of state cancels the timeout of the state, nothing else does', as
   assert.equal(fired, ['b'])
   await pass(1)
   assert.equal(fired, ['b', 'b'])
+  processes.cast(processes.spawn(machine), 'away')
   const third = processes.spawn(machine)
   processes.cast(third, 'go')
   await rest()
@@ -149,6 +157,7 @@ test('any event cancels the event timeout; by name timeouts run on', async (t) =
       timeouts: { one: ({ state }) => void fired.push(`one in ${state}`), two: () => void fired.push('two') },
       on: {
         idle: () => ({ eventTimeoutMs: 50 }),
+        soon: () => ({ eventTimeoutMs: 0, timeoutsMs: { two: 0 } }),
         busy: () => ({ eventTimeoutMs: 50, insert: 'quiet' }),
         quiet() {},
         set: () => ({ timeoutsMs: { one: 100, two: 100 } }),
@@ -168,6 +177,9 @@ test('any event cancels the event timeout; by name timeouts run on', async (t) =
   await pass(1_000)
   assert.equal(fired, ['event'], 'even an event that nobody handles cancels it, or one that was inserted')
   assert.equal(deadLetters(), ['ERR_SKEIN_NO_HANDLER'])
+  processes.cast(pid, 'soon')
+  await pass(1)
+  assert.equal(fired.splice(1), ['two'], 'one of 0 ms is an event too')
   processes.cast(pid, 'set')
   processes.cast(pid, 'go')
   await pass(100)
@@ -632,7 +644,7 @@ test('results of the wrong shape are coded errors that say what is wrong', async
     { reply: 'to nobody' },
     { stateTimeoutMs: -1 },
     { stateTimeoutMs: 'soon' },
-    { stateTimeoutMs: 2 ** 31 },
+    { stateTimeoutMs: MAX_TIMEOUT_MS + 1 },
     { eventTimeoutMs: 5 },
     { next: 'b', stateTimeoutMs: 5 },
     { timeoutsMs: { unknown: 5 } },
@@ -680,13 +692,13 @@ test('what a machine may keep is bounded', async (t) => {
     },
   })
   const keeper = processes.spawn(machine)
-  for (let i = 0; i < 10_000; i++) processes.cast(keeper, 'keep')
+  for (let i = 0; i < MAX_POSTPONED_EVENTS; i++) processes.cast(keeper, 'keep')
   const inserter = processes.spawn(machine)
-  processes.cast(inserter, { type: 'many', count: 1_000 })
+  processes.cast(inserter, { type: 'many', count: MAX_INSERTED_EVENTS })
   await rest()
   assert.equal(crashes(), [])
   processes.cast(keeper, 'keep')
-  processes.cast(inserter, { type: 'many', count: 1_001 })
+  processes.cast(inserter, { type: 'many', count: MAX_INSERTED_EVENTS + 1 })
   await rest()
   assert.equal(crashes(), ['ERR_SKEIN_LIMIT', 'ERR_SKEIN_LIMIT'])
 })

@@ -59,7 +59,7 @@ class Run {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.net.a.processes.stop(), this.net.b.processes.stop()])
+    await Promise.all([this.net.a.processes.stop(0), this.net.b.processes.stop(0)])
   }
 
   isAlive(index: number): boolean {
@@ -79,7 +79,8 @@ class Run {
         this.unlink(one.by, one.to)
         break
       case 'monitor':
-        if (this.isAlive(one.by)) {
+        // A monitor on oneself is none.
+        if (this.isAlive(one.by) && one.by !== one.to) {
           const ref = this.#self(one.by).monitor(this.#self(one.to).pid)
           this.watches.push({ by: one.by, to: one.to, ref, lost: false, demonitored: false, downs: 0 })
         }

@@ -1,5 +1,6 @@
 /** The processes of a node together: messages, backpressure, timers, node events, limits, stopping. */
 import * as assert from 'uvu/assert'
+import { isSkeinError } from '../../../certs/errors.ts'
 import type { Pid } from '../../../src/pid.ts'
 import { VirtualClock } from '../../../transport/virtual-clock.ts'
 import { suite } from '../../support/suite.ts'
@@ -162,7 +163,8 @@ test('a mailbox that overflows from outside ends its process, with a reason', as
   net.flowToB()
   await turns()
   assert.not(net.b.processes.isAlive(picky))
-  assert.match(brief(watcher.log[0]), /limit "mailbox"/)
+  const { reason } = watcher.log[0] as { reason: unknown }
+  assert.ok(isSkeinError(reason, 'ERR_SKEIN_MAILBOX_FULL'))
 })
 
 test('processes that keep each other busy leave room for timers and sockets', async (t) => {

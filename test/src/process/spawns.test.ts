@@ -1,6 +1,6 @@
 /** Spawning by name, here and on another node: one outcome, bonds from the first instant, and every way to miss an answer (G23 to G25). */
 import * as assert from 'uvu/assert'
-import { isSkeinError, SkeinError } from '../../../certs/errors.ts'
+import { SkeinError } from '../../../certs/errors.ts'
 import type { Pid } from '../../../src/pid.ts'
 import type { Behaviour } from '../../../src/process/behaviour.ts'
 import type { Self } from '../../../src/process/self.ts'
@@ -465,6 +465,28 @@ test('hostile: answers to what was not asked, twice, or about others have no eff
   assert.ok((await again).equals(children[1]?.self.pid))
 })
 
+test('hostile: whatever stands in a refusal, it is one error', async (t) => {
+  const { net, one } = await scene(t)
+  const reasons = [
+    'no',
+    null,
+    {},
+    { refused: 'ERR_NO_SUCH' },
+    { refused: 'toString', text: 'x' },
+    { refused: 'ERR_SKEIN_LIMIT' },
+  ]
+  for (const reason of reasons) {
+    const asked = errorOf(one.self.spawnLinkOn(B, 'child'))
+    const [spawn] = net.toB.waiting.splice(0)
+    const request = spawn?.type === 'spawn' ? spawn.request : 0
+    net.a.processes.deliver(net.toB, { type: 'spawnFailed', from: 0, request, reason })
+    const error = await asked
+    assert.is(error.code, 'ERR_SKEIN_START_FAILED')
+    assert.is(error.cause, reason)
+  }
+  assert.equal(one.log, [])
+})
+
 test('hostile: requests that make no sense are refused, and take nothing', async (t) => {
   const { net, one } = await scene(t)
   const spawn = {
@@ -488,7 +510,11 @@ test('hostile: requests that make no sense are refused, and take nothing', async
   ]
   for (const signal of refusals) net.b.processes.deliver(net.toA, signal)
   assert.equal(types(net.toA.waiting), Array(refusals.length).fill('spawnFailed'))
-  assert.ok(net.toA.waiting.every((signal) => 'reason' in signal && isSkeinError(signal.reason) && signal.from === 0))
+  assert.ok(net.toA.waiting.every((signal) => signal.from === 0))
+  assert.equal(
+    net.toA.waiting.map((signal) => 'reason' in signal && (signal.reason as { refused: string }).refused),
+    [...Array(3).fill('ERR_SKEIN_BAD_ARGUMENT'), ...Array(2).fill('ERR_SKEIN_UNKNOWN_BEHAVIOUR'), 'ERR_SKEIN_BAD_NAME'],
+  )
   net.toA.waiting.length = 0
   // A number of a monitor that is in use.
   net.b.processes.deliver(net.toA, { ...spawn, ref: 5 })
