@@ -101,7 +101,11 @@ export class SkeinNode implements AsyncDisposable {
       sources: [...parts.sources, this.#exchange],
       onEvent: (event) => this.#discovered(event),
     })
-    const directory = { find: (node: string) => this.#table.find(node), refresh: () => this.#lookAgain() }
+    const directory = {
+      find: (node: string) => this.#table.find(node),
+      refresh: () => this.#lookAgain(),
+      forget: (id: string) => this.#exchange.forget(id),
+    }
     this.#dialler = new Dialler(this.#peers, directory, clock)
     const host = {
       isUp: (id: string, incarnation: string | undefined) => this.#peers.isUp(id, incarnation),

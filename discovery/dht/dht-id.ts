@@ -28,6 +28,13 @@ export const compareDistance = (target: DhtKey, a: DhtKey, b: DhtKey): number =>
   return 0
 }
 
+/** The first 48 bits of the distance of two ids: a number to sort by where equal beginnings do not matter. */
+export const roughDistance = (a: DhtKey, b: DhtKey): number => {
+  const high = ((a[0]! ^ b[0]!) << 16) | ((a[1]! ^ b[1]!) << 8) | (a[2]! ^ b[2]!)
+  const low = ((a[3]! ^ b[3]!) << 16) | ((a[4]! ^ b[4]!) << 8) | (a[5]! ^ b[5]!)
+  return high * 2 ** 24 + low
+}
+
 /** How many bits two ids share from the first on, 0 to 160. */
 export const commonPrefixBits = (a: DhtKey, b: DhtKey): number => {
   for (let i = 0; i < DHT_ID_BYTES; i++) {

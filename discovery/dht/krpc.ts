@@ -12,8 +12,17 @@ import type { Address } from '../../transport/address.ts'
 import { type Bencoded, type Encodable, encode, judge, Verbatim } from './bencode.ts'
 import { addressOf, compactAddress, IPV4_BYTES, IPV6_BYTES, PORT_BYTES } from './compact-address.ts'
 import { DHT_ID_BYTES } from './dht-id.ts'
-import type { DhtKey, Query, Reply, Want } from './message.ts'
-import { type Contact, FAULT, type Fault, type ItemBody, type KrpcMessage } from './message.ts'
+import {
+  type Contact,
+  type DhtKey,
+  FAULT,
+  type Fault,
+  type ItemBody,
+  type KrpcMessage,
+  type Query,
+  type Reply,
+  type Want,
+} from './message.ts'
 
 /** Fits any path in one piece, and keeps replies poor tools for an amplification attack. */
 export const MAX_REPLY_BYTES = 1200
@@ -83,7 +92,7 @@ const isRefusal = (result: Query | Refusal): result is Refusal => 'code' in resu
 
 const decodeQuery = (message: Bencoded, transaction: Uint8Array): Query | Refusal => {
   const method = textOf(message, 'q', MAX_METHOD_BYTES)
-  if (method === undefined) return refuse('q must name a method')
+  if (method === undefined || !/^[!-~]+$/.test(method)) return refuse('q must name a method')
   const args = message.get('a')
   const id = keyOf(args, 'id')
   if (args === undefined || id === undefined) return refuse('a must hold an id of 20 bytes')

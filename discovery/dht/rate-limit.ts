@@ -20,6 +20,8 @@ export interface Rate {
 export interface RateLimits {
   readonly source: Rate
   readonly network: Rate
+  /** Of all sources together; none by default. */
+  readonly total?: Rate
 }
 
 export const RATE_LIMITS: RateLimits = {
@@ -35,10 +37,12 @@ const EVICTION_CANDIDATES = 8
 export class RateLimit {
   readonly #sources: Buckets
   readonly #networks: Buckets
+  readonly #total: Buckets | undefined
 
   constructor(limits: RateLimits = RATE_LIMITS) {
     this.#sources = new Buckets(limits.source, MAX_SOURCES)
     this.#networks = new Buckets(limits.network, MAX_NETWORKS)
+    this.#total = limits.total && new Buckets(limits.total, 1)
   }
 
   /** Whether a query from this address may be answered now; if so it is counted. */
@@ -46,12 +50,13 @@ export class RateLimit {
     const { source, network } = keysOf(from)
     const own = this.#sources.at(source, nowMs)
     if (own.tokens < 1) return false
-    if (network !== undefined) {
-      const shared = this.#networks.at(network, nowMs)
-      if (shared.tokens < 1) return false
-      shared.tokens--
-    }
+    const shared = network === undefined ? undefined : this.#networks.at(network, nowMs)
+    if (shared !== undefined && shared.tokens < 1) return false
+    const total = this.#total?.at('', nowMs)
+    if (total !== undefined && total.tokens < 1) return false
     own.tokens--
+    if (shared !== undefined) shared.tokens--
+    if (total !== undefined) total.tokens--
     return true
   }
 
@@ -116,6 +121,9 @@ class Buckets {
     if (fullest !== undefined) this.#buckets.delete(fullest)
   }
 }
+
+/** What counts as one source here and wherever else something is bounded per source. */
+export const sourceOf = (from: Address): string => keysOf(from).source
 
 const keysOf = ({ host, port }: Address): { source: string; network: string | undefined } => {
   const plain = unmapHost(host)

@@ -11,7 +11,7 @@ import { familyOf, hostBytes, IPV4_BYTES } from './compact-address.ts'
 import { isExemptHost } from './dht-id.ts'
 
 /** How many networks must agree before a host is believed. */
-export const AGREEING_VOTES = 4
+const AGREEING_VOTES = 4
 /** Twice the time after which a quiet bucket is refreshed. */
 const VOTE_LIFETIME_MS = 30 * 60_000
 /** The oldest vote goes first. */

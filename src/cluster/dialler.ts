@@ -54,6 +54,8 @@ export interface DialDirectory {
   find(name: string): readonly Whereabouts[]
   /** Asks every source to look again. */
   refresh(): void
+  /** Another key answers at the address: what members told of this node is out of date. */
+  forget(id: string): void
 }
 
 export class Dialler {
@@ -143,6 +145,7 @@ export class Dialler {
       if (already !== undefined) return already
       const outcome = await this.#tryOne(address, { expectedId: id, replace: false, timeoutMs })
       if (outcome.type === 'up') return outcome.peer
+      if (outcome.end.code === 'ERR_SKEIN_CERT_FOREIGN' && id !== undefined) this.#directory.forget(id)
       attempts.push({ what: formatAddress(address), code: outcome.end.code, message: outcome.end.message })
     }
     throw failure(what, attempts)

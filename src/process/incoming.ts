@@ -7,7 +7,7 @@ import type { Signal } from '../signals.ts'
 import type { Bridge } from './bridge.ts'
 import type { Services } from './self.ts'
 
-type Parts = Pick<Services, 'post' | 'calls' | 'links' | 'monitors' | 'exits' | 'spawns' | 'inspection'>
+type Parts = Pick<Services, 'post' | 'calls' | 'links' | 'monitors' | 'exits' | 'births' | 'spawns' | 'inspection'>
 
 /** One signal that came over `bridge`, as so many bytes; a Hold asks to stop reading that lane until relieved. */
 export const receive = (parts: Parts, bridge: Bridge, signal: Signal, sizeBytes: number): Hold | undefined => {
@@ -51,7 +51,7 @@ export const receive = (parts: Parts, bridge: Bridge, signal: Signal, sizeBytes:
       parts.exits.onExit(bridge, signal)
       break
     case 'spawn':
-      parts.spawns.onSpawn(bridge, signal)
+      parts.births.onSpawn(bridge, signal)
       break
     case 'spawned':
       parts.spawns.onSpawned(bridge, signal)

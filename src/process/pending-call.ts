@@ -57,6 +57,8 @@ export class PendingCall extends Deadline {
 
 /** A power of two. */
 const INITIAL_SLOTS = 64
+/** An empty table larger than this gives its memory back. */
+const KEPT_SLOTS = 4096
 
 /**
  * Finds calls by number, faster than a Map does while calls come and go: the slot of a call is the low bits of its number,
@@ -95,6 +97,7 @@ export class CallTable {
     if (this.#slots[slot] !== call) return
     this.#slots[slot] = undefined
     this.#size--
+    if (this.#size === 0 && this.#slots.length > KEPT_SLOTS) this.#slots = new Array(INITIAL_SLOTS)
   }
 
   all(): PendingCall[] {

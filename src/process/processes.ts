@@ -15,6 +15,7 @@ import type { Route, Router, SignalSink } from '../route.ts'
 import { isOrderly, type Reason, type Signal } from '../signals.ts'
 import type { Codec } from '../wire/codec.ts'
 import { type Behaviour, checkBehaviour, type MailboxOptions, NO_TRAITS } from './behaviour.ts'
+import { Births, type SpawnNamed } from './births.ts'
 import { type CallOptions, Calls, type From } from './calls.ts'
 import { Catalogue } from './catalogue.ts'
 import { type AnyPid, type AnyTarget, Directory } from './directory.ts'
@@ -136,16 +137,20 @@ export class Processes implements SignalSink {
     this.#exits = new Exits({ origin, directory: this.#directory, post, end })
     this.catalogue = new Catalogue(origin.name, this.#limits.behaviours)
     this.inspection = new Inspection(this.#directory, this.#calls)
-    this.spawns = new Spawns({
-      clock,
-      directory: this.#directory,
+    const spawnNamed: SpawnNamed = (behaviour, args, options) => this.#spawn(behaviour, args, options)
+    const named = {
       catalogue: this.catalogue,
       links: this.#links,
       monitors: this.#monitors,
+      spawn: spawnNamed,
+    }
+    this.spawns = new Spawns({
+      ...named,
+      clock,
+      directory: this.#directory,
       exits: this.#exits,
       limit: this.#limits.spawns,
       nextRef,
-      spawn: (behaviour, args, options) => this.#spawn(behaviour, args, options),
     })
     this.#services = {
       clock,
@@ -157,6 +162,7 @@ export class Processes implements SignalSink {
       exits: this.#exits,
       catalogue: this.catalogue,
       spawns: this.spawns,
+      births: new Births(named),
       inspection: this.inspection,
       post,
       stateCodec,

@@ -12,6 +12,7 @@ import type { Pid, Ref, Target } from '../pid.ts'
 import type { Reason } from '../signals.ts'
 import type { Codec } from '../wire/codec.ts'
 import type { Behaviour, MailboxOptions } from './behaviour.ts'
+import type { Births } from './births.ts'
 import type { CallOptions, Calls, From } from './calls.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { AnyPid, AnyTarget, Directory } from './directory.ts'
@@ -61,6 +62,7 @@ export interface Services {
   readonly exits: Exits
   readonly catalogue: Catalogue
   readonly spawns: Spawns
+  readonly births: Births
   readonly inspection: Inspection
   readonly post: Post
   /** For states that outlive their process. */

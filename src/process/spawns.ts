@@ -1,28 +1,28 @@
 /**
  * Spawning by name, here or on another node: a request, and one outcome (OTP, "Distribution Protocol": SPAWN_REQUEST and
- * SPAWN_REPLY).
+ * SPAWN_REPLY). This is the asking side; births.ts answers.
  *
- * The node that spawns keeps nothing of a request: it makes the process with its link and monitor, and answers on the
- * lane of the new process, so that the answer comes before everything else of it. The node that asks keeps the request
- * until the answer, even if nobody waits for it any more (timed out, abandoned, the asking process ended), because
- * whoever was then spawned in vain has to be told: over its link, as if the asking process had ended.
+ * A request to another node is kept until the answer, even if nobody waits for it any more (timed out, abandoned, the
+ * asking process ended), because whoever was then spawned in vain has to be told: over its link, as if the asking
+ * process had ended.
  *
  * An answer counts only over the connection that the request took, and only once.
  */
-import { ERRORS, isSkeinError, SkeinError } from '../../certs/errors.ts'
+import { SkeinError } from '../../certs/errors.ts'
 import type { Clock } from '../../transport/clock.ts'
-import { fullNodeName, hostOfNodeName, isShortName } from '../cluster/node-name.ts'
+import { fullNodeName, hostOfNodeName } from '../cluster/node-name.ts'
 import { Pid, type Ref } from '../pid.ts'
-import { type Reason, type Signal, Unreadable } from '../signals.ts'
+import type { Reason, Signal } from '../signals.ts'
+import type { SpawnNamed } from './births.ts'
 import type { Bridge } from './bridge.ts'
-import type { Catalogue, NamedBehaviour } from './catalogue.ts'
+import type { Catalogue } from './catalogue.ts'
 import type { Directory } from './directory.ts'
 import type { Exits } from './exits.ts'
 import type { Links } from './links.ts'
 import type { Monitors } from './monitors.ts'
-import { checkTimeout, type Impatience, Patience, type PatienceOptions, quiet } from './patience.ts'
+import { Patience, type PatienceOptions, quiet } from './patience.ts'
 import type { Process } from './process.ts'
-import type { Refusal } from './schema.ts'
+import { aborted, checkRequest, impatient, refusedSpawn, unreachable } from './spawn-errors.ts'
 import { onceStarted, startFailed } from './starts.ts'
 
 export interface SpawnOnOptions extends PatienceOptions {
@@ -87,7 +87,7 @@ export interface SpawnsOptions {
   readonly exits: Exits
   readonly limit: number
   readonly nextRef: () => Ref
-  readonly spawn: (behaviour: NamedBehaviour, args: unknown[], options: { name?: string; parent?: Pid }) => Process
+  readonly spawn: SpawnNamed
 }
 
 type SignalOf<T extends Signal['type']> = Extract<Signal, { type: T }>
@@ -131,25 +131,6 @@ export class Spawns {
     return this.#request(caller, node, behaviour, args, options, 'monitor', both)
   }
 
-  onSpawn(bridge: Bridge, signal: SignalOf<'spawn'>): void {
-    const { request, start } = signal
-    let process: Process
-    try {
-      process = this.#accept(bridge, signal)
-    } catch (error) {
-      bridge.sendSurely(undefined, { type: 'spawnFailed', from: 0, request, reason: refusalOf(error) })
-      return
-    }
-    const from = process.pid.number
-    bridge.sendSurely(process, { type: 'spawned', from, request })
-    if (!start) return
-    onceStarted(process, (outcome) => {
-      const { ended } = process
-      if (outcome === 'started') bridge.sendSurely(process, { type: 'started', from, request })
-      else bridge.sendSurely(process, { type: 'spawnFailed', from, request, reason: ended?.reason })
-    })
-  }
-
   onSpawned(bridge: Bridge, { from, request }: SignalOf<'spawned'>): void {
     const spawn = bridge.spawns.get(request)
     const { origin } = bridge.route
@@ -179,7 +160,7 @@ export class Spawns {
     const { state } = spawn
     if (from !== (state.phase === 'starting' ? state.child.number : 0)) return
     this.#forget(spawn)
-    if (state.phase === 'asked') state.waiting.reject(refusalError(spawn.what, reason))
+    if (state.phase === 'asked') state.waiting.reject(refusedSpawn(spawn.what, reason))
     if (state.phase !== 'starting') return
     // The error says it all; whoever asked does not know the monitor.
     this.#takeBack(spawn)
@@ -268,7 +249,6 @@ export class Spawns {
       reject(error)
     }
     const patience = new Patience(clock, options, (why) => {
-      process.onStarted = undefined
       fail(impatient(what, why, options.signal))
       if (caller !== undefined && bond === 'link') links.abandon(caller, pid, ABANDONED)
       else exits.send(undefined, pid, 'kill')
@@ -309,27 +289,6 @@ export class Spawns {
     waiting.patience = new Patience(clock, options, (why) => {
       this.#giveUp(spawn, impatient(what, why, options.signal))
     })
-  }
-
-  /** Throws why nothing is spawned. */
-  #accept(bridge: Bridge, { from, behaviour, link, ref, name, args }: SignalOf<'spawn'>): Process {
-    const { catalogue, links, monitors, spawn } = this.#options
-    if (args instanceof Unreadable) throw args.error
-    const { origin } = bridge.route
-    const asking = origin === undefined || from === 0 ? undefined : new Pid(origin, from)
-    if (!Array.isArray(args) || (asking === undefined && (link || ref !== 0))) {
-      throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'The request to spawn a process makes no sense.')
-    }
-    const found = catalogue.get(behaviour)
-    if (link) links.mustHaveRoom(bridge)
-    if (ref !== 0) monitors.mustTake(bridge, ref)
-    const process = spawn(found, args, {
-      ...(name === '' ? {} : { name }),
-      ...(link && asking !== undefined ? { parent: asking } : {}),
-    })
-    if (link && asking !== undefined) links.adopt(bridge, process, asking)
-    if (ref !== 0) monitors.watch(bridge, process, ref)
-    return process
   }
 
   /** Nobody waits any more, though whoever asked is alive. */
@@ -381,41 +340,4 @@ export class Spawns {
     spawn.caller?.spawns?.delete(spawn)
     if (spawn.state.phase !== 'givenUp') spawn.state.waiting.patience?.end()
   }
-}
-
-/** Checks what only JavaScript callers can get wrong, and what must not reach the other node. */
-const checkRequest = (node: string, behaviour: string, args: unknown, { name, timeoutMs }: SpawnOnOptions): void => {
-  checkTimeout(timeoutMs)
-  if (typeof node !== 'string' || typeof behaviour !== 'string' || !Array.isArray(args)) {
-    const text = 'A process is spawned by the name of a node, the name of a behaviour, and an array of arguments.'
-    throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', text)
-  }
-  for (const one of name === undefined ? [behaviour] : [behaviour, name]) {
-    if (!isShortName(one)) throw new SkeinError('ERR_SKEIN_BAD_NAME', `"${String(one).slice(0, 100)}" is not a name.`)
-  }
-}
-
-const impatient = (what: string, why: Impatience, signal: AbortSignal | undefined): SkeinError => {
-  if (why.type === 'aborted') return aborted(what, signal)
-  return new SkeinError('ERR_SKEIN_CALL_TIMEOUT', `There was no answer about ${what} within ${why.timeoutMs} ms.`)
-}
-
-const aborted = (what: string, signal: AbortSignal | undefined): SkeinError =>
-  new SkeinError('ERR_SKEIN_CALL_ABORTED', `The request for ${what} was abandoned.`, { cause: signal?.reason })
-
-const unreachable = (what: string): SkeinError =>
-  new SkeinError('ERR_SKEIN_NOCONNECTION', `There is no ${what}: the node cannot be reached.`)
-
-/** Code and message; the rest, as the stack, is nobody else's business. */
-const refusalOf = (error: unknown): Refusal => {
-  const refused = isSkeinError(error) ? error.code : 'ERR_SKEIN_START_FAILED'
-  return { refused, text: error instanceof Error ? error.message : String(error) }
-}
-
-/** The refusal of the other node as an error of this one. */
-const refusalError = (what: string, reason: Reason): SkeinError => {
-  if (typeof reason !== 'object' || reason === null || !('refused' in reason)) return startFailed(what, reason)
-  const { refused, text } = reason as Refusal
-  const isKnown = typeof refused === 'string' && Object.hasOwn(ERRORS, refused)
-  return isKnown && typeof text === 'string' ? new SkeinError(refused, text) : startFailed(what, reason)
 }

@@ -14,8 +14,6 @@ import type { Process } from './process.ts'
 
 /** What the timers of the machine count in. A shorter interval would be none. */
 const MIN_INTERVAL_MS = 1
-/** Sums of fractions may miss by less than this. */
-const ROUNDING_MS = 0.001
 
 /** One that is set; the timer of the clock behind it may change. */
 interface Alarm {
@@ -98,7 +96,7 @@ export class Timers {
   /** The machine's timers may fire up to a millisecond early, a promise may not: the rest is waited for. */
   #ring(alarm: Alarm, dueMs: number, fire: () => void): void {
     alarm.timer = this.#clock.after(dueMs - this.#clock.now(), () => {
-      if (this.#clock.now() >= dueMs - ROUNDING_MS) fire()
+      if (this.#clock.now() >= dueMs) fire()
       else this.#ring(alarm, dueMs, fire)
     })
   }

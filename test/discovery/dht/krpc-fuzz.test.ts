@@ -109,7 +109,7 @@ const misbuilt = (c: Chance, message: Entries): Entries => {
 const INTERESTING = Buffer.from('0123456789:eidl-+.x\x00\xff', 'latin1')
 
 /** Breaks the grammar of bencode: cut, flipped, with bytes put in or left out. */
-const mangled = (c: Chance, bytes: Uint8Array): Uint8Array => {
+const mangled = (c: Chance, bytes: Uint8Array): Buffer => {
   let text = Buffer.from(bytes)
   for (let changes = 1 + c.below(3); changes > 0; changes--) {
     const at = c.below(text.length + 1)
@@ -179,8 +179,9 @@ const check = (bytes: Uint8Array, deeply: boolean): string => {
   assertContract(result)
   const again = encodeMessage(result, MAX_BENCODE_BYTES * 2)
   const reread = again.length > MAX_BENCODE_BYTES ? result : decodeMessage(again)
-  assert.ok(reread !== undefined && reread.kind !== 'malformed')
-  assert.ok(Buffer.compare(encodeMessage(reread, MAX_BENCODE_BYTES * 2), again) === 0, 'written twice alike')
+  const hex = Buffer.from(bytes).toString('hex')
+  assert.ok(reread !== undefined && reread.kind !== 'malformed', hex)
+  assert.ok(Buffer.compare(encodeMessage(reread, MAX_BENCODE_BYTES * 2), again) === 0, hex)
   if (deeply) assert.equal(reread, result)
   return result.kind
 }
@@ -250,7 +251,8 @@ test(
       // npm bencode goes backwards over a negative length, and may never end.
       if (text.length > MAX_BENCODE_BYTES || text.length === 0 || text.includes(0x2d)) continue
       const judged = judge(text)
-      if (isNpmCanonical(text)) assert.ok(judged, `refused: ${text.toString()}`)
+      if (isNpmCanonical(text) && !/\d{20}/.test(text.toString('latin1')))
+        assert.ok(judged, `refused: ${text.toString()}`)
       // Keys that are no ASCII and integers that are rounded are changed by npm bencode, and not by us.
       const isFaithful = text.every((byte) => byte < 0x80) && !/\d{16}|__proto__/.test(text.toString('latin1'))
       if (judged && isFaithful) assert.ok(isNpmCanonical(text), `accepted: ${text.toString()}`)

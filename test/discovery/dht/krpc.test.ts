@@ -171,6 +171,7 @@ test('a malformed query is answered with 203', () => {
     ['no q', encode({ a: { id: ID }, t: 'aa', y: 'q' })],
     ['q no string', query(7, {})],
     ['q empty', query('', {})],
+    ['q not printable', query('p\u00efng', {})],
     ['q too long', query('x'.repeat(33), {})],
     ['no a', encode({ q: 'ping', t: 'aa', y: 'q' })],
     ['a no dictionary', encode({ a: [], q: 'ping', t: 'aa', y: 'q' })],

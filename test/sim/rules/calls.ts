@@ -81,7 +81,10 @@ export class CallRule implements Rule {
           throw violation(call, `says ${cause}, it ended with ${end?.reason}`)
         break
       case 'ERR_SKEIN_NOCONNECTION':
-        if (to instanceof Actor && to.isWith(by)) throw violation(call, 'says noconnection on its own node')
+        // As in Erlang, a server that ended because of another lost node leaves the same word.
+        if (to instanceof Actor && to.isWith(by) && end?.reason !== 'noconnection') {
+          throw violation(call, 'says noconnection on its own node')
+        }
         break
       case 'ERR_SKEIN_PROCESS_ENDED':
         if (by.isAlive) throw violation(call, 'says its caller has ended')

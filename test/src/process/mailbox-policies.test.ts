@@ -154,7 +154,7 @@ test('block holds senders back, here by false and an error, from elsewhere by a 
   let sent = 7
   assert.is(
     thrown(() => {
-      for (;; sent++) processes.send(box.pid, sent)
+      for (; ; sent++) processes.send(box.pid, sent)
     }),
     'ERR_SKEIN_QUEUE_FULL',
   )

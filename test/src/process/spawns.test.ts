@@ -324,7 +324,11 @@ test('given up before the answer: a linked process is told "abandoned", a monito
     children.map(({ log }) => log),
     [[{ type: 'EXIT', pid: one.self.pid, reason: 'abandoned' }], [], []],
   )
-  for (const { self } of children) net.b.processes.exit(self.pid, 'kill')
+  for (const { self } of children) {
+    const { links, watchers } = (await net.b.processes.inspection.info(undefined, self.pid))!
+    assert.equal([links, watchers], [0, 0])
+    net.b.processes.exit(self.pid, 'kill')
+  }
   await net.flow()
   assert.equal(one.log, [])
 })

@@ -1,0 +1,78 @@
+/**
+ * Births: the answering side of a spawn from another node. It keeps nothing of a request: it makes the process with its
+ * link and monitor, and answers on the lane of the new process, so that the answer comes before everything else of it.
+ */
+import { SkeinError } from '../../certs/errors.ts'
+import { Pid } from '../pid.ts'
+import { type Signal, Unreadable } from '../signals.ts'
+import type { Bridge } from './bridge.ts'
+import type { Catalogue, NamedBehaviour } from './catalogue.ts'
+import type { Links } from './links.ts'
+import type { Monitors } from './monitors.ts'
+import type { Process } from './process.ts'
+import { refusalOf } from './spawn-errors.ts'
+import { onceStarted } from './starts.ts'
+
+/** Makes a process of this node; with a parent one that is linked to it, which the caller has to see to. */
+export type SpawnNamed = (
+  behaviour: NamedBehaviour,
+  args: unknown[],
+  options: { readonly name?: string; readonly parent?: Pid },
+) => Process
+
+export interface BirthsOptions {
+  readonly catalogue: Catalogue
+  readonly links: Links
+  readonly monitors: Monitors
+  readonly spawn: SpawnNamed
+}
+
+type SpawnSignal = Extract<Signal, { type: 'spawn' }>
+
+export class Births {
+  readonly #options: BirthsOptions
+
+  constructor(options: BirthsOptions) {
+    this.#options = options
+  }
+
+  onSpawn(bridge: Bridge, signal: SpawnSignal): void {
+    const { request, start } = signal
+    let process: Process
+    try {
+      process = this.#accept(bridge, signal)
+    } catch (error) {
+      bridge.sendSurely(undefined, { type: 'spawnFailed', from: 0, request, reason: refusalOf(error) })
+      return
+    }
+    const from = process.pid.number
+    bridge.sendSurely(process, { type: 'spawned', from, request })
+    if (!start) return
+    onceStarted(process, (outcome) => {
+      const { ended } = process
+      if (outcome === 'started') bridge.sendSurely(process, { type: 'started', from, request })
+      else bridge.sendSurely(process, { type: 'spawnFailed', from, request, reason: ended?.reason })
+    })
+  }
+
+  /** Throws why nothing is spawned. */
+  #accept(bridge: Bridge, { from, behaviour, link, ref, name, args }: SpawnSignal): Process {
+    const { catalogue, links, monitors, spawn } = this.#options
+    if (args instanceof Unreadable) throw args.error
+    const { origin } = bridge.route
+    const asking = origin === undefined || from === 0 ? undefined : new Pid(origin, from)
+    if (!Array.isArray(args) || (asking === undefined && (link || ref !== 0))) {
+      throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'The request to spawn a process makes no sense.')
+    }
+    const found = catalogue.get(behaviour)
+    if (link) links.mustHaveRoom(bridge)
+    if (ref !== 0) monitors.mustTake(bridge, ref)
+    const process = spawn(found, args, {
+      ...(name === '' ? {} : { name }),
+      ...(link && asking !== undefined ? { parent: asking } : {}),
+    })
+    if (link && asking !== undefined) links.adopt(bridge, process, asking)
+    if (ref !== 0) monitors.watch(bridge, process, ref)
+    return process
+  }
+}
