@@ -26,6 +26,10 @@ import {
 
 /** Fits any path in one piece, and keeps replies poor tools for an amplification attack. */
 export const MAX_REPLY_BYTES = 1200
+/** Of a reply to a host that has not proven to be where it says, in bytes for each byte of its query. */
+export const MAX_AMPLIFICATION = 4
+/** A query for an item is this long, so that the largest one can be had from a node that has never heard of us. */
+const ITEM_QUERY_BYTES = MAX_REPLY_BYTES / MAX_AMPLIFICATION
 /** A value in bencoded form (BEP 44). */
 export const MAX_VALUE_BYTES = 1000
 /** BEP 44. */
@@ -311,9 +315,16 @@ const readPeers = (value: Bencoded): Address[] | undefined => {
 
 // ---- encoding
 
-const encodeQuery = (query: Query): Uint8Array =>
+const encodeQuery = (query: Query): Uint8Array => {
+  const plain = encodeQueryWith(query, {})
+  if (query.method !== 'get') return plain
+  const missingBytes = ITEM_QUERY_BYTES - plain.length - '3:pad100:'.length
+  return missingBytes < 0 ? plain : encodeQueryWith(query, { pad: new Uint8Array(missingBytes) })
+}
+
+const encodeQueryWith = (query: Query, padding: Entries): Uint8Array =>
   encode({
-    a: { id: query.id, ...encodeArguments(query) },
+    a: { id: query.id, ...encodeArguments(query), ...padding },
     q: query.method === 'unknown' ? query.name : query.method,
     ro: query.readOnly ? 1 : undefined,
     t: query.transaction,

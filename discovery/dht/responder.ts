@@ -12,9 +12,9 @@
 import { type Address, unmapHost } from '../../transport/address.ts'
 import type { Clock } from '../../transport/clock.ts'
 import type { Random } from '../../transport/random.ts'
-import { type Family, familyOf } from './compact-address.ts'
+import { compactAddress, type Family, familyOf } from './compact-address.ts'
 import { ItemStore } from './item-store.ts'
-import { encodeMessage, MAX_REPLY_BYTES, type Malformed } from './krpc.ts'
+import { encodeMessage, MAX_AMPLIFICATION, MAX_REPLY_BYTES, type Malformed } from './krpc.ts'
 import { type Contact, type DhtKey, FAULT, type Fault, type Query, type Reply, type Want } from './message.ts'
 import { PeerStore } from './peer-store.ts'
 import { ProvenHosts } from './proven-hosts.ts'
@@ -22,8 +22,6 @@ import { RATE_LIMITS, RateLimit, type RateLimits, sourceOf } from './rate-limit.
 import { isGenuine, targetOf } from './signed-item.ts'
 import { Tokens } from './tokens.ts'
 
-/** A reply to a host that has not proven to be where it says, in bytes for each byte of its query. */
-export const MAX_AMPLIFICATION = 4
 /** BEP 5. */
 const CONTACTS_PER_FAMILY = 8
 /** More do not fit a reply. */
@@ -147,7 +145,9 @@ export class Responder {
     const { target, token, port } = query
     if (!this.#isGood(token, from, target, nowMs)) return fault(query, FAULT.protocol, 'invalid token')
     const peer = { host: unmapHost(from.host), port: port ?? from.port }
-    const isStored = this.peers.announce(target, peer, sourceOf(from), nowMs)
+    // Nobody could be told of a link-local address, whose zone is only ours.
+    const isUsable = compactAddress(peer) !== undefined
+    const isStored = isUsable && this.peers.announce(target, peer, sourceOf(from), nowMs)
     return isStored ? this.#reply(query, from) : fault(query, FAULT.server, 'no room for this peer')
   }
 

@@ -183,7 +183,28 @@ export interface SetTimer {
   readonly dueLocalMs: number
 }
 
+/** A request to start an actor by the name of its behaviour. */
+export interface SpawnRequest {
+  readonly number: number
+  readonly by: Actor
+  /** name@host */
+  readonly node: string
+  readonly how: SpawnHow
+  readonly trapExit: boolean
+  readonly style: Style
+  /** No node has a behaviour of that name. */
+  readonly isUnknown: boolean
+}
+
 export type Fact =
+  | { readonly type: 'spawnAsked'; readonly request: SpawnRequest }
+  | { readonly type: 'born'; readonly request: SpawnRequest; readonly actor: Actor }
+  | {
+      readonly type: 'spawnAnswered'
+      readonly request: SpawnRequest
+      readonly pid: Pid | undefined
+      readonly code: string
+    }
   | { readonly type: 'spawned'; readonly actor: Actor; readonly by: Actor | undefined; readonly how: SpawnHow }
   | { readonly type: 'ended'; readonly actor: Actor; readonly reason: string }
   | { readonly type: 'willEnd'; readonly actor: Actor; readonly reason: string }
@@ -223,6 +244,9 @@ export type Fact =
   | { readonly type: 'fault'; readonly text: string }
 
 export type SpawnHow = 'spawn' | 'link' | 'monitor'
+
+/** How an actor waits for messages. */
+export type Style = 'iterate' | 'receive' | 'timeout' | 'match'
 
 export type Outcome =
   | { readonly type: 'value'; readonly answer: Answer }
@@ -283,6 +307,14 @@ export const nodeOf = (subject: Subject): string => (subject instanceof Actor ? 
 
 export const describe = (fact: Fact): string => {
   switch (fact.type) {
+    case 'spawnAsked': {
+      const { by, how, node, number, isUnknown } = fact.request
+      return `${by.id} asks ${node} to ${how}${isUnknown ? ' what is not there' : ''}, request ${number}`
+    }
+    case 'born':
+      return `${fact.actor.id} is born of request ${fact.request.number}${fact.actor.trapExit ? ', it traps exits' : ''}`
+    case 'spawnAnswered':
+      return `request ${fact.request.number} of ${fact.request.by.id}: ${fact.pid ?? fact.code}`
     case 'spawned':
       return `${fact.by?.id ?? fact.actor.place.name} ${fact.how}s ${fact.actor.id}${fact.actor.trapExit ? ', which traps exits' : ''}`
     case 'ended':

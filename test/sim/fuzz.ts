@@ -14,6 +14,7 @@ import { MonitorRule } from './rules/monitors.ts'
 import { NameRule } from './rules/names.ts'
 import { NodeRule } from './rules/nodes.ts'
 import { OrderRule } from './rules/order.ts'
+import { SpawnRule } from './rules/spawns.ts'
 import { TimerRule } from './rules/timers.ts'
 import { Director } from './stage.ts'
 import { World } from './world.ts'
@@ -37,6 +38,7 @@ const rules = (): Rule[] => [
   new EndRule(),
   new CallRule(),
   new TimerRule(),
+  new SpawnRule(),
   new NameRule(),
 ]
 

@@ -8,12 +8,9 @@
  */
 import fc from 'fast-check'
 import type { LinkConditions } from '../../transport/memory-link.ts'
-import type { Policy, SpawnHow } from './facts.ts'
+import type { Policy, SpawnHow, Style } from './facts.ts'
 
-const MAX_STEPS = 60
-
-/** How an actor waits for messages. */
-export type Style = 'iterate' | 'receive' | 'timeout' | 'match'
+const MAX_STEPS = 150
 
 type Do =
   | { readonly do: 'send'; readonly by: number; readonly to: number; readonly byName: boolean; readonly load: Load }
@@ -45,6 +42,17 @@ type Do =
       readonly how: SpawnHow
       readonly trapExit: boolean
       readonly style: Style
+    }
+  | {
+      readonly do: 'spawnOn'
+      readonly by: number
+      readonly host: number
+      readonly how: SpawnHow
+      readonly trapExit: boolean
+      readonly style: Style
+      readonly isUnknown: boolean
+      readonly start: boolean
+      readonly timeoutMs: number
     }
   | { readonly do: 'wait'; readonly ms: number }
   | { readonly do: 'partition'; readonly host: number }
@@ -167,6 +175,17 @@ const STEPS: fc.WeightedArbitrary<Step>[] = [
     how: fc.constantFrom<SpawnHow[]>('spawn', 'link', 'monitor'),
     trapExit: fc.constantFrom(true, true, false),
     style: fc.constantFrom<Style[]>('iterate', 'receive', 'timeout', 'match'),
+  }),
+  step(4, {
+    do: is('spawnOn'),
+    by: living,
+    host,
+    how: fc.constantFrom<SpawnHow[]>('spawn', 'link', 'link', 'monitor', 'monitor'),
+    trapExit: fc.constantFrom(true, true, false),
+    style: fc.constantFrom<Style[]>('iterate', 'receive', 'timeout', 'match'),
+    isUnknown: fc.constantFrom(false, false, false, false, false, true),
+    start: fc.boolean(),
+    timeoutMs: fc.constantFrom(5, 50, 2000, 2000),
   }),
   step(4, { do: is('wait'), ms: fc.constantFrom(5, 50, 300, 1500, 3000) }),
   step(2, { do: is('partition'), host }),

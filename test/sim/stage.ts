@@ -143,6 +143,10 @@ export class Director implements Stage {
         return this.#by(step.by, (by) => {
           world.spawn(by.place, by, step.how, step.trapExit, step.style)
         })
+      case 'spawnOn': {
+        const { node } = this.#host(step.host)
+        return this.#by(step.by, (by) => world.spawnOn(by, node.name, step))
+      }
       case 'wait':
         return this.#sim.sleep(step.ms)
       default:

@@ -24,14 +24,17 @@ import {
   type Scene,
   type SetTimer,
   type SpawnHow,
+  type SpawnRequest,
+  type Style,
   type Subject,
   show,
   Violation,
 } from './facts.ts'
-import type { Style } from './program.ts'
 
 /** The body of every message is this byte of its number, repeated. */
 const BODY_MASK = 0xff
+/** The behaviour that every node knows. */
+const BEHAVIOUR = 'actor'
 /** How long an actor of style "timeout" waits at a time. */
 const RECEIVE_TIMEOUT_MS = 700
 
@@ -60,9 +63,11 @@ export class World implements Scene {
   readonly #byPid = new Map<string, Actor>()
   readonly #byId = new Map<string, Actor>()
   readonly #flights = new Map<string, Flight>()
+  readonly #requests = new Map<number, SpawnRequest>()
   #violation: Violation | undefined
   #lastWhy = 0
   #lastCall = 0
+  #lastRequest = 0
   #lastAnswer = 0
   #lastPlace = 0
   #lastConnection = 0
@@ -131,6 +136,7 @@ export class World implements Scene {
   moveIn(host: SimulatedHost): Place {
     const place = new Place(host, ++this.#lastPlace)
     this.#places.set(host, place)
+    place.node.behaviour(BEHAVIOUR, (self, number: number) => this.#beBorn(place, self, number))
     void this.#listen(place)
     return place
   }
@@ -177,6 +183,52 @@ export class World implements Scene {
     this.#introduce(actor, by, how)
     if (by !== undefined && how === 'link') this.add({ type: 'linked', by, to: actor })
     return actor
+  }
+
+  /** Asks a node to start an actor. */
+  spawnOn(
+    by: Actor,
+    node: string,
+    how: Omit<SpawnRequest, 'number' | 'by' | 'node'> & { readonly start: boolean; readonly timeoutMs: number },
+  ): void {
+    const { start, timeoutMs, trapExit, style, isUnknown } = how
+    const request: SpawnRequest = { number: ++this.#lastRequest, by, node, how: how.how, trapExit, style, isUnknown }
+    this.#requests.set(request.number, request)
+    this.add({ type: 'spawnAsked', request })
+    const behaviour = isUnknown ? 'nobody' : BEHAVIOUR
+    const args = [request.number]
+    const options = { start, timeoutMs }
+    const asked =
+      request.how === 'monitor'
+        ? by.self.spawnMonitorOn(node, behaviour, args, options)
+        : (request.how === 'link' ? by.self.spawnLinkOn : by.self.spawnOn)
+            .call(by.self, node, behaviour, args, options)
+            .then((pid) => ({ pid, ref: undefined }))
+    asked.then(
+      ({ pid, ref }) => {
+        this.add({ type: 'spawnAnswered', request, pid, code: '' })
+        const of = this.actorOf(pid)
+        if (ref === undefined || of === undefined) return
+        this.monitors.push({ by, ref })
+        this.add({ type: 'monitored', by, of, ref })
+      },
+      (error: unknown) => this.add({ type: 'spawnAnswered', request, pid: undefined, code: show(error) }),
+    )
+  }
+
+  /** An actor that somebody asked for starts, and says so at once. */
+  #beBorn(place: Place, self: Self, number: number): Promise<void> {
+    const request = this.#requests.get(number)
+    if (request === undefined) throw new Error(`nobody asked for ${number}`)
+    const { by, how, trapExit, style } = request
+    const actor = new Actor(`${place.host.name}${this.actors.length}`, place, trapExit)
+    actor.pid = self.pid
+    actor.self = self
+    this.#introduce(actor, by, how)
+    this.add({ type: 'born', request, actor })
+    if (how === 'link') this.add({ type: 'linked', by: actor, to: by })
+    this.mail(actor, by, by.pid, 8)
+    return this.#live(actor, self, style)
   }
 
   #introduce(actor: Actor, by: Actor | undefined, how: SpawnHow): void {

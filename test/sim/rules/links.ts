@@ -71,6 +71,8 @@ export class LinkRule implements Rule {
   readonly #pairs = new Map<string, Pair>()
   /** Of pairs on two nodes whose two sides lived when all was quiet. */
   readonly #expected = new Map<Pair, Expectation>()
+  /** By number of the request: who was to be linked to who asked. */
+  readonly #births = new Map<number, Actor>()
   #settledMs = Number.POSITIVE_INFINITY
 
   see(fact: Fact, scene: Scene): void {
@@ -82,6 +84,15 @@ export class LinkRule implements Rule {
       case 'exitSent':
         if (!fact.reason.startsWith('exit ')) this.#pair(fact.by, fact.to).isMuddled = true
         break
+      case 'born':
+        if (fact.request.how === 'link') this.#births.set(fact.request.number, fact.actor)
+        break
+      case 'spawnAnswered': {
+        // Who gave up its request has no link, and who was born of it is told; in between nothing is certain.
+        const born = this.#births.get(fact.request.number)
+        if (born !== undefined && fact.pid === undefined) this.#pair(fact.request.by, born).isMuddled = true
+        break
+      }
       case 'exit':
         this.#exit(this.#pair(fact.actor, fact.of), fact.actor, fact.reason, scene.nowMs)
         break

@@ -21,6 +21,8 @@ interface Standing {
 
 export class MonitorRule implements Rule {
   readonly #monitors = new Map<string, Standing>()
+  /** DOWN messages whose monitor may still show: the answer to a spawn is on its way to who asked. */
+  readonly #early: { readonly fact: Extract<Fact, { type: 'down' }>; readonly atMs: number }[] = []
   #settledMs = Number.POSITIVE_INFINITY
 
   see(fact: Fact, scene: Scene): void {
@@ -37,12 +39,17 @@ export class MonitorRule implements Rule {
         isTakenBack: false,
         isFlushed: false,
       })
+      const early = this.#early.findIndex((one) => one.fact.ref.equals(ref))
+      const [one] = early < 0 ? [] : this.#early.splice(early, 1)
+      if (one !== undefined && one.atMs < scene.nowMs) throw strange(one.fact)
+      if (one !== undefined) this.#down(one.fact, scene)
     } else if (fact.type === 'demonitored') this.#takenBack(fact)
     else if (fact.type === 'down') this.#down(fact, scene)
   }
 
   settled(scene: Scene): void {
     this.#settledMs = scene.nowMs
+    for (const { fact } of this.#early) throw strange(fact)
     for (const one of this.#monitors.values()) {
       const { by, of, downs } = one
       this.#checkReasons(one, scene)
@@ -86,10 +93,15 @@ export class MonitorRule implements Rule {
     one.isFlushed ||= flush
   }
 
-  #down({ actor, ref, about, reason }: Extract<Fact, { type: 'down' }>, scene: Scene): void {
+  #down(fact: Extract<Fact, { type: 'down' }>, scene: Scene): void {
+    const { actor, ref, about, reason } = fact
     const what = `DOWN ${ref.number} at ${actor.id}`
     const one = this.#monitors.get(ref.key)
-    if (one === undefined || one.by !== actor) throw new Violation('G10', `${what} belongs to no monitor of it`)
+    if (one === undefined) {
+      this.#early.push({ fact, atMs: scene.nowMs })
+      return
+    }
+    if (one.by !== actor) throw strange(fact)
     if (one.isTakenBack || one.isFlushed) throw new Violation('G13', `${what} came after demonitor`)
     one.downs.push({ reason, atMs: scene.nowMs })
     if (one.downs.length > 1) throw new Violation('G10', `${what} came twice`)
@@ -128,3 +140,6 @@ export class MonitorRule implements Rule {
     }
   }
 }
+
+const strange = ({ actor, ref }: Extract<Fact, { type: 'down' }>): Violation =>
+  new Violation('G10', `DOWN ${ref.number} at ${actor.id} belongs to no monitor of it`)
