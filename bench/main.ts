@@ -1,6 +1,7 @@
 /** `npm run bench -- NAME [--json]`: runs one benchmark, or all of them, against baselines measured in the same run. */
 import { type Baselines, startBaselines } from './baselines.ts'
 import { local } from './local.ts'
+import { mdns } from './mdns.ts'
 import { messages } from './messages.ts'
 import { type Measurement, print } from './report.ts'
 import { wire } from './wire.ts'
@@ -14,6 +15,7 @@ const benches: Readonly<Record<string, () => Promise<AsyncGenerator<Measurement>
   wire: async () => wire(await baselines()),
   messages: async () => messages(await baselines()),
   local: async () => local(),
+  mdns: async () => mdns(),
 }
 
 const args = process.argv.slice(2)

@@ -10,16 +10,13 @@ import { CLOCK_SKEW_TOLERANCE_MS, parseCertificate } from './certificate.ts'
 import { SkeinError } from './errors.ts'
 import { issueCertificate } from './issuer.ts'
 import { makeSecretFile, readSecretFile, replaceSecretFile } from './secret-file.ts'
+import { privateKeyFromSeed, SEED_BYTES } from './signing-key.ts'
 
 const DAY_MS = 24 * 60 * 60_000
 /** Nobody has to trust a certificate for longer than the key behind it, so this only bounds how long a node may run. */
 const DEFAULT_VALIDITY_MS = 365 * DAY_MS
 /** A saved certificate with less left than this is renewed when it is loaded. */
 const RENEW_BEFORE_MS = 90 * DAY_MS
-
-const SEED_BYTES = 32
-/** DER of a PKCS #8 Ed25519 key up to its 32-byte seed (RFC 8410 section 7). */
-const PKCS8_ED25519_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex')
 
 export interface Identity {
   /** Hash of the public key, see node-id.ts. */
@@ -47,7 +44,7 @@ export interface CreateIdentityOptions {
 /** A new identity in memory. */
 export const createIdentity = async (options: CreateIdentityOptions): Promise<Identity> => {
   const { wallNowMs, random = randomBytes, validForMs = DEFAULT_VALIDITY_MS } = options
-  return certify(keyFromSeed(random(SEED_BYTES)), wallNowMs, validForMs)
+  return certify(privateKeyFromSeed(random(SEED_BYTES)), wallNowMs, validForMs)
 }
 
 /** The same key with a certificate that starts now: what a node does that runs for longer than its certificate lasts. */
@@ -83,16 +80,6 @@ interface SavedIdentity {
 
 const isFresh = ({ identity, notBeforeMs }: SavedIdentity, wallNowMs: number): boolean =>
   notBeforeMs <= wallNowMs + CLOCK_SKEW_TOLERANCE_MS && identity.notAfterMs >= wallNowMs + RENEW_BEFORE_MS
-
-const keyFromSeed = (seed: Uint8Array): KeyObject => {
-  if (seed.length !== SEED_BYTES) {
-    throw new SkeinError(
-      'ERR_SKEIN_BAD_ARGUMENT',
-      `The source of randomness gave ${seed.length} bytes, not ${SEED_BYTES}`,
-    )
-  }
-  return createPrivateKey({ key: Buffer.concat([PKCS8_ED25519_PREFIX, seed]), format: 'der', type: 'pkcs8' })
-}
 
 const certify = async (privateKey: KeyObject, wallNowMs: number, validForMs: number): Promise<Identity> => {
   const certificate = await issueCertificate({

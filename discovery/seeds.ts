@@ -6,20 +6,18 @@
  * addresses while the name service fails. Seeds know nothing of nodes, so a sighting has only addresses, and a seed that is
  * this node itself is left out.
  */
-import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { SkeinError } from '../certs/errors.ts'
 import { type Address, formatAddress, parseHostPort, sameAddress } from '../transport/address.ts'
 import type { Clock, Timer } from '../transport/clock.ts'
 import type { Random } from '../transport/random.ts'
+import { MAX_ADDRESSES_PER_NAME, type ResolveAddress, resolveBySystem } from './resolve.ts'
 import { Sightings } from './sightings.ts'
 import type { DiscoveryEvent, DiscoverySource, NodeRecord, SourceStatus } from './source.ts'
 
 const SOURCE = 'seeds'
 /** A list longer than this is no list of seeds: the first few members tell of all others. */
 export const MAX_SEEDS = 256
-/** A name may stand for a whole service; that many of its addresses are enough to begin with. */
-const MAX_ADDRESSES_PER_SEED = 16
 const DEFAULT_RETRY_MS = 1000
 const MAX_RETRY_MS = 30_000
 /** Pauses are up to this part shorter or longer, so that nodes started together do not ask together. */
@@ -37,7 +35,7 @@ export interface SeedOptions {
   readonly clock: Clock
   readonly random: Random
   /** All addresses of a host name; may reject. The system's name service by default. */
-  readonly resolve?: (host: string) => Promise<readonly string[]>
+  readonly resolve?: ResolveAddress
   /** The first pause after a failure; it doubles up to 30 s. */
   readonly retryMs?: number
 }
@@ -66,14 +64,11 @@ class Seed {
 /** A source over a fixed list of addresses. Throws ERR_SKEIN_BAD_ADDRESS for what is none, ERR_SKEIN_BAD_OPTION for too many. */
 export const seedSource = (options: SeedOptions): DiscoverySource => new SeedSource(options)
 
-const resolveBySystem = async (host: string): Promise<string[]> =>
-  (await lookup(host, { all: true })).map((found) => found.address)
-
 class SeedSource implements DiscoverySource {
   readonly source = SOURCE
   readonly #clock: Clock
   readonly #random: Random
-  readonly #resolve: (host: string) => Promise<readonly string[]>
+  readonly #resolve: ResolveAddress
   readonly #retryMs: number
   readonly #seeds: readonly Seed[]
   #state: 'idle' | 'running' | 'stopped' = 'idle'
@@ -169,7 +164,7 @@ class SeedSource implements DiscoverySource {
   #found(seed: Seed, hosts: readonly string[]): void {
     seed.outcome = { type: 'resolved' }
     const addresses = [...new Set(hosts)]
-      .slice(0, MAX_ADDRESSES_PER_SEED)
+      .slice(0, MAX_ADDRESSES_PER_NAME)
       .map((host): Address => ({ host, port: seed.port }))
       .filter((address) => !this.#own.some((own) => sameAddress(own, address)))
     if (addresses.length === 0) this.#sightings.delete(seed.key)

@@ -5,7 +5,7 @@
  * did change, `lost` only after `found`.
  */
 import { sameAddress } from '../transport/address.ts'
-import type { DiscoveryEvent, Sighting } from './source.ts'
+import type { DiscoveryEvent, Registration, Sighting } from './source.ts'
 
 export class Sightings {
   readonly #source: string
@@ -45,4 +45,8 @@ export const sameSighting = (a: Sighting, b: Sighting): boolean =>
   a.id === b.id &&
   a.incarnation === b.incarnation &&
   a.addresses.length === b.addresses.length &&
-  a.addresses.every((address, index) => sameAddress(address, b.addresses[index]!))
+  a.addresses.every((address, index) => sameAddress(address, b.addresses[index]!)) &&
+  sameRegistrations(a.registrations, b.registrations)
+
+export const sameRegistrations = (a: readonly Registration[] = [], b: readonly Registration[] = []): boolean =>
+  a.length === b.length && JSON.stringify(a) === JSON.stringify(b)

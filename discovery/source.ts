@@ -7,6 +7,12 @@
  */
 import type { Address } from '../transport/address.ts'
 
+/** A further name of a node, or its own, with what the node says about it. */
+export interface Registration {
+  readonly name: string
+  readonly metadata: Readonly<Record<string, string>>
+}
+
 /** What a node says of itself. */
 export interface NodeRecord {
   /** name@host */
@@ -18,6 +24,7 @@ export interface NodeRecord {
   readonly addresses: readonly Address[]
   /** Keyed hash of cookie and cluster, so that clusters on one LAN leave each other alone. Never a secret. */
   readonly clusterTag: string
+  readonly registrations?: readonly Registration[]
 }
 
 /** What a source knows of another node: seeds know no more than an address. */
@@ -28,6 +35,7 @@ export interface Sighting {
   readonly id?: string
   readonly incarnation?: string
   readonly addresses: readonly Address[]
+  readonly registrations?: readonly Registration[]
 }
 
 export type DiscoveryEvent =
@@ -51,8 +59,13 @@ export interface DiscoverySource {
   start(record: NodeRecord, emit: (event: DiscoveryEvent) => void): Promise<void>
   /** Publishes a changed record. */
   update(record: NodeRecord): void
-  /** Looks again now, because someone is asked for who is not known. */
-  refresh(): void
+  /**
+   * Looks again now, because someone is asked for who is not known, or no longer where he was: by `wanted`, a name or an
+   * id, if the source can look for one. A promise resolves when the answer is in.
+   */
+  refresh(wanted?: string): void | Promise<void>
+  /** Another source sees a node at these addresses. */
+  learn?(addresses: readonly Address[]): void
   status(): SourceStatus
   /** Takes the record back (goodbye) and frees everything; bounded in time, idempotent, never rejects. */
   stop(): Promise<void>

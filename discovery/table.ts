@@ -76,20 +76,25 @@ export class DiscoveryTable {
     )
   }
 
-  /** Publishes a changed record through every source. */
+  /** Publishes a changed record through every source; before `start` there is none to change. */
   update(record: NodeRecord): void {
+    if (this.#record === undefined) return
     this.#record = record
     for (const source of this.#sources) void this.#guard(source, () => source.update(record))
   }
 
-  /** Asks every source to look again now. */
-  refresh(): void {
-    for (const source of this.#sources) void this.#guard(source, () => source.refresh())
+  /** Asks every source to look again now; resolves when those that can tell have their answer. */
+  async refresh(wanted?: string): Promise<void> {
+    await Promise.all(this.#sources.map((source) => this.#guard(source, () => source.refresh(wanted))))
   }
 
-  /** The nodes of this id or name, the freshest first. A name without @host fits any host. */
+  /** The nodes of this id, name or registered name, the freshest first. A name without @host fits any host. */
   find(nameOrId: string): KnownNode[] {
-    return this.#sorted(({ id, name }) => id === nameOrId || name === nameOrId || name?.split('@')[0] === nameOrId)
+    const isMeant = (name: string): boolean => name === nameOrId || name.split('@')[0] === nameOrId
+    return this.#sorted(
+      ({ id, name, registrations = [] }) =>
+        id === nameOrId || (name !== undefined && isMeant(name)) || registrations.some((one) => isMeant(one.name)),
+    )
   }
 
   /** Everything known, the freshest first; sightings without a name among it. */
@@ -194,8 +199,14 @@ export class DiscoveryTable {
     if (node === undefined) {
       this.#entries.delete(entry)
       if (told !== undefined) this.#onEvent({ type: 'lost', node: told })
-    } else if (told === undefined) this.#onEvent({ type: 'found', node })
-    else if (!sameSighting(told, node)) this.#onEvent({ type: 'changed', node })
+      return
+    }
+    if (told !== undefined && sameSighting(told, node)) return
+    this.#onEvent({ type: told === undefined ? 'found' : 'changed', node })
+    for (const source of this.#sources) {
+      const knows = node.sources.length === 1 && node.sources[0] === source.source
+      if (!knows) void this.#guard(source, () => source.learn?.(node.addresses))
+    }
   }
 
   #nodeOf(entry: Entry): KnownNode | undefined {
@@ -204,6 +215,8 @@ export class DiscoveryTable {
     if (newest === undefined) return undefined
     const identified = fresh.filter(({ sighting }) => sighting.id !== undefined)
     const { key, id, name, incarnation } = (identified[0] ?? newest).sighting
+    const registrations = identified.find(({ sighting }) => sighting.registrations !== undefined)?.sighting
+      .registrations
     // Those of an older incarnation come last and within their rank: most nodes come back to the same port.
     const isCurrent = ({ sighting }: Contribution): boolean => sighting.incarnation === incarnation
     const speakers = identified.length > 0 ? identified : fresh
@@ -215,6 +228,7 @@ export class DiscoveryTable {
       ...(name === undefined ? {} : { name }),
       ...(incarnation === undefined ? {} : { incarnation }),
       addresses: orderAddresses(addresses, this.#record?.addresses ?? []).slice(0, MAX_ADDRESSES_PER_ENTRY),
+      ...(registrations === undefined ? {} : { registrations }),
       sources: [...new Set(fresh.map(({ source }) => source))].sort(),
     }
   }

@@ -9,15 +9,18 @@ import { isIP } from 'node:net'
 import type { Environment } from '../certs/config-folder.ts'
 import { SkeinError } from '../certs/errors.ts'
 import type { Identity } from '../certs/identity.ts'
-import { type Address, isPort, parseHostPort } from '../transport/address.ts'
+import { isPort } from '../transport/address.ts'
 import { MAX_PACKET_BYTES, MIN_INITIAL_BYTES } from '../transport/quiche.ts'
 import { fullNodeName, isShortName } from './cluster/node-name.ts'
-import { nearestOf } from './nearest-name.ts'
+import { type ClusterStrategy, DEFAULT_STRATEGY, type MeshPolicy } from './cluster/strategy.ts'
+import { DEFAULT_PORT, type DiscoveryConfig, type DiscoveryOptions, resolveDiscovery } from './discovery-config.ts'
+import { bad, boolean, checkKeys, fail, isRecord, oneOf, string, within } from './option-checks.ts'
 import { DEFAULT_MAX_MESSAGE_BYTES } from './wire/codec-types.ts'
 
-export const DEFAULT_PORT = 4433
 const DEFAULT_CLUSTER = 'default'
-const MAX_SEEDS = 256
+/** More often nobody needs to ask, more seldom is never. */
+const POLL_INTERVAL_MS_RANGE: readonly [number, number] = [1000, 24 * 60 * 60_000]
+const CONNECT_TIMEOUT_MS_RANGE: readonly [number, number] = [100, 60_000]
 const MAX_MESSAGE_BYTES_RANGE: readonly [number, number] = [1024, 256 * 1024 * 1024]
 /** From QUIC's least (RFC 9000 14.1) to what the engine writes at most. */
 const DATAGRAM_BYTES_RANGE: readonly [number, number] = [MIN_INITIAL_BYTES, MAX_PACKET_BYTES]
@@ -33,15 +36,16 @@ export interface Logger {
   debug(details: object, message: string): void
 }
 
-export interface DiscoveryOptions {
-  /** Multicast DNS on the local network. Default: true. */
-  readonly mdns?: boolean
-  /** The distributed hash table. Accepted, but not in this version: its status says so. */
-  readonly dht?: boolean
-  /** Nodes to dial in any case: host:port or a bare host. */
-  readonly seeds?: readonly string[]
-  /** A name in DNS that lists nodes. Accepted, but not in this version: its status says so. */
-  readonly dns?: string
+/** How what is found becomes connections. */
+export interface StrategyOptions {
+  /** About how often dht and dns are asked for news, milliseconds. Default: 60 000. */
+  readonly pollIntervalMs?: number
+  /** How long one address has to answer, milliseconds. Default: 3000. */
+  readonly connectTimeoutMs?: number
+  /** As the option `mesh`, which comes first. */
+  readonly mesh?: MeshPolicy
+  /** False is mesh 'none'. Default: true. */
+  readonly autoCluster?: boolean
 }
 
 /** What `startNode` takes. docs/configuration.md lists the options with their variables and defaults. */
@@ -53,20 +57,13 @@ export interface StartOptions {
   readonly host?: string
   readonly port?: number
   readonly discovery?: boolean | DiscoveryOptions
-  readonly mesh?: 'full' | 'none'
+  readonly mesh?: MeshPolicy
+  readonly strategy?: StrategyOptions
   readonly hidden?: boolean
   readonly maxMessageBytes?: number
   readonly maxDatagramBytes?: number
   readonly logger?: Logger
   readonly logLevel?: LogLevel
-}
-
-export interface DiscoveryConfig {
-  readonly mdns: boolean
-  readonly dht: boolean
-  /** The host may still be a name. */
-  readonly seeds: readonly Address[]
-  readonly dns: string | undefined
 }
 
 /** Every setting, checked and complete. */
@@ -84,7 +81,7 @@ export interface Config {
   /** Nobody asked for this very port, so a busy one makes way for any free one. */
   readonly portFallback: boolean
   readonly discovery: DiscoveryConfig
-  readonly mesh: 'full' | 'none'
+  readonly strategy: ClusterStrategy
   readonly hidden: boolean
   readonly maxMessageBytes: number
   readonly maxDatagramBytes: number
@@ -140,16 +137,24 @@ export const OPTIONS = {
       'The one UDP port. 0 takes any free one, and so does the default where it is busy; a chosen port does not.',
   },
   discovery: {
-    variable: 'SKEIN_DISCOVERY, SKEIN_SEEDS',
+    variable: 'SKEIN_DISCOVERY, SKEIN_SEEDS, SKEIN_BOOTSTRAP, SKEIN_DNS',
     values: '`{ mdns, dht, seeds, dns }`, true or false; as variable mdns, dht, both or none',
     default: 'both',
-    meaning: 'How other nodes are found. `SKEIN_SEEDS` lists host:port, separated by commas.',
+    meaning:
+      'How other nodes are found. `dht` is true, false or `{ bootstrap, network, contactsFile }`. `SKEIN_SEEDS` and `SKEIN_BOOTSTRAP` (nodes of the DHT) list host:port, `SKEIN_DNS` names, separated by commas.',
   },
   mesh: {
     variable: 'SKEIN_AUTO_CLUSTER',
-    values: 'full or none; as variable true or false',
+    values: 'full, none or a function; as variable true or false',
     default: 'full',
-    meaning: 'full connects to every node found; none connects only when a node is needed.',
+    meaning:
+      'full connects to every node found, none only when a node is needed; a function is asked about each node found.',
+  },
+  strategy: {
+    values: '`{ pollIntervalMs, connectTimeoutMs, mesh, autoCluster }`',
+    default: '60000, 3000, full, true',
+    meaning:
+      'About how often dht and dns are asked for news; how long one address has to answer; `mesh` as above; `autoCluster: false` is mesh none.',
   },
   hidden: {
     values: 'true or false',
@@ -179,7 +184,12 @@ export const OPTIONS = {
   },
 } as const satisfies Record<OptionName, Option>
 
-const DISCOVERY_KEYS = ['mdns', 'dht', 'seeds', 'dns'] as const satisfies readonly (keyof DiscoveryOptions)[]
+const STRATEGY_KEYS = [
+  'pollIntervalMs',
+  'connectTimeoutMs',
+  'mesh',
+  'autoCluster',
+] as const satisfies readonly (keyof StrategyOptions)[]
 
 /** The environment, the only place outside certs/cookie.ts where Skein reads it. */
 export const processEnvironment = (): Environment => process.env
@@ -202,8 +212,13 @@ export const resolveConfig = (options: StartOptions, env: Environment, hostname:
     host: host(options.host ?? variable('SKEIN_HOST')),
     port: isPort(port ?? DEFAULT_PORT) ? (port ?? DEFAULT_PORT) : fail('port', '0 to 65535', port),
     portFallback: port === undefined,
-    discovery: discovery(options.discovery, variable('SKEIN_DISCOVERY'), variable('SKEIN_SEEDS')),
-    mesh: oneOf('mesh', ['full', 'none'], options.mesh ?? textToMesh(variable('SKEIN_AUTO_CLUSTER'))),
+    discovery: resolveDiscovery(options.discovery, {
+      kinds: variable('SKEIN_DISCOVERY'),
+      seeds: variable('SKEIN_SEEDS'),
+      bootstrap: variable('SKEIN_BOOTSTRAP'),
+      dns: variable('SKEIN_DNS'),
+    }),
+    strategy: strategy(options, textToMesh(variable('SKEIN_AUTO_CLUSTER'))),
     hidden: boolean('hidden', options.hidden ?? false),
     maxMessageBytes: within(
       'maxMessageBytes',
@@ -219,27 +234,6 @@ export const resolveConfig = (options: StartOptions, env: Environment, hostname:
     logLevel: oneOf('logLevel', LOG_LEVELS, options.logLevel ?? variable('SKEIN_LOG_LEVEL') ?? 'warn'),
   }
 }
-
-const bad = (what: string, expected: string, value: unknown): SkeinError => {
-  const shown = typeof value === 'string' ? `"${value.slice(0, 100)}"` : typeof value
-  return new SkeinError('ERR_SKEIN_BAD_OPTION', `${what} must be ${expected}, not ${shown}.`)
-}
-
-const fail = (what: string, expected: string, value: unknown): never => {
-  throw bad(what, expected, value)
-}
-
-const isRecord = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-const string = (what: string, value: unknown): string =>
-  typeof value === 'string' ? value : fail(what, 'a string', value)
-
-const boolean = (what: string, value: unknown): boolean =>
-  typeof value === 'boolean' ? value : fail(what, 'true or false', value)
-
-const oneOf = <T extends string>(what: string, allowed: readonly T[], value: unknown): T =>
-  allowed.find((one) => one === value) ?? fail(what, allowed.join(', '), value)
 
 const clusterName = (value: unknown): string => {
   if (isShortName(string('cluster', value))) return value as string
@@ -268,61 +262,30 @@ const textToPort = (text: string | undefined): number | undefined => {
   return /^\d{1,5}$/.test(text) ? Number(text) : fail('SKEIN_PORT', '0 to 65535', text)
 }
 
-const textToMesh = (text: string | undefined): 'full' | 'none' => {
-  if (text === undefined) return 'full'
-  return oneOf('SKEIN_AUTO_CLUSTER', ['true', '1', 'false', '0'], text).match(/true|1/) ? 'full' : 'none'
+const strategy = ({ mesh, strategy: given = {} }: StartOptions, byVariable: MeshPolicy): ClusterStrategy => {
+  if (!isRecord(given)) return fail('strategy', 'an object', given)
+  checkKeys(given, STRATEGY_KEYS, 'option strategy.')
+  const { pollIntervalMs, connectTimeoutMs } = { ...DEFAULT_STRATEGY, ...given }
+  const isAutomatic = given.autoCluster === undefined ? undefined : boolean('strategy.autoCluster', given.autoCluster)
+  const automatic = isAutomatic === undefined ? byVariable : isAutomatic ? 'full' : 'none'
+  const policy: unknown = mesh ?? given.mesh ?? automatic
+  return {
+    pollIntervalMs: within('strategy.pollIntervalMs', POLL_INTERVAL_MS_RANGE, pollIntervalMs),
+    connectTimeoutMs: within('strategy.connectTimeoutMs', CONNECT_TIMEOUT_MS_RANGE, connectTimeoutMs),
+    mesh: isFunction(policy) ? policy : oneOf<'full' | 'none'>('mesh', ['full', 'none'], policy),
+  }
 }
 
-const within = (what: string, [least, most]: readonly [number, number], value: unknown): number => {
-  const fits = typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most
-  return fits ? value : fail(what, `a whole number, ${least} to ${most}`, value)
+const isFunction = (value: unknown): value is Extract<MeshPolicy, (...args: never) => unknown> =>
+  typeof value === 'function'
+
+const textToMesh = (text: string | undefined): 'full' | 'none' => {
+  if (text === undefined) return DEFAULT_STRATEGY.mesh === 'none' ? 'none' : 'full'
+  return oneOf('SKEIN_AUTO_CLUSTER', ['true', '1', 'false', '0'], text).match(/true|1/) ? 'full' : 'none'
 }
 
 const logger = (value: Logger | undefined): Logger | undefined => {
   if (value === undefined) return undefined
   const isLogger = isRecord(value) && (['error', 'warn', 'info', 'debug'] as const).every((level) => level in value)
   return isLogger ? value : fail('logger', 'a logger such as pino', value)
-}
-
-const discovery = (
-  option: boolean | DiscoveryOptions | undefined,
-  variable: string | undefined,
-  seedsVariable: string | undefined,
-): DiscoveryConfig => {
-  const kinds = oneOf('SKEIN_DISCOVERY', ['mdns', 'dht', 'both', 'none'], variable ?? 'both')
-  const seedsText = seedsVariable?.split(',').map((seed) => seed.trim())
-  const base: DiscoveryConfig = {
-    mdns: kinds === 'mdns' || kinds === 'both',
-    dht: kinds === 'dht' || kinds === 'both',
-    seeds: seeds(seedsText?.filter((seed) => seed !== '') ?? []),
-    dns: undefined,
-  }
-  if (option === undefined) return base
-  if (option === false) return { mdns: false, dht: false, seeds: [], dns: undefined }
-  if (option === true) return { ...base, mdns: true, dht: true }
-  if (!isRecord(option)) return fail('discovery', 'an object, true or false', option)
-  checkKeys(option, DISCOVERY_KEYS, 'option discovery.')
-  return {
-    mdns: boolean('discovery.mdns', option.mdns ?? base.mdns),
-    dht: boolean('discovery.dht', option.dht ?? base.dht),
-    seeds: option.seeds === undefined ? base.seeds : seeds(option.seeds),
-    dns: option.dns === undefined ? undefined : string('discovery.dns', option.dns),
-  }
-}
-
-const seeds = (value: readonly string[]): readonly Address[] => {
-  if (!Array.isArray(value) || value.length > MAX_SEEDS) {
-    return fail('discovery.seeds', `a list of at most ${MAX_SEEDS} addresses`, value)
-  }
-  return value.map((seed: unknown) => parseHostPort(string('each of discovery.seeds', seed), DEFAULT_PORT))
-}
-
-const checkKeys = (value: object, known: readonly string[], what: string): void => {
-  for (const key of Object.keys(value)) {
-    if (known.includes(key)) continue
-    const nearest = nearestOf(key, known)
-    const hint = nearest === undefined ? {} : { hint: `Did you mean "${nearest}"?` }
-    const separator = what.endsWith('.') ? '' : ' '
-    throw new SkeinError('ERR_SKEIN_BAD_OPTION', `There is no ${what}${separator}${key.slice(0, 100)}.`, hint)
-  }
 }

@@ -6,8 +6,11 @@
 const MAX_EDITS = 3
 
 export const nearestOf = (word: string, known: readonly string[]): string | undefined => {
+  const meant = word.toLowerCase().slice(0, 64)
   const near = known
-    .map((name) => ({ name, edits: editDistance(word.toLowerCase().slice(0, 64), name.toLowerCase()) }))
+    // What differs much in length needs no closer look.
+    .filter((name) => Math.abs(name.length - meant.length) <= MAX_EDITS)
+    .map((name) => ({ name, edits: editDistance(meant, name.toLowerCase()) }))
     .filter(({ name, edits }) => edits <= Math.min(MAX_EDITS, Math.ceil(name.length / 2)))
   return near.sort((a, b) => a.edits - b.edits)[0]?.name
 }

@@ -9,6 +9,7 @@ import type { Random } from '../transport/random.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { LivenessPreset } from './cluster/liveness.ts'
 import type { ResolveHost } from './cluster/node-target.ts'
+import type { MeshPolicy } from './cluster/strategy.ts'
 import type { Logger } from './config.ts'
 
 /** All that a node is made of. */
@@ -22,7 +23,9 @@ export interface NodeParts {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
-  readonly mesh: 'full' | 'none'
+  readonly mesh: MeshPolicy
+  /** Default: 3000. */
+  readonly connectTimeoutMs?: number
   readonly sources: readonly DiscoverySource[]
   /** Sources that were asked for and are not there, with the reason. */
   readonly absent?: readonly SourceStatus[]

@@ -6,7 +6,7 @@
  * Invariant: after `stop` has resolved nothing of it runs, and nothing is held open.
  */
 import { SkeinError } from '../certs/errors.ts'
-import type { SourceStatus } from '../discovery/source.ts'
+import type { NodeRecord } from '../discovery/source.ts'
 import { DiscoveryTable, type KnownNode, type TableEvent } from '../discovery/table.ts'
 import { type Address, formatAddress } from '../transport/address.ts'
 import { encodePeers, MAX_PEERS_IN_FRAME, type PeerHint } from './cluster/control.ts'
@@ -17,8 +17,10 @@ import { parseTarget } from './cluster/node-target.ts'
 import { PeerExchange } from './cluster/peer-exchange.ts'
 import { type ConnectedNode, Peers, type PeersObserver } from './cluster/peers.ts'
 import type { DownReason, Session, SessionEnd } from './cluster/session.ts'
+import { DEFAULT_STRATEGY } from './cluster/strategy.ts'
 import { EventStream, type NodeEvent } from './event-stream.ts'
 import { newIncarnation } from './incarnation.ts'
+import { NodeDiscovery } from './node-discovery.ts'
 import type { NodeParts } from './node-parts.ts'
 import { Origin, type Pid, type Ref, type Target } from './pid.ts'
 import type { Behaviour } from './process/behaviour.ts'
@@ -54,6 +56,8 @@ const QUIET_ENDS: readonly SessionEnd['code'][] = [
 
 /** A running node. */
 export class SkeinNode implements AsyncDisposable {
+  /** Who is there: register, lookup, list and status. */
+  readonly discovery: NodeDiscovery
   readonly #parts: NodeParts
   readonly #origin: Origin
   readonly #events = new EventStream()
@@ -81,7 +85,8 @@ export class SkeinNode implements AsyncDisposable {
       report: (report) => passOn(report, logger, (event) => this.#emit(event)),
       stateCodec: this.#codec.forStorage(),
     })
-    const takesPart = parts.mesh === 'full' && !hidden
+    const { mesh } = parts
+    const takesPart = mesh !== 'none' && !hidden
     this.#peers = new Peers({
       self: this.#origin,
       publicKey: identity.publicKey,
@@ -101,18 +106,29 @@ export class SkeinNode implements AsyncDisposable {
       sources: [...parts.sources, this.#exchange],
       onEvent: (event) => this.#discovered(event),
     })
+    this.discovery = new NodeDiscovery({
+      table: this.#table,
+      clock,
+      search: (wanted) => this.#lookAgain(wanted),
+      self: () => this.#record(),
+      absent: parts.absent ?? [],
+    })
+    const { connectTimeoutMs = DEFAULT_STRATEGY.connectTimeoutMs } = parts
     const directory = {
       find: (node: string) => this.#table.find(node),
-      refresh: () => this.#lookAgain(),
+      refresh: (node: string) => this.#lookAgain(node),
       forget: (id: string) => this.#exchange.forget(id),
     }
-    this.#dialler = new Dialler(this.#peers, directory, clock)
+    this.#dialler = new Dialler({ table: this.#peers, directory, clock, connectTimeoutMs })
     const host = {
       isUp: (id: string, incarnation: string | undefined) => this.#peers.isUp(id, incarnation),
       dial: (node: KnownNode) => this.#dialKnown(node),
+      wants: (node: KnownNode) => typeof mesh !== 'function' || this.#ask(mesh, node),
       forget: (id: string) => this.#exchange.forget(id),
     }
-    this.#mesh = takesPart ? new Mesh({ selfId: this.id, clock, random, host }) : undefined
+    this.#mesh = takesPart
+      ? new Mesh({ selfId: this.id, selfIncarnation: this.incarnation, clock, random, host })
+      : undefined
     this.#begin()
   }
 
@@ -143,10 +159,6 @@ export class SkeinNode implements AsyncDisposable {
   /** What happens to this node, from now on; each reader gets every event. */
   get events(): AsyncIterable<NodeEvent> {
     return this.#events
-  }
-
-  get discovery(): { status(): readonly SourceStatus[] } {
-    return { status: () => [...this.#table.status(), ...(this.#parts.absent ?? [])] }
   }
 
   /** Names of the connected nodes; hidden ones only if asked for. */
@@ -327,12 +339,12 @@ export class SkeinNode implements AsyncDisposable {
       cluster,
       addresses: this.addresses,
       nodes: this.nodes(),
-      processes: this.#processes.list().length,
+      processes: this.#processes.count,
       registered: this.#processes.registered(),
       discovery: this.discovery.status(),
       counters: this.counters(),
     })
-    const system = systemProcess({ info, connectedNodes: () => this.connectedNodes() })
+    const system = systemProcess({ name: this.name, info, connectedNodes: () => this.connectedNodes() })
     this.#processes.spawn(system, { name: SYSTEM_PROCESS })
     this.#peers.start()
     // Not within this turn: whoever has just started the node shall see the first events too.
@@ -342,12 +354,15 @@ export class SkeinNode implements AsyncDisposable {
   }
 
   async #discover(): Promise<void> {
+    await this.#table.start(this.discovery.record())
+    for (const status of this.#table.status()) this.#emit({ type: 'discoveryStatus', status })
+  }
+
+  #record(): NodeRecord {
     const { name, id, incarnation } = this.#origin
     const { hidden, keys } = this.#parts
     // Without addresses a record is not published: nobody shall find a hidden node.
-    const addresses = hidden === true ? [] : this.addresses
-    await this.#table.start({ name, id, incarnation, addresses, clusterTag: keys.clusterTag })
-    for (const status of this.#table.status()) this.#emit({ type: 'discoveryStatus', status })
+    return { name, id, incarnation, addresses: hidden === true ? [] : this.addresses, clusterTag: keys.clusterTag }
   }
 
   async #stop(timeoutMs: number): Promise<void> {
@@ -425,10 +440,20 @@ export class SkeinNode implements AsyncDisposable {
     }
   }
 
-  #lookAgain(): void {
-    this.#table.refresh()
+  #lookAgain(wanted: string): Promise<void> {
     // Whoever is connected may know whom we do not.
     for (const { name } of this.#peers.connected()) this.#peers.sessionByName(name)?.askForPeers()
+    return this.#table.refresh(wanted)
+  }
+
+  /** The user's own policy; one that throws wants nobody. */
+  #ask(wants: (node: KnownNode) => boolean, node: KnownNode): boolean {
+    try {
+      return wants(node)
+    } catch (error) {
+      this.#defect(error)
+      return false
+    }
   }
 
   #discovered({ type, node }: TableEvent): void {
@@ -436,6 +461,7 @@ export class SkeinNode implements AsyncDisposable {
     if (type === 'lost') this.#mesh?.lost(node)
     else this.#mesh?.known(node)
     if (type !== 'lost' && name !== undefined) this.#dialler.becameKnown(name)
+    if (type !== 'lost') this.discovery.noticed()
     this.#emit({ type: type === 'lost' ? 'undiscovered' : 'discovered', node: name, id, addresses, sources })
   }
 

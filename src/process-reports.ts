@@ -3,6 +3,7 @@
  */
 import type { Logger } from './config.ts'
 import type { NodeEvent } from './event-stream.ts'
+import { Pid } from './pid.ts'
 import type { ProcessReport } from './process/processes.ts'
 
 export const passOn = (report: ProcessReport, logger: Logger, emit: (event: NodeEvent) => void): void => {
@@ -16,7 +17,10 @@ export const passOn = (report: ProcessReport, logger: Logger, emit: (event: Node
       break
     case 'deadLetter': {
       const { to, from, reason, issues } = report
-      logger.debug({ to: String(to), from: from?.toString(), reason, issues }, 'dead letter')
+      logger.debug(
+        { to: to instanceof Pid ? to.toString() : `${to.name} on ${to.node}`, from: from?.toString(), reason, issues },
+        'dead letter',
+      )
       emit(report)
       break
     }

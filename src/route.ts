@@ -17,6 +17,8 @@ export interface Route {
   drained(from: number): Promise<void>
   /** Process `from` ended: its lane may end. */
   senderGone(from: number): void
+  /** The node does not take what it is owed: its connection has to end. */
+  giveUp(): void
 }
 
 /** Made by the node, used by the process layer. */

@@ -4,30 +4,27 @@
  * Everything slow or fallible happens here, before the node exists: cookie, identity, port. If one of it fails nothing
  * is left behind.
  */
-import { lookup } from 'node:dns/promises'
 import { hostname } from 'node:os'
 import { pino } from 'pino'
 import { resolveCookie } from '../certs/cookie.ts'
 import { isSkeinError } from '../certs/errors.ts'
 import { createIdentity, type Identity, loadIdentity } from '../certs/identity.ts'
-import { deriveKeys } from '../certs/keys.ts'
+import { type ClusterKeys, deriveKeys } from '../certs/keys.ts'
+import { signingKeyOf } from '../certs/signing-key.ts'
+import { dhtOn } from '../discovery/dht/port.ts'
+import { dhtSource } from '../discovery/dht/rendezvous.ts'
+import { dnsSource } from '../discovery/dns.ts'
 import { mdnsSource } from '../discovery/mdns/source.ts'
+import { resolveBySystem } from '../discovery/resolve.ts'
 import { seedSource } from '../discovery/seeds.ts'
-import type { DiscoverySource, SourceStatus } from '../discovery/source.ts'
+import type { DiscoverySource } from '../discovery/source.ts'
 import { type Address, formatAddress, sameAddress } from '../transport/address.ts'
 import { systemClock } from '../transport/clock.ts'
 import { openQuicTransport, type QuicTransportOptions } from '../transport/quic-transport.ts'
 import { systemRandom } from '../transport/random.ts'
 import type { Transport } from '../transport/transport.ts'
-import {
-  type Config,
-  DEFAULT_PORT,
-  type DiscoveryConfig,
-  type Logger,
-  processEnvironment,
-  resolveConfig,
-  type StartOptions,
-} from './config.ts'
+import { type Config, type Logger, processEnvironment, resolveConfig, type StartOptions } from './config.ts'
+import { DEFAULT_PORT, type DhtConfig } from './discovery-config.ts'
 import { type SkeinNode, startNodeOn } from './node.ts'
 
 const DUAL_STACK = '::'
@@ -56,12 +53,12 @@ export const startNode = async (options: StartOptions = {}): Promise<SkeinNode> 
     clock: systemClock,
     random: systemRandom,
     logger: config.logger ?? defaultLogger(config, name),
-    mesh: config.mesh,
+    mesh: config.strategy.mesh,
+    connectTimeoutMs: config.strategy.connectTimeoutMs,
     hidden: config.hidden,
     maxMessageBytes: config.maxMessageBytes,
-    sources: sourcesFor(config.discovery, config.host, transport.addresses()),
-    absent: absentSources(config.discovery),
-    resolve: async (host) => (await lookup(host, { all: true })).map((found) => found.address),
+    sources: sourcesFor(config, { identity, keys, transport }),
+    resolve: resolveBySystem,
   })
 }
 
@@ -97,24 +94,45 @@ const openPort = async (config: Config, identity: Identity, gateKey: Uint8Array)
 const defaultLogger = ({ logLevel }: Config, name: string): Logger =>
   pino({ level: logLevel, base: { node: name } }, pino.destination({ dest: 2, sync: true }))
 
-const sourcesFor = (
-  discovery: DiscoveryConfig,
-  host: string | undefined,
-  own: readonly Address[],
-): readonly DiscoverySource[] => {
+/** What the DHT needs of the node. */
+interface NodeIdentity {
+  readonly identity: Identity
+  readonly keys: ClusterKeys
+  readonly transport: Transport
+}
+
+const sourcesFor = (config: Config, node: NodeIdentity): readonly DiscoverySource[] => {
+  const { discovery, host, strategy } = config
+  const { pollIntervalMs } = strategy
   const clock = systemClock
   const random = systemRandom
   const seeds = [...discovery.seeds]
   const local = localSeed(host)
-  const automatic = discovery.mdns || discovery.dht
-  const isSelf = own.some(({ port }) => port === DEFAULT_PORT)
+  const automatic = discovery.mdns || discovery.dht !== undefined
+  const isSelf = node.transport.addresses().some(({ port }) => port === DEFAULT_PORT)
   if (automatic && !isSelf && !seeds.some((seed) => sameAddress(seed, local))) seeds.push(local)
   const sources: DiscoverySource[] = []
   // A node that listens on one address of the machine has nothing to say, or to ask, on its other interfaces.
   const interfaces = isAnywhere(host) ? {} : { interfaces: [host] }
   if (discovery.mdns) sources.push(mdnsSource({ clock, random, ...interfaces }))
   if (seeds.length > 0) sources.push(seedSource({ seeds: seeds.map(formatAddress), clock, random }))
+  if (discovery.dns.length > 0) {
+    sources.push(dnsSource({ names: discovery.dns, defaultPort: DEFAULT_PORT, clock, random, pollIntervalMs }))
+  }
+  if (discovery.dht !== undefined) sources.push(dhtSourceFor(discovery.dht, config, node))
   return sources
+}
+
+const dhtSourceFor = (
+  { bootstrap, network }: DhtConfig,
+  { hidden, strategy: { pollIntervalMs } }: Config,
+  { identity, keys, transport }: NodeIdentity,
+): DiscoverySource => {
+  const clock = systemClock
+  const random = systemRandom
+  const dht = dhtOn(transport, { clock, random, network, readOnly: hidden })
+  const signer = signingKeyOf(identity)
+  return dhtSource({ dht, clock, random, keys, signer, bootstrap, pollIntervalMs, resolve: resolveBySystem })
 }
 
 /** Most machines have one node on the default port: through it all nodes of a machine meet where multicast does not work. */
@@ -125,13 +143,3 @@ const localSeed = (host: string | undefined): Address => ({
 
 const isAnywhere = (host: string | undefined): host is undefined | typeof DUAL_STACK | typeof ALL_IPV4 =>
   host === undefined || host === DUAL_STACK || host === ALL_IPV4
-
-const absentSources = ({ dht, dns }: DiscoveryConfig): readonly SourceStatus[] => {
-  const absent = (source: string): SourceStatus => ({
-    source,
-    state: 'stopped',
-    detail: 'not in this version',
-    seen: 0,
-  })
-  return [...(dht ? [absent('dht')] : []), ...(dns === undefined ? [] : [absent('dns')])]
-}

@@ -6,9 +6,8 @@
  */
 import type { SourceStatus } from '../discovery/source.ts'
 import type { Address } from '../transport/address.ts'
+import { genServer } from './behaviours/gen-server.ts'
 import type { ConnectedNode } from './cluster/peers.ts'
-import type { Behaviour } from './process/behaviour.ts'
-import type { CallMessage } from './process/calls.ts'
 
 /** Registered name of the process. */
 export const SYSTEM_PROCESS = 'skein'
@@ -37,21 +36,25 @@ export type SystemReply =
 
 /** What the process asks its node. */
 export interface SystemHost {
+  /** name@host */
+  readonly name: string
   info(): NodeInfo
   connectedNodes(): readonly ConnectedNode[]
 }
 
-export const systemProcess =
-  (host: SystemHost): Behaviour<unknown> =>
-  async (self) => {
-    for await (const message of self) if (isCall(message)) self.reply(message.from, answer(host, message.request))
-  }
+/** A GenServer, so that neither what looks like a call nor an answer that cannot be sent ends it. */
+export const systemProcess = (host: SystemHost) =>
+  genServer({
+    init: () => ({ state: undefined }),
+    handleCall: (request: unknown) => ({ reply: answer(host, request) }),
+    label: 'what tools ask',
+  })
 
 const answer = (host: SystemHost, request: unknown): SystemReply => {
   const type = typeof request === 'object' && request !== null && 'type' in request ? request.type : undefined
   switch (type) {
     case 'ping':
-      return { type: 'pong', node: host.info().name }
+      return { type: 'pong', node: host.name }
     case 'nodes':
       return { type: 'nodes', nodes: host.connectedNodes() }
     case 'info':
@@ -60,6 +63,3 @@ const answer = (host: SystemHost, request: unknown): SystemReply => {
       return { type: 'unknown', knows: ['ping', 'nodes', 'info'] }
   }
 }
-
-const isCall = (message: unknown): message is CallMessage =>
-  typeof message === 'object' && message !== null && 'type' in message && message.type === 'call' && 'from' in message

@@ -88,10 +88,11 @@ export class ItemStore {
   /** Stores a put that is not to be refused and whose signature is good. */
   store(put: ItemPut, nowMs: number): void {
     const { target, item, source } = put
+    if (!this.#items.accepts(target, nowMs)) return
     const known = this.#items.get(target, nowMs)
     // What it holds is charged to whoever stored it last, unless that source has its share already.
     const owner = known !== undefined && this.#bySource.of(source) >= MAX_ITEMS_PER_SOURCE ? known.source : source
-    if (!this.#items.set(target, { item, source: owner }, nowMs)) return
+    this.#items.set(target, { item, source: owner }, nowMs)
     if (known !== undefined) this.#bySource.remove(known.source)
     this.#bySource.add(owner)
   }

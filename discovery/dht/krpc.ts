@@ -222,8 +222,7 @@ const decodeReply = (message: Bencoded, transaction: Uint8Array): Reply | undefi
     if (item === undefined) return undefined
     reply.item = item
   } else if (sequence !== undefined) reply.sequence = sequence
-  const compact = message.get('ip')?.bytes()
-  const observed = compact && addressOf(compact)
+  const observed = observedOf(message)
   if (observed !== undefined) reply.observed = observed
   const version = bytesOf(message, 'v', 1, MAX_VERSION_BYTES)
   if (version !== undefined) reply.version = version
@@ -235,7 +234,15 @@ const decodeFault = (message: Bencoded, transaction: Uint8Array): Fault | undefi
   const code = first?.integer()
   const text = second?.bytes()
   if (code === undefined || text === undefined) return undefined
-  return { kind: 'fault', transaction, code, message: Buffer.from(text).toString('utf8').slice(0, MAX_FAULT_TEXT) }
+  const why = Buffer.from(text).toString('utf8').slice(0, MAX_FAULT_TEXT)
+  const observed = observedOf(message)
+  return { kind: 'fault', transaction, code, message: why, ...(observed === undefined ? {} : { observed }) }
+}
+
+/** Where the answering node sees us, if it says so in a form of today. */
+const observedOf = (message: Bencoded): Address | undefined => {
+  const compact = message.get('ip')?.bytes()
+  return compact && addressOf(compact)
 }
 
 /** Stands for a field that is there and is not what it must be. */
@@ -366,10 +373,14 @@ const encodeItem = ({ value, mutable }: ItemBody): Entries => ({
 })
 
 const encodeFault = (fault: Fault, maxBytes: number): Uint8Array => {
-  const withText = (text: string): Uint8Array => encode({ e: [fault.code, text], t: fault.transaction, y: 'e' })
-  const text = fault.message.slice(0, MAX_FAULT_TEXT)
-  const whole = withText(text)
-  return whole.length <= maxBytes ? whole : withText('')
+  const error = [fault.code, fault.message.slice(0, MAX_FAULT_TEXT)]
+  const whole = encode({
+    e: error,
+    ip: fault.observed && compactAddress(fault.observed),
+    t: fault.transaction,
+    y: 'e',
+  })
+  return whole.length <= maxBytes ? whole : encode({ e: [fault.code, ''], t: fault.transaction, y: 'e' })
 }
 
 /** 'nodes6' and the length of its string; 'nodes' has less. */

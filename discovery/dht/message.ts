@@ -91,6 +91,8 @@ export interface Fault {
   readonly transaction: Uint8Array
   readonly code: number
   readonly message: string
+  /** As in a reply: those who refuse a node because its id does not fit its address tell it the address, too. */
+  readonly observed?: Address
 }
 
 export type KrpcMessage = Query | Reply | Fault

@@ -17,7 +17,8 @@ export class Networks {
   /** Networks in CIDR notation whose nodes need not be spread. Throws ERR_SKEIN_BAD_OPTION for what is none. */
   constructor(trusted: readonly string[] = []) {
     this.#trusted = trusted.map((text) => {
-      if (!ipaddr.isValidCIDR(text)) throw new SkeinError('ERR_SKEIN_BAD_OPTION', `"${text}" is not a network in CIDR form`)
+      if (!ipaddr.isValidCIDR(text))
+        throw new SkeinError('ERR_SKEIN_BAD_OPTION', `"${text}" is not a network in CIDR form`)
       return ipaddr.parseCIDR(text)
     })
   }

@@ -11,10 +11,10 @@
 import { type Address, sameAddress, unmapHost } from '../../transport/address.ts'
 import type { Clock, Timer } from '../../transport/clock.ts'
 import type { Random } from '../../transport/random.ts'
-import type { Deadlines } from './deadlines.ts'
 import { encodeMessage } from './krpc.ts'
 import type { DhtKey, Fault, Query, Reply } from './message.ts'
 import { RoundTrip } from './round-trip.ts'
+import type { Timetable } from './timetable.ts'
 
 /** More than 100 lookups at once have. */
 export const MAX_QUERIES = 2048
@@ -43,7 +43,7 @@ export interface Asker {
 export interface QueriesOptions {
   readonly clock: Clock
   readonly random: Random
-  readonly deadlines: Deadlines
+  readonly timetable: Timetable
   readonly send: (bytes: Uint8Array, to: Address) => void
   /** Who asks: the id may change while the node lives. */
   readonly self: () => { readonly id: DhtKey; readonly readOnly: boolean }
@@ -94,7 +94,7 @@ export class Queries {
    */
   ask(to: Address, question: Question, asker: Asker, roundTrip?: RoundTrip): boolean {
     if (this.#outstanding.size >= MAX_QUERIES) return false
-    const { clock, deadlines, self } = this.#options
+    const { clock, timetable, self } = this.#options
     const transaction = this.#newTransaction()
     const query = { ...question, ...self(), kind: 'query', transaction } as Query
     const bytes = encodeMessage(query)
@@ -107,7 +107,7 @@ export class Queries {
       timeoutMs,
       bytes,
       roundTrip,
-      timer: deadlines.after(timeoutMs, () => this.#late(number)),
+      timer: timetable.after(timeoutMs, () => this.#late(number)),
     })
     this.#sent++
     this.#options.send(bytes, to)
@@ -160,7 +160,7 @@ export class Queries {
     const { bytes, to, timeoutMs, asker } = outstanding
     const leftMs = HARD_LIMIT_MS - timeoutMs
     const silentMs = Math.min(SILENT_FACTOR * timeoutMs, leftMs)
-    outstanding.timer = this.#options.deadlines.after(silentMs, () => this.#silent(number, leftMs - silentMs))
+    outstanding.timer = this.#options.timetable.after(silentMs, () => this.#silent(number, leftMs - silentMs))
     outstanding.bytes = undefined
     this.#repeated++
     this.#options.send(bytes!, to)
@@ -169,7 +169,7 @@ export class Queries {
 
   #silent(number: number, leftMs: number): void {
     const outstanding = this.#outstanding.get(number)!
-    outstanding.timer = this.#options.deadlines.after(leftMs, () => {
+    outstanding.timer = this.#options.timetable.after(leftMs, () => {
       this.#outstanding.delete(number)
       outstanding.asker.onFailed()
     })

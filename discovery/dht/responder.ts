@@ -19,13 +19,13 @@ import { type Contact, type DhtKey, FAULT, type Fault, type Query, type Reply, t
 import { PeerStore } from './peer-store.ts'
 import { ProvenHosts } from './proven-hosts.ts'
 import { RATE_LIMITS, RateLimit, type RateLimits, sourceOf } from './rate-limit.ts'
+import { CONTACTS_PER_REPLY } from './routing-table.ts'
 import { isGenuine, targetOf } from './signed-item.ts'
 import { Tokens } from './tokens.ts'
 
-/** BEP 5. */
-const CONTACTS_PER_FAMILY = 8
-/** More do not fit a reply. */
-const MAX_PEERS_IN_REPLY = 100
+/** More would not fit a reply, or for most queries not four times the query. */
+const MAX_PEERS = 100
+const MAX_PEERS_UNPROVEN = 16
 
 /** At 110 us each, all together take at most 3 % of a processor. */
 export const SIGNATURE_LIMITS: RateLimits = {
@@ -133,7 +133,8 @@ export class Responder {
 
   #getPeers(query: QueryOf<'get_peers'>, from: Address, nowMs: number): Reply {
     const { target, want } = query
-    const peers = this.peers.sample(target, familyOf(from.host), MAX_PEERS_IN_REPLY, nowMs)
+    const count = this.#proven.has(from.host, nowMs) ? MAX_PEERS : MAX_PEERS_UNPROVEN
+    const peers = this.peers.sample(target, familyOf(from.host), count, nowMs)
     return this.#reply(query, from, {
       nodes: this.#closest(target, want, from),
       token: this.#tokens.make(from.host, target, nowMs),
@@ -192,9 +193,9 @@ export class Responder {
   #closest(target: DhtKey, want: readonly Want[], from: Address): readonly Contact[] {
     const families =
       want.length === 0 ? [familyOf(from.host)] : want.map((one): Family => (one === 'n4' ? 'ip4' : 'ip6'))
-    const found = families.map((family) => this.#options.tables.get(family)?.closest(target, CONTACTS_PER_FAMILY) ?? [])
+    const found = families.map((family) => this.#options.tables.get(family)?.closest(target, CONTACTS_PER_REPLY) ?? [])
     const contacts: Contact[] = []
-    for (let i = 0; i < CONTACTS_PER_FAMILY; i++)
+    for (let i = 0; i < CONTACTS_PER_REPLY; i++)
       for (const one of found) if (one[i] !== undefined) contacts.push(one[i]!)
     return contacts
   }

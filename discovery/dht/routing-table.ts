@@ -36,6 +36,9 @@ export const MAX_FAILURES = 2
 /** A contact that answered, and how it has done since. */
 export interface TableContact extends Contact {
   readonly roundTrip: RoundTrip
+  /** What its address counts for; see networks.ts. */
+  readonly place: string
+  readonly network: string | undefined
   lastHeardMs: number
   /** In a row; a contact that failed is named to nobody. */
   failures: number
@@ -85,13 +88,21 @@ export class RoutingTable {
     return this.#tree.closest(target, count).sort((a, b) => compareDistance(target, a.id, b.id))
   }
 
-  /** As `closest`, without those that failed to answer last time: what others are told. */
+  /**
+   * What others are told: as `closest`, without those that failed to answer last time, and with one of a network. Sybils
+   * beside the target would else be all that anybody hears of it.
+   */
   closestGood(target: DhtKey, count: number): TableContact[] {
-    const found = this.closest(target, count)
-    if (found.every((contact) => contact.failures === 0)) return found
-    return this.closest(target, 2 * count)
-      .filter((contact) => contact.failures === 0)
-      .slice(0, count)
+    for (let looked = 2 * count; ; looked *= 2) {
+      const found = this.closest(target, looked)
+      const networks = new Set<string>()
+      const good = found.filter(({ failures, network }) => {
+        if (failures > 0 || (network !== undefined && networks.has(network))) return false
+        if (network !== undefined) networks.add(network)
+        return true
+      })
+      if (good.length >= count || found.length < looked) return good.slice(0, count)
+    }
   }
 
   at(address: Address): TableContact | undefined {
@@ -106,7 +117,7 @@ export class RoutingTable {
       !this.#places.has(this.#networks.place(address)) &&
       this.#tree.get(id) === null &&
       this.#hasRoom(id) &&
-      this.#isSpread(id, address)
+      this.#isSpread(id, this.#networks.of(address))
     )
   }
 
@@ -130,12 +141,15 @@ export class RoutingTable {
       if (namesake.failures === 0) return
       this.#remove(namesake)
     }
-    if (!this.#isSpread(contact.id, contact.address)) return
+    const network = this.#networks.of(contact.address)
+    if (!this.#isSpread(contact.id, network)) return
     const entry: TableContact = {
       // Copies: the bytes of the message it came in are not kept for it.
       id: Uint8Array.from(contact.id),
       address: contact.address,
       roundTrip: roundTrip(),
+      place,
+      network,
       lastHeardMs: nowMs,
       failures: 0,
     }
@@ -145,7 +159,7 @@ export class RoutingTable {
 
   /** A contact did not answer. */
   failed(contact: TableContact): void {
-    if (this.#places.get(this.#networks.place(contact.address)) !== contact) return
+    if (this.#places.get(contact.place) !== contact) return
     contact.failures++
     const waiting = this.#replacements[this.#bucketOf(contact.id)]
     if (contact.failures < MAX_FAILURES && !waiting?.length) return
@@ -191,7 +205,7 @@ export class RoutingTable {
     this.#refreshAtMs = []
     this.#refreshed(0, nowMs)
     for (const contact of contacts) {
-      if (sameKey(contact.id, id) || !this.#isSpread(contact.id, contact.address)) continue
+      if (sameKey(contact.id, id) || !this.#isSpread(contact.id, contact.network)) continue
       if (this.#hasRoom(contact.id)) this.#insert(contact)
       else this.#putAside(contact)
     }
@@ -201,13 +215,13 @@ export class RoutingTable {
     const bits = commonPrefixBits(this.#id, contact.id)
     this.#counts[bits] = (this.#counts[bits] ?? 0) + 1
     this.#tree.add(contact)
-    this.#places.set(this.#networks.place(contact.address), contact)
+    this.#places.set(contact.place, contact)
   }
 
   #remove(contact: TableContact): void {
     this.#counts[commonPrefixBits(this.#id, contact.id)]!--
     this.#tree.remove(contact.id)
-    this.#places.delete(this.#networks.place(contact.address))
+    this.#places.delete(contact.place)
   }
 
   #hasRoom(id: DhtKey): boolean {
@@ -229,15 +243,14 @@ export class RoutingTable {
     return false
   }
 
-  /** Whether the network of an address has fewer nodes here than one party may have. */
-  #isSpread(id: DhtKey, address: Address): boolean {
-    const network = this.#networks.of(address)
+  /** Whether a network has fewer nodes here than one party may have. */
+  #isSpread(id: DhtKey, network: string | undefined): boolean {
     if (network === undefined) return true
     const bucket = this.#bucketOf(id)
     let all = 0
     let inBucket = 0
     for (const contact of this.#places.values()) {
-      if (this.#networks.of(contact.address) !== network) continue
+      if (contact.network !== network) continue
       all++
       if (this.#bucketOf(contact.id) === bucket) inBucket++
     }

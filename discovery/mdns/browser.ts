@@ -9,6 +9,8 @@
  */
 import type { Address } from '../../transport/address.ts'
 import type { Random } from '../../transport/random.ts'
+import { sameRegistrations } from '../sightings.ts'
+import type { Registration } from '../source.ts'
 import { RecordCache } from './cache.ts'
 import {
   type AddressRecord,
@@ -26,12 +28,12 @@ import { addressFrom, MAX_ADDRESSES, readText, type Scope, SERVICE_TYPE } from '
 
 /** Instances known at once, those of other clusters included. */
 export const MAX_SERVICES = 1024
-/** RFC 6762 section 5.2: the first question waits 20 to 120 ms, so that machines switched on together do not collide. */
+/** RFC 6762 section 5.2: where a common event may have started many, the first question waits 20 to 120 ms. */
 const FIRST_QUERY_DELAY_MS = { min: 20, max: 120 }
 /** RFC 6762 section 5.2: the second follows after at least a second, the pauses double. */
 const FIRST_PAUSE_MS = 1000
-/** The RFC lets the pauses grow to an hour; a minute finds a node soon whose announcements were lost. */
-const MAX_PAUSE_MS = 60_000
+/** RFC 6762 section 5.2. */
+const MAX_PAUSE_MS = 3_600_000
 /** What an answer left out is asked for after a moment, since it may stand in the next packet. */
 const RESOLVE_DELAY_MS = 20
 const RESOLVE_PAUSE_MS = 1000
@@ -53,6 +55,7 @@ export interface Seen {
   readonly id: string
   readonly incarnation: string
   readonly addresses: readonly Address[]
+  readonly registrations: readonly Registration[]
   /** Since when this incarnation is seen. */
   readonly sinceMs: number
 }
@@ -66,8 +69,8 @@ interface Change {
 type Phase =
   | { readonly type: 'unresolved'; readonly tries: number; readonly atMs: number }
   | { readonly type: 'seen'; readonly seen: Seen }
-  /** Of another cluster, malformed, or this node itself: not asked for. */
-  | { readonly type: 'ignored' }
+  /** Of another cluster or program, malformed, or this node itself: not asked for. */
+  | { readonly type: 'ignored'; readonly self: boolean }
 
 interface Instance {
   readonly pointer: PointerRecord
@@ -79,7 +82,6 @@ interface Instance {
 export class Browser {
   readonly #self: Self
   readonly #scope: Scope
-  readonly #random: Random
   readonly #cache: RecordCache
   /** By nameKey of the instance's full name. */
   readonly #instances = new Map<string, Instance>()
@@ -91,12 +93,13 @@ export class Browser {
   #askedMs = Number.NEGATIVE_INFINITY
   #refused = 0
 
-  constructor(nowMs: number, self: Self, scope: Scope, random: Random) {
+  /** `spread` when an event that others share, as a link that came up, is what starts it. */
+  constructor(nowMs: number, self: Self, scope: Scope, random: Random, start: 'at once' | 'spread' = 'at once') {
     this.#self = self
     this.#scope = scope
-    this.#random = random
     this.#cache = new RecordCache(random)
-    this.#queryMs = this.#soon(nowMs)
+    const { min, max } = FIRST_QUERY_DELAY_MS
+    this.#queryMs = start === 'at once' ? nowMs : nowMs + min + random.float() * (max - min)
   }
 
   /** Instances that found no room. */
@@ -109,11 +112,24 @@ export class Browser {
     return { records: this.#cache.size, instances: this.#instances.size }
   }
 
+  /** Services of our type that are no nodes of our cluster. */
+  get foreign(): number {
+    let count = 0
+    for (const { phase } of this.#instances.values()) if (phase.type === 'ignored' && !phase.self) count++
+    return count
+  }
+
+  /** No service of our type is known but this node's own. */
+  get isAlone(): boolean {
+    for (const { phase } of this.#instances.values()) if (phase.type !== 'ignored' || !phase.self) return false
+    return true
+  }
+
   /** Asks anew, with short pauses at first. */
   refresh(nowMs: number): void {
     this.#pauseMs = FIRST_PAUSE_MS
     // However often it is called: RFC 6762 section 5.2 wants a second between questions.
-    this.#queryMs = Math.min(this.#queryMs, Math.max(this.#soon(nowMs), this.#askedMs + FIRST_PAUSE_MS))
+    this.#queryMs = Math.min(this.#queryMs, Math.max(nowMs, this.#askedMs + FIRST_PAUSE_MS))
   }
 
   handle(nowMs: number, packet: Packet): void {
@@ -121,7 +137,7 @@ export class Browser {
       // RFC 6762 section 7.3. Known answers would keep some of the answers away from us.
       if (packet.answers.length > 0) return
       for (const { name, type } of packet.questions)
-        if (type !== 'PTR' && type !== 'ANY') this.#cache.asked(nowMs, name, type)
+        if (type !== 'PTR' && type !== 'ANY' && type !== 'OTHER') this.#cache.asked(nowMs, name, type)
       return
     }
     this.#handleResponse(nowMs, packet)
@@ -157,11 +173,6 @@ export class Browser {
     const changes = this.#changes
     this.#changes = []
     return changes
-  }
-
-  #soon(nowMs: number): number {
-    const { min, max } = FIRST_QUERY_DELAY_MS
-    return nowMs + min + this.#random.float() * (max - min)
   }
 
   #handleResponse(nowMs: number, packet: Packet): void {
@@ -259,8 +270,9 @@ export class Browser {
     const textRecord = this.#textRecord(instance)
     if (textRecord === undefined) return waiting
     const text = readText(textRecord.strings)
-    if (text === undefined || text.clusterTag !== this.#self.clusterTag) return { type: 'ignored' }
-    if (text.id === this.#self.id && text.incarnation === this.#self.incarnation) return { type: 'ignored' }
+    const isSelf = text?.id === this.#self.id && text.incarnation === this.#self.incarnation
+    if (text === undefined || text.clusterTag !== this.#self.clusterTag || isSelf)
+      return { type: 'ignored', self: isSelf }
     const service = this.#serviceRecord(instance)
     if (service === undefined || service.port === 0) return waiting
     const addresses = this.#addressRecords(service.target)
@@ -269,8 +281,9 @@ export class Browser {
       .slice(0, MAX_ADDRESSES)
     if (addresses.length === 0) return waiting
     const same = before.type === 'seen' && before.seen.incarnation === text.incarnation && before.seen.id === text.id
-    const { id, name, incarnation } = text
-    return { type: 'seen', seen: { id, name, incarnation, addresses, sinceMs: same ? before.seen.sinceMs : nowMs } }
+    const { id, name, incarnation, registrations } = text
+    const sinceMs = same ? before.seen.sinceMs : nowMs
+    return { type: 'seen', seen: { id, name, incarnation, addresses, registrations, sinceMs } }
   }
 
   #report(key: string, before: Phase, after: Phase | undefined): void {
@@ -354,7 +367,11 @@ export class Browser {
 const unresolved = (nowMs: number): Phase => ({ type: 'unresolved', tries: 0, atMs: nowMs + RESOLVE_DELAY_MS })
 
 const saysTheSame = (a: Seen, b: Seen): boolean =>
-  a.id === b.id && a.name === b.name && a.incarnation === b.incarnation && sameHosts(a.addresses, b.addresses)
+  a.id === b.id &&
+  a.name === b.name &&
+  a.incarnation === b.incarnation &&
+  sameHosts(a.addresses, b.addresses) &&
+  sameRegistrations(a.registrations, b.registrations)
 
 /** Records come in any order. */
 const sameHosts = (a: readonly Address[], b: readonly Address[]): boolean =>

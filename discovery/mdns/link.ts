@@ -9,14 +9,15 @@ import type { Clock, Timer } from '../../transport/clock.ts'
 import type { Random } from '../../transport/random.ts'
 import type { NodeRecord } from '../source.ts'
 import { Browser, type Seen } from './browser.ts'
+import type { Echoes } from './echoes.ts'
 import { type IsNeighbour, isOwnAddress, type MulticastInterface, neighboursOf } from './interfaces.ts'
-import { type Packet, type ResourceRecord, recordKey } from './packet.ts'
+import type { Packet } from './packet.ts'
 import { Responder } from './responder.ts'
-import { recordsOf, serviceOf } from './service.ts'
+import { type LabelNumbers, type NodeService, serviceOf } from './service.ts'
 import type { MulticastSocket, OpenSocket } from './socket.ts'
 
-/** Twice the longest pause between questions, and some: who has not heard one of his own by then is deaf. */
-const HEARD_VALID_MS = 150_000
+/** A packet to oneself takes less than a millisecond; a busy machine may take much longer to look at it. */
+export const ECHO_LIMIT_MS = 2000
 
 /** Counts of all links of a source. */
 export interface LinkCounters {
@@ -27,6 +28,8 @@ export interface LinkCounters {
   /** Packets from senders that are no neighbours on the interface. */
   offLink: number
   socketErrors: number
+  /** Answers to plain resolvers. */
+  legacy: number
 }
 
 export interface LinkOptions {
@@ -35,6 +38,10 @@ export interface LinkOptions {
   readonly port: number
   readonly openSocket: OpenSocket
   readonly counters: LinkCounters
+  /** Shared by the links of a node: they may lie on one wire. */
+  readonly echoes: Echoes
+  /** Whether the node starts, or the interface came later. */
+  readonly start: 'at once' | 'spread'
   /** These node names are seen otherwise than before. */
   readonly onChange: (names: ReadonlySet<string>) => void
   /** The link hears itself, or has a problem. */
@@ -52,7 +59,10 @@ export class Link {
   #socket: MulticastSocket | undefined
   #timer: Timer | undefined
   #timerMs = Number.POSITIVE_INFINITY
-  #heardMs = Number.NEGATIVE_INFINITY
+  /** Heard a packet of its own, and nothing went wrong since. */
+  #heard = false
+  /** Since when packets of its own do not come back. */
+  #unheardMs = Number.POSITIVE_INFINITY
   #problem: string | undefined
   #closing: Promise<void> | undefined
 
@@ -61,8 +71,8 @@ export class Link {
     this.face = face
     this.#options = options
     this.#isNeighbour = neighboursOf(face)
-    this.#responder = new Responder(options.random)
-    this.#browser = new Browser(options.clock.now(), record, face, options.random)
+    this.#responder = new Responder(options.random, options.echoes)
+    this.#browser = new Browser(options.clock.now(), record, face, options.random, options.start)
     this.publish(record)
     const handler = {
       onPacket: (packet: Packet, from: Address) => this.#receive(packet, from),
@@ -72,6 +82,7 @@ export class Link {
       onError: (reason: string) => {
         options.counters.socketErrors++
         this.#problem = reason
+        this.#heard = false
         options.onVerdict()
       },
     }
@@ -94,25 +105,30 @@ export class Link {
     return this.#browser.refused
   }
 
+  /** Services seen that are no nodes of our cluster. */
+  get foreign(): number {
+    return this.#browser.foreign
+  }
+
   /** Why it does not work, as far as the system told. */
   get problem(): string | undefined {
     return this.#problem
   }
 
-  /** Whether it heard itself lately. */
+  /** Whether it hears what it sends. */
   get works(): boolean {
-    return this.#options.clock.now() - this.#heardMs < HEARD_VALID_MS
+    return this.#heard && this.#options.clock.now() - this.#unheardMs < ECHO_LIMIT_MS
   }
 
   publish(record: NodeRecord): void {
-    const service = serviceOf(record, this.face)
-    const current = this.#responder.service
-    if (service === undefined) {
+    const plain = serviceOf(record, this.face)
+    if (plain === undefined) {
       for (const packet of this.#responder.goodbye()) this.#send(packet)
-    } else if (current === undefined || !sameRecords(recordsOf(current), recordsOf(service))) {
-      this.#responder.publish(this.#options.clock.now(), service)
-      this.#turn()
+      return
     }
+    const build = (numbers: LabelNumbers): NodeService => serviceOf(record, this.face, numbers) ?? plain
+    this.#responder.publish(this.#options.clock.now(), build)
+    this.#turn()
   }
 
   refresh(): void {
@@ -142,17 +158,24 @@ export class Link {
       return
     }
     counters.received++
-    if (isOwnAddress(this.face, from.host)) this.#heardItself()
-    // RFC 6762 section 6: a response from another port than 5353 is none.
-    if (packet.kind === 'response' && from.port !== port) return
-    this.#responder.handle(clock.now(), packet, `${from.host} ${from.port}`)
+    if (from.port === port && isOwnAddress(this.face, from.host)) this.#heardItself()
+    if (from.port !== port) {
+      // RFC 6762 section 6: a response from another port than 5353 is none. A question is that of a plain resolver (6.7).
+      const answer = packet.kind === 'query' ? this.#responder.answerLegacy(clock.now(), packet) : undefined
+      if (answer === undefined) return
+      counters.legacy++
+      this.#socket?.send(answer, from)
+      return
+    }
+    this.#responder.handle(clock.now(), packet, from.host, this.#browser.isAlone)
     this.#browser.handle(clock.now(), packet)
     this.#turn()
   }
 
   #heardItself(): void {
     const first = !this.works
-    this.#heardMs = this.#options.clock.now()
+    this.#heard = true
+    this.#unheardMs = Number.POSITIVE_INFINITY
     this.#problem = undefined
     if (first) this.#options.onVerdict()
   }
@@ -197,9 +220,7 @@ export class Link {
   #send(packet: Packet): void {
     if (this.#socket === undefined) return
     this.#options.counters.sent++
+    this.#unheardMs = Math.min(this.#unheardMs, this.#options.clock.now())
     this.#socket.send(packet)
   }
 }
-
-const sameRecords = (a: readonly ResourceRecord[], b: readonly ResourceRecord[]): boolean =>
-  a.length === b.length && a.every((record, index) => recordKey(record) === recordKey(b[index]!))

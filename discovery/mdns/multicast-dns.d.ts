@@ -14,6 +14,7 @@ declare module 'multicast-dns' {
 
   interface MulticastDns extends EventEmitter {
     send(packet: object, callback: (error?: Error | null) => void): void
+    send(packet: object, to: { address: string; port: number }, callback: (error?: Error | null) => void): void
     destroy(callback: () => void): void
   }
 

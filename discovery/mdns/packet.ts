@@ -1,13 +1,25 @@
 /**
  * Multicast DNS packets as the cores see them: typed, checked, free of the library that codes them.
  *
- * Only what DNS-SD needs is here (PTR, SRV, TXT, A, AAAA of class IN); socket.ts drops every other record at the border.
+ * Only what DNS-SD needs is here (PTR, SRV, TXT, A, AAAA, NSEC of class IN); socket.ts drops every other record at the
+ * border.
  * Names keep their case and are compared by `nameKey` (RFC 6762 section 16). Sizes count names in full: the encoder does
  * not compress, so a packet is exactly as long as computed here.
  */
 
-export type RecordType = 'PTR' | 'SRV' | 'TXT' | 'A' | 'AAAA'
-export type QuestionType = RecordType | 'ANY'
+export type RecordType = 'PTR' | 'SRV' | 'TXT' | 'A' | 'AAAA' | 'NSEC'
+/** OTHER stands for the types that we never have: who asks for one learns that, if the name is ours. */
+export type QuestionType = RecordType | 'ANY' | 'OTHER'
+
+/** RFC 1035 section 3.2.2, RFC 3596, RFC 2782, RFC 4034. */
+export const TYPE_NUMBERS: Readonly<Record<RecordType, number>> = {
+  A: 1,
+  PTR: 12,
+  TXT: 16,
+  AAAA: 28,
+  SRV: 33,
+  NSEC: 47,
+}
 
 export interface Question {
   readonly name: string
@@ -28,6 +40,8 @@ export interface PointerRecord extends RecordBase {
 
 export interface ServiceRecord extends RecordBase {
   readonly type: 'SRV'
+  readonly priority: number
+  readonly weight: number
   readonly port: number
   readonly target: string
 }
@@ -43,13 +57,23 @@ export interface AddressRecord extends RecordBase {
   readonly host: string
 }
 
-export type ResourceRecord = PointerRecord | ServiceRecord | TextRecord | AddressRecord
+/** The name has records of these types and of no other (RFC 6762 section 6.1). */
+export interface DenialRecord extends RecordBase {
+  readonly type: 'NSEC'
+  readonly types: readonly RecordType[]
+}
+
+export type ResourceRecord = PointerRecord | ServiceRecord | TextRecord | AddressRecord | DenialRecord
 
 export interface Packet {
   readonly kind: 'query' | 'response'
+  /** Zero in multicast; an answer to a plain resolver repeats the question's (RFC 6762 sections 6.7, 18.1). */
+  readonly id: number
   readonly questions: readonly Question[]
   /** In a query: the answers that the asker knows already (RFC 6762 section 7.1). */
   readonly answers: readonly ResourceRecord[]
+  /** In a query: what the asker proposes to claim, which makes the query a probe (RFC 6762 section 8.2). */
+  readonly authorities: readonly ResourceRecord[]
   readonly additionals: readonly ResourceRecord[]
   /** The TC bit: more known answers follow in the next packet (RFC 6762 section 7.2). */
   readonly truncated: boolean
@@ -58,6 +82,7 @@ export interface Packet {
 /** Fits every path of a LAN with its headers; larger ones would be cut up by IP, and some networks drop the pieces. */
 export const MAX_PACKET_BYTES = 1400
 
+const LEGACY_TTL_SECONDS = 10
 const HEADER_BYTES = 12
 /** Type and class. */
 const QUESTION_FIXED_BYTES = 4
@@ -78,12 +103,14 @@ const recordDataKey = (record: ResourceRecord): string => {
     case 'PTR':
       return nameKey(record.target)
     case 'SRV':
-      return `${record.port} ${nameKey(record.target)}`
+      return `${record.priority} ${record.weight} ${record.port} ${nameKey(record.target)}`
     case 'TXT':
       return JSON.stringify(record.strings)
     case 'A':
     case 'AAAA':
       return record.host
+    case 'NSEC':
+      return record.types.join()
   }
 }
 
@@ -103,8 +130,14 @@ const recordBytes = (record: ResourceRecord): number => {
       return bytes + 4
     case 'AAAA':
       return bytes + 16
+    case 'NSEC':
+      return bytes + nameBytes(record.name) + bitmapBytes(record.types)
   }
 }
+
+/** RFC 4034 section 4.1.2: the number of the block, its length, and a bit for each type up to the greatest. */
+const bitmapBytes = (types: readonly RecordType[]): number =>
+  types.length === 0 ? 0 : 3 + Math.floor(Math.max(...types.map((type) => TYPE_NUMBERS[type])) / 8)
 
 const questionBytes = (question: Question): number => nameBytes(question.name) + QUESTION_FIXED_BYTES
 
@@ -112,6 +145,7 @@ export const packetBytes = (packet: Packet): number =>
   HEADER_BYTES +
   packet.questions.reduce((sum, question) => sum + questionBytes(question), 0) +
   packet.answers.reduce((sum, record) => sum + recordBytes(record), 0) +
+  packet.authorities.reduce((sum, record) => sum + recordBytes(record), 0) +
   packet.additionals.reduce((sum, record) => sum + recordBytes(record), 0)
 
 /** Cuts a list into runs that fit a packet. What does not fit even alone is left out. */
@@ -131,6 +165,15 @@ const chunks = <T>(items: readonly T[], sizeOf: (item: T) => number, firstLimit:
   return result
 }
 
+const EMPTY: Omit<Packet, 'kind'> = {
+  id: 0,
+  questions: [],
+  answers: [],
+  authorities: [],
+  additionals: [],
+  truncated: false,
+}
+
 const ROOM_BYTES = MAX_PACKET_BYTES - HEADER_BYTES
 
 /** Responses with these answers. Additional records ride along where they fit the last packet; they are never needed. */
@@ -141,7 +184,7 @@ export const responses = (
   if (answers.length === 0) return []
   const packets = chunks(answers, recordBytes, ROOM_BYTES, ROOM_BYTES).filter((chunk) => chunk.length > 0)
   return packets.map((chunk, index): Packet => {
-    const packet: Packet = { kind: 'response', questions: [], answers: chunk, additionals: [], truncated: false }
+    const packet: Packet = { ...EMPTY, kind: 'response', answers: chunk }
     if (index < packets.length - 1) return packet
     const room = MAX_PACKET_BYTES - packetBytes(packet)
     return { ...packet, additionals: chunks(additionals, recordBytes, room, room)[0]! }
@@ -152,10 +195,10 @@ export const responses = (
 export const queries = (questions: readonly Question[], known: readonly ResourceRecord[] = []): Packet[] => {
   if (questions.length === 0) return []
   const query = (asked: readonly Question[], answers: readonly ResourceRecord[], truncated: boolean): Packet => ({
+    ...EMPTY,
     kind: 'query',
     questions: asked,
     answers,
-    additionals: [],
     truncated,
   })
   const asked = chunks(questions, questionBytes, ROOM_BYTES, ROOM_BYTES).filter((chunk) => chunk.length > 0)
@@ -167,4 +210,30 @@ export const queries = (questions: readonly Question[], known: readonly Resource
     ...asked.map((chunk) => query(chunk, [], false)),
     ...answers.map((chunk, index) => query(index === 0 ? last : [], chunk, index < answers.length - 1)),
   ]
+}
+
+/** Asks who has these names, and says what this node proposes for them: all of it, or ties could not be broken. */
+export const probes = (names: readonly string[], proposed: readonly ResourceRecord[]): Packet[] => {
+  const probe = (asked: readonly string[]): Packet => ({
+    ...EMPTY,
+    kind: 'query',
+    questions: asked.map((name) => ({ name, type: 'ANY' })),
+    authorities: proposed.filter((record) => asked.some((name) => nameKey(name) === nameKey(record.name))),
+  })
+  const together = probe(names)
+  return packetBytes(together) <= MAX_PACKET_BYTES ? [together] : names.map((name) => probe([name]))
+}
+
+/**
+ * The answer to a plain resolver, who asked from another port than 5353 (RFC 6762 section 6.7): with its id and question,
+ * no longer than 10 s to keep, without the cache-flush bit. Undefined if it fits no packet.
+ */
+export const legacyResponse = (query: Packet, answers: readonly ResourceRecord[]): Packet | undefined => {
+  const capped = answers.map((record) => ({
+    ...record,
+    ttlSeconds: Math.min(record.ttlSeconds, LEGACY_TTL_SECONDS),
+    flush: false,
+  }))
+  const packet: Packet = { ...EMPTY, kind: 'response', id: query.id, questions: query.questions, answers: capped }
+  return packetBytes(packet) <= MAX_PACKET_BYTES ? packet : undefined
 }

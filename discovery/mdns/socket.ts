@@ -18,7 +18,10 @@ import {
   packetBytes,
   type Question,
   type QuestionType,
+  type RecordType,
   type ResourceRecord,
+  type ServiceRecord,
+  TYPE_NUMBERS,
 } from './packet.ts'
 
 export const MDNS_PORT = 5353
@@ -33,6 +36,9 @@ const TRUNCATED_FLAG = 1 << 9
 /** How the decoder spells class IN with the QU bit set. */
 const CLASS_IN_QU = 'UNKNOWN_32769'
 const MAX_LABEL_BYTES = 63
+/** Of one packet. More come only from those who want to keep us busy. */
+const MAX_QUESTIONS = 256
+const MAX_RECORDS = 1024
 /** 255 on the wire, with the length of the first label and the empty one that ends the name. */
 const MAX_NAME_BYTES = 253
 
@@ -45,7 +51,8 @@ export interface SocketHandler {
 }
 
 export interface MulticastSocket {
-  send(packet: Packet): void
+  /** To the multicast group, or to one host. */
+  send(packet: Packet, to?: Address): void
   /** Resolves when all that was sent is with the kernel and the socket is closed. */
   close(): Promise<void>
 }
@@ -76,14 +83,17 @@ export const openMulticastSocket: OpenSocket = async (face, port, handler) => {
   let pending = 0
   let idle = (): void => {}
   return {
-    send(packet) {
+    send(packet, to) {
       if (!usable || packetBytes(packet) > MAX_PACKET_BYTES) return
       pending++
-      mdns.send(toWire(packet), (error) => {
+      const sent = (error?: NodeJS.ErrnoException | null): void => {
         pending--
-        if (error) handler.onError(reasonOf(error))
+        // That one host cannot be reached says nothing about multicast.
+        if (error && to === undefined) handler.onError(reasonOf(error))
         if (pending === 0) idle()
-      })
+      }
+      if (to === undefined) mdns.send(toWire(packet), sent)
+      else mdns.send(toWire(packet), { address: to.host, port: to.port }, sent)
     },
     async close() {
       if (pending > 0) {
@@ -130,9 +140,11 @@ const reasonOf = (error: NodeJS.ErrnoException): string => error.code ?? error.m
 /** A packet as the package wants and gives it. */
 export interface WirePacket {
   readonly type: 'query' | 'response'
+  readonly id?: number
   readonly flags?: number
   readonly questions: readonly WireQuestion[]
   readonly answers: readonly WireRecord[]
+  readonly authorities: readonly WireRecord[]
   readonly additionals: readonly WireRecord[]
 }
 
@@ -154,9 +166,11 @@ interface WireRecord {
 /** @internal For the tests of the coding. */
 export const toWire = (packet: Packet): WirePacket => ({
   type: packet.kind,
+  id: packet.id,
   flags: (packet.kind === 'response' ? AUTHORITATIVE_FLAG : 0) | (packet.truncated ? TRUNCATED_FLAG : 0),
   questions: packet.questions.map(({ name, type }) => ({ name, type })),
   answers: packet.answers.map(recordToWire),
+  authorities: packet.authorities.map(recordToWire),
   additionals: packet.additionals.map(recordToWire),
 })
 
@@ -167,25 +181,33 @@ const recordToWire = (record: ResourceRecord): WireRecord => {
     case 'PTR':
       return { ...base, data: record.target }
     case 'SRV':
-      return { ...base, data: { port: record.port, target: record.target } }
+      return {
+        ...base,
+        data: { priority: record.priority, weight: record.weight, port: record.port, target: record.target },
+      }
     case 'TXT':
       return { ...base, data: [...record.strings] }
     case 'A':
     case 'AAAA':
       return { ...base, data: record.host }
+    case 'NSEC':
+      return { ...base, data: { nextDomain: name, rrtypes: [...record.types] } }
   }
 }
 
 /** @internal For the tests of the coding. What we have no use for is left out. */
 export const fromWire = (packet: WirePacket): Packet => ({
   kind: packet.type,
-  questions: packet.questions.flatMap(questionFromWire),
-  answers: packet.answers.flatMap(recordFromWire),
-  additionals: packet.additionals.flatMap(recordFromWire),
+  id: packet.id ?? 0,
+  questions: packet.questions.slice(0, MAX_QUESTIONS).flatMap(questionFromWire),
+  answers: packet.answers.slice(0, MAX_RECORDS).flatMap(recordFromWire),
+  authorities: packet.authorities.slice(0, MAX_RECORDS).flatMap(recordFromWire),
+  additionals: packet.additionals.slice(0, MAX_RECORDS).flatMap(recordFromWire),
   truncated: ((packet.flags ?? 0) & TRUNCATED_FLAG) !== 0,
 })
 
-const QUESTION_TYPES: ReadonlySet<string> = new Set<QuestionType>(['PTR', 'SRV', 'TXT', 'A', 'AAAA', 'ANY'])
+const RECORD_TYPES = Object.keys(TYPE_NUMBERS) as RecordType[]
+const QUESTION_TYPES: readonly QuestionType[] = [...RECORD_TYPES, 'ANY']
 
 /**
  * Whether the encoder can write the name again. The decoder replaces bytes that are no UTF-8 by a longer character, and
@@ -200,8 +222,8 @@ const isName = (name: string): boolean =>
 
 const questionFromWire = (question: WireQuestion): Question[] => {
   const { name, type, class: kind } = question
-  if (!QUESTION_TYPES.has(type) || !isName(name) || (kind !== 'IN' && kind !== 'ANY' && kind !== CLASS_IN_QU)) return []
-  return [{ name, type: type as QuestionType }]
+  if (!isName(name) || (kind !== 'IN' && kind !== 'ANY' && kind !== CLASS_IN_QU)) return []
+  return [{ name, type: QUESTION_TYPES.find((known) => known === type) ?? 'OTHER' }]
 }
 
 const recordFromWire = (record: WireRecord): ResourceRecord[] => {
@@ -212,9 +234,10 @@ const recordFromWire = (record: WireRecord): ResourceRecord[] => {
     case 'PTR':
       return typeof data === 'string' && isName(data) ? [{ ...base, type: 'PTR', target: data }] : []
     case 'SRV': {
-      const { port, target } = (data ?? {}) as { port?: unknown; target?: unknown }
-      if (typeof port !== 'number' || typeof target !== 'string' || !isName(target)) return []
-      return [{ ...base, type: 'SRV', port, target }]
+      const { priority, weight, port, target } = (data ?? {}) as Partial<ServiceRecord>
+      if (priority === undefined || weight === undefined || port === undefined) return []
+      if (target === undefined || !isName(target)) return []
+      return [{ ...base, type: 'SRV', priority, weight, port, target }]
     }
     case 'TXT':
       return Array.isArray(data) && data.every(Buffer.isBuffer)
@@ -224,6 +247,10 @@ const recordFromWire = (record: WireRecord): ResourceRecord[] => {
       return typeof data === 'string' && isIPv4(data) ? [{ ...base, type: 'A', host: data }] : []
     case 'AAAA':
       return typeof data === 'string' && isIPv6(data) ? [{ ...base, type: 'AAAA', host: data }] : []
+    case 'NSEC': {
+      const { rrtypes = [] } = (data ?? {}) as { rrtypes?: readonly string[] }
+      return [{ ...base, type: 'NSEC', types: RECORD_TYPES.filter((type) => rrtypes.includes(type)) }]
+    }
     default:
       return []
   }

@@ -12,15 +12,14 @@ import type { Clock, Timer } from '../../transport/clock.ts'
 import type { Random } from '../../transport/random.ts'
 import { Sightings } from '../sightings.ts'
 import type { DiscoveryEvent, DiscoverySource, NodeRecord, Sighting, SourceStatus } from '../source.ts'
+import { Echoes } from './echoes.ts'
 import { type MulticastInterface, multicastInterfaces, sameInterface } from './interfaces.ts'
-import { Link, type LinkCounters, type LinkOptions } from './link.ts'
+import { ECHO_LIMIT_MS, Link, type LinkCounters, type LinkOptions } from './link.ts'
 import { MAX_NAME_BYTES } from './service.ts'
 import { MDNS_PORT, type OpenSocket, openMulticastSocket } from './socket.ts'
 
 const SOURCE = 'mdns'
 const RESCAN_INTERVAL_MS = 10_000
-/** A packet to oneself takes less than a millisecond; a busy machine may take much longer to look at it. */
-const SELF_TEST_MS = 2000
 /** Stopping waits no longer than this for goodbyes to leave. */
 const STOP_DEADLINE_MS = 500
 
@@ -56,7 +55,8 @@ type State =
 class MulticastDnsSource implements MdnsSource {
   readonly source = SOURCE
   readonly #options: MdnsOptions
-  readonly #counters: LinkCounters = { sent: 0, received: 0, malformed: 0, offLink: 0, socketErrors: 0 }
+  readonly #counters: LinkCounters = { sent: 0, received: 0, malformed: 0, offLink: 0, socketErrors: 0, legacy: 0 }
+  readonly #echoes = new Echoes()
   readonly #links = new Map<string, Link>()
   readonly #closing = new Set<Promise<void>>()
   #state: State = { type: 'idle' }
@@ -81,9 +81,9 @@ class MulticastDnsSource implements MdnsSource {
     const settled = new Promise<void>((resolve) => {
       this.#settled = resolve
     })
-    this.#scan()
+    this.#scan('at once')
     if (this.#links.size === 0) return
-    const selfTest = clock.after(SELF_TEST_MS, this.#settled)
+    const selfTest = clock.after(ECHO_LIMIT_MS, this.#settled)
     await settled
     selfTest.cancel()
   }
@@ -98,8 +98,10 @@ class MulticastDnsSource implements MdnsSource {
   }
 
   counters(): Readonly<Record<string, number>> {
-    const refused = [...this.#links.values()].reduce((sum, link) => sum + link.refused, 0)
-    return { ...this.#counters, refused }
+    const links = [...this.#links.values()]
+    const refused = links.reduce((sum, link) => sum + link.refused, 0)
+    const foreign = links.reduce((sum, link) => sum + link.foreign, 0)
+    return { ...this.#counters, refused, foreign }
   }
 
   stop(): Promise<void> {
@@ -122,8 +124,8 @@ class MulticastDnsSource implements MdnsSource {
     deadline?.cancel()
   }
 
-  /** Brings the links in line with the interfaces, and opens those again that broke. */
-  #scan(): void {
+  /** Brings the links in line with the interfaces, opens those again that broke, and tests those that hear nothing. */
+  #scan(start: LinkOptions['start']): void {
     const record = this.#record
     if (record === undefined || this.#state.type !== 'running') return
     const { clock, random, interfaces, listInterfaces = multicastInterfaces } = this.#options
@@ -132,6 +134,7 @@ class MulticastDnsSource implements MdnsSource {
       const face = faces.get(name)
       const broken = link.problem !== undefined && !link.works
       if (face === undefined || !sameInterface(face, link.face) || broken) this.#closeLink(name)
+      else if (!link.works) link.refresh()
     }
     const options: LinkOptions = {
       clock,
@@ -139,6 +142,8 @@ class MulticastDnsSource implements MdnsSource {
       port: this.#options.port ?? MDNS_PORT,
       openSocket: this.#options.openSocket ?? openMulticastSocket,
       counters: this.#counters,
+      echoes: this.#echoes,
+      start,
       onChange: (names) => this.#merge(names),
       onVerdict: () => {
         if (this.#isDecided()) this.#settled()
@@ -147,7 +152,7 @@ class MulticastDnsSource implements MdnsSource {
     for (const [name, face] of faces) {
       if (!this.#links.has(name)) this.#links.set(name, new Link(face, record, options))
     }
-    this.#rescan = clock.after(RESCAN_INTERVAL_MS, () => this.#scan(), true)
+    this.#rescan = clock.after(RESCAN_INTERVAL_MS, () => this.#scan('spread'), true)
   }
 
   /** A link to other machines works, or of each link it is known whether it works. */
@@ -181,12 +186,16 @@ class MulticastDnsSource implements MdnsSource {
     const all = [...this.#links.values()].flatMap((link) => [...link.seen].filter((seen) => seen.name === name))
     const [first] = all
     if (first === undefined) return undefined
-    const { id, incarnation } = all.reduce((newest, seen) => (seen.sinceMs > newest.sinceMs ? seen : newest), first)
+    const { id, incarnation, registrations } = all.reduce(
+      (newest, seen) => (seen.sinceMs > newest.sinceMs ? seen : newest),
+      first,
+    )
     const addresses = all
       .filter((seen) => seen.id === id && seen.incarnation === incarnation)
       .flatMap((seen) => seen.addresses)
     const distinct = new Map(addresses.map((address) => [formatAddress(address), address]))
-    return { key: name, name, id, incarnation, addresses: [...distinct.values()] }
+    const said = registrations.length === 0 ? {} : { registrations }
+    return { key: name, name, id, incarnation, addresses: [...distinct.values()], ...said }
   }
 
   status(): SourceStatus {
@@ -207,8 +216,8 @@ class MulticastDnsSource implements MdnsSource {
     const working = links.filter((link) => link.works)
     const deaf = links.filter((link) => !link.works)
     const problems = deaf.map(problemOf).join(', ')
-    if (!this.#isDecided() && this.#options.clock.now() - state.sinceMs < SELF_TEST_MS) {
-      return say('starting', 'waiting to hear the own announcement')
+    if (!this.#isDecided() && this.#options.clock.now() - state.sinceMs < ECHO_LIMIT_MS) {
+      return say('starting', 'waiting to hear the own packets')
     }
     if (working.length === 0) {
       const opened = deaf.some((link) => link.problem === undefined)
@@ -226,5 +235,5 @@ class MulticastDnsSource implements MdnsSource {
 
 const problemOf = (link: Link): string => {
   const { interfaceName } = link.face
-  return `${interfaceName}: ${link.problem ?? 'the own announcements do not come back'}`
+  return `${interfaceName}: ${link.problem ?? 'the own packets do not come back'}`
 }

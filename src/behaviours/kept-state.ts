@@ -7,6 +7,7 @@
  */
 import { SkeinError } from '../../certs/errors.ts'
 import type { Timer } from '../../transport/clock.ts'
+import { Notice } from '../process/behaviour.ts'
 import type { Process } from '../process/process.ts'
 import { INSIDE, type Self, type Services } from '../process/self.ts'
 import type { Codec } from '../wire/codec.ts'
@@ -14,10 +15,11 @@ import type { Persistence } from './gen-server-spec.ts'
 import type { StateStore } from './store/store.ts'
 
 /** In the mailbox of a server: a write failed behind its back. */
-export class StoreFailure {
+export class StoreFailure extends Notice {
   readonly error: unknown
 
   constructor(error: unknown) {
+    super()
     this.error = error
   }
 }

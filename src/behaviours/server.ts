@@ -48,7 +48,7 @@ export class Server {
     const { persist, initTimeoutMs } = this.#spec
     if (persist !== undefined || initTimeoutMs !== undefined) return this.#startLater(args)
     const initial = this.#spec.init(this.#self, ...args)
-    return isPromise(initial) ? initial.then((value) => this.#begin(value)) : this.#begin(initial)
+    return isPromise(initial) ? Promise.resolve(initial).then((value) => this.#begin(value)) : this.#begin(initial)
   }
 
   async #startLater(args: unknown[]): Promise<void> {

@@ -53,8 +53,7 @@ export class Task<T> {
       this.#outcome = { type: 'done', value }
       self.unlink(owner.pid)
     }
-    this.#process = services.spawn(behaviour, [], linked ? { parent: owner.pid as Pid } : {})
-    if (linked) owner.link(this.#process.pid)
+    this.#process = services.spawn(behaviour, [], linked ? { parent: process } : {})
   }
 
   get pid(): Pid {
@@ -142,7 +141,11 @@ const mapAll = async <T, R>(
     return results
   } catch (error) {
     failed = true
-    iterator.return?.()
+    try {
+      iterator.return?.()
+    } catch {
+      // The error that led here is the one to tell, as in a for loop.
+    }
     await Promise.all(Array.from(running, (task) => task.shutdown()))
     throw error
   }

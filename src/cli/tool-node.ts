@@ -12,7 +12,8 @@ import { formatAddress, sameAddress } from '../../transport/address.ts'
 import { systemRandom } from '../../transport/random.ts'
 import { fullNodeName, hostOfNodeName } from '../cluster/node-name.ts'
 import type { ConnectedNode } from '../cluster/peers.ts'
-import { type Config, DEFAULT_PORT, processEnvironment, resolveConfig } from '../config.ts'
+import { type Config, processEnvironment, resolveConfig } from '../config.ts'
+import { DEFAULT_PORT } from '../discovery-config.ts'
 import type { SkeinNode } from '../node.ts'
 import { startNode } from '../start.ts'
 import { SYSTEM_PROCESS, type SystemReply, type SystemRequest } from '../system-process.ts'
@@ -134,7 +135,7 @@ export class Tool {
       host: host === undefined || host === '::' || host === '0.0.0.0' ? '127.0.0.1' : host,
       port: DEFAULT_PORT,
     }
-    const automatic = discovery.mdns || discovery.dht
+    const automatic = discovery.mdns || discovery.dht !== undefined
     const isGiven = discovery.seeds.some((seed) => sameAddress(seed, local))
     return [...discovery.seeds, ...(automatic && !isGiven ? [local] : [])].map(formatAddress)
   }

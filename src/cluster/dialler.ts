@@ -1,5 +1,5 @@
 /**
- * Reaching one node: look its name up, try its addresses one after the other, and tell what was tried when none worked.
+ * Reaching one node: look its name up, try its addresses (dial-race.ts), and tell what was tried when none worked.
  *
  * One dial at a time per target; whoever else wants the same waits for it. A dial that lost to one from the other side is
  * no failure: the node is connected through the winner. If no winner shows up, the other side still believes in a
@@ -7,21 +7,17 @@
  */
 import { type Attempt, ERRORS, type ErrorCode, SkeinError } from '../../certs/errors.ts'
 import { type Address, formatAddress } from '../../transport/address.ts'
-import type { Clock } from '../../transport/clock.ts'
+import type { Clock, Timer } from '../../transport/clock.ts'
+import { DialRace, type Place } from './dial-race.ts'
 import type { Peer } from './peer.ts'
 import type { SessionEnd } from './session.ts'
 
-/** One address has this long to finish TLS; less if there are others to try. */
-const ATTEMPT_TIMEOUT_MS = 3000
-const ATTEMPT_TIMEOUT_AMONG_SEVERAL_MS = 1500
-/** Addresses tried in one dial. */
-const MAX_ATTEMPTS = 16
 /** Dials under way at once. */
 const MAX_DIALS = 1024
 /** How long the connection that won may take to be up. */
 const WINNER_TIMEOUT_MS = 1000
 /** How long an unknown name is waited for, while all sources look again. */
-const LOOKUP_TIMEOUT_MS = 2000
+const LOOKUP_TIMEOUT_MS = 3000
 
 export type DialOutcome =
   | { readonly type: 'up'; readonly peer: Peer }
@@ -52,26 +48,37 @@ export interface DialTable {
 /** What a dial needs of discovery. */
 export interface DialDirectory {
   find(name: string): readonly Whereabouts[]
-  /** Asks every source to look again. */
-  refresh(): void
+  /** Asks every source to look for this name; resolves when those that can tell have their answer. Never rejects. */
+  refresh(name: string): Promise<void>
   /** Another key answers at the address: what members told of this node is out of date. */
   forget(id: string): void
+}
+
+export interface DiallerOptions {
+  readonly table: DialTable
+  readonly directory: DialDirectory
+  readonly clock: Clock
+  /** How long one address has to finish TLS. */
+  readonly connectTimeoutMs: number
 }
 
 export class Dialler {
   readonly #table: DialTable
   readonly #directory: DialDirectory
   readonly #clock: Clock
+  readonly #connectTimeoutMs: number
   readonly #running = new Map<string, Promise<Peer>>()
-  /** Those who wait for a name to become known. */
+  readonly #races = new Set<DialRace>()
+  /** Those who wait for news of a name. */
   readonly #lookups = new Set<{ readonly name: string; readonly found: () => void }>()
 
   #stopped = false
 
-  constructor(table: DialTable, directory: DialDirectory, clock: Clock) {
+  constructor({ table, directory, clock, connectTimeoutMs }: DiallerOptions) {
     this.#table = table
     this.#directory = directory
     this.#clock = clock
+    this.#connectTimeoutMs = connectTimeoutMs
   }
 
   /** Dials a node by name. Rejects with ERR_SKEIN_NODE_UNKNOWN, ERR_SKEIN_CONNECT_FAILED or the one code of all attempts. */
@@ -82,7 +89,7 @@ export class Dialler {
   /** Dials addresses in order. */
   toAddresses(what: string, whereabouts: Whereabouts): Promise<Peer> {
     return this.#once(`${what} ${whereabouts.addresses.map(formatAddress).join(' ')}`, () =>
-      this.#tryAll(what, [whereabouts]),
+      this.#race(what, () => [whereabouts], undefined),
     )
   }
 
@@ -90,6 +97,7 @@ export class Dialler {
   stop(): void {
     this.#stopped = true
     for (const lookup of [...this.#lookups]) lookup.found()
+    for (const race of [...this.#races]) race.stop()
   }
 
   /** Discovery knows something new of this name. */
@@ -119,7 +127,7 @@ export class Dialler {
     const peer = this.#table.peerByName(name)
     if (peer !== undefined) return peer
     if (known.length === 0) throw new SkeinError('ERR_SKEIN_NODE_UNKNOWN', `Nobody knows a node ${name}.`)
-    return this.#tryAll(name, known)
+    return this.#race(name, () => this.#directory.find(name), name)
   }
 
   #lookUp(name: string): Promise<void> {
@@ -132,23 +140,53 @@ export class Dialler {
       const lookup = { name, found: settle }
       const timer = this.#clock.after(LOOKUP_TIMEOUT_MS, settle)
       this.#lookups.add(lookup)
-      this.#directory.refresh()
+      void this.#directory.refresh(name)
     })
   }
 
-  async #tryAll(what: string, places: readonly Whereabouts[]): Promise<Peer> {
-    const tries = places.flatMap(({ id, addresses }) => addresses.map((address) => ({ id, address })))
-    const timeoutMs = tries.length > 1 ? ATTEMPT_TIMEOUT_AMONG_SEVERAL_MS : ATTEMPT_TIMEOUT_MS
-    const attempts: Attempt[] = []
-    for (const { id, address } of tries.slice(0, MAX_ATTEMPTS)) {
-      const already = this.#table.peerByName(what) ?? (id === undefined ? undefined : this.#table.peerById(id))
-      if (already !== undefined) return already
-      const outcome = await this.#tryOne(address, { expectedId: id, replace: false, timeoutMs })
-      if (outcome.type === 'up') return outcome.peer
-      if (outcome.end.code === 'ERR_SKEIN_CERT_FOREIGN' && id !== undefined) this.#directory.forget(id)
-      attempts.push({ what: formatAddress(address), code: outcome.end.code, message: outcome.end.message })
+  /** Tries all places; those of a name are looked up again while none of them answers. */
+  async #race(what: string, places: () => readonly Whereabouts[], name: string | undefined): Promise<Peer> {
+    const race = new DialRace({
+      clock: this.#clock,
+      places: () => places().flatMap(({ id, addresses }) => addresses.map((address): Place => ({ id, address }))),
+      search: name === undefined ? undefined : () => this.#search(name),
+      attempt: (place) => this.#try(place),
+      connected: (known) => this.#table.peerByName(what) ?? this.#peerAmong(known),
+    })
+    this.#races.add(race)
+    const lookup = name === undefined ? undefined : { name, found: () => race.goOn() }
+    if (lookup !== undefined) this.#lookups.add(lookup)
+    const peer = await race.result
+    this.#races.delete(race)
+    if (lookup !== undefined) this.#lookups.delete(lookup)
+    if (peer !== undefined) return peer
+    throw this.#stopped ? stopped() : failure(what, race.failures)
+  }
+
+  async #try({ id, address }: Place): Promise<DialOutcome> {
+    const options = { expectedId: id, replace: false, timeoutMs: this.#connectTimeoutMs }
+    const outcome = await this.#tryOne(address, options)
+    const isStale = outcome.type === 'failed' && outcome.end.code === 'ERR_SKEIN_CERT_FOREIGN'
+    if (isStale && id !== undefined) this.#directory.forget(id)
+    return outcome
+  }
+
+  /** Whoever looks for a name among the sources waits no longer than for an unknown one. */
+  async #search(name: string): Promise<void> {
+    let late: Timer | undefined
+    const enough = new Promise<void>((resolve) => {
+      late = this.#clock.after(LOOKUP_TIMEOUT_MS, resolve)
+    })
+    await Promise.race([this.#directory.refresh(name), enough])
+    late?.cancel()
+  }
+
+  #peerAmong(places: readonly Place[]): Peer | undefined {
+    for (const { id } of places) {
+      const peer = id === undefined ? undefined : this.#table.peerById(id)
+      if (peer !== undefined) return peer
     }
-    throw failure(what, attempts)
+    return undefined
   }
 
   async #tryOne(address: Address, options: DialOptions): Promise<DialOutcome> {

@@ -1,8 +1,8 @@
 /**
- * The policy "full": dial every node that discovery knows and that is not connected.
+ * Dials every node that discovery knows, that the policy wants, and that is not connected.
  *
- * So that two nodes which find each other at once do not both dial, the one with the greater id goes first and the other
- * gives it a moment. Failures back off, doubling from 1 to 30 s with jitter, and end when the node is connected by
+ * So that two nodes which find each other at once do not both dial, the one that started later goes first and the other
+ * gives it a moment: a newcomer finds those who are there before they can know of it. Failures back off, doubling from 1 to 30 s with jitter, and end when the node is connected by
  * whatever way. A node that was disconnected on purpose is left alone until somebody asks for it. What it does not do:
  * find nodes, or decide who may join.
  */
@@ -13,8 +13,8 @@ import type { Clock, Timer } from '../../transport/clock.ts'
 import type { Random } from '../../transport/random.ts'
 import type { DownReason } from './session.ts'
 
-/** The node with the lesser id waits this long for the other to dial. */
-const LESSER_ID_DELAY_MS = 1000
+/** The node that was there first waits this long for the other to dial. */
+const ELDER_DELAY_MS = 1000
 const MIN_BACKOFF_MS = 1000
 const MAX_BACKOFF_MS = 30_000
 /** Spreads dials that would begin at the same moment. */
@@ -29,6 +29,8 @@ export interface MeshHost {
   isUp(id: string, incarnation: string | undefined): boolean
   /** Resolves with the id of the node that answered. */
   dial(node: KnownNode): Promise<string | undefined>
+  /** The policy. */
+  wants(node: KnownNode): boolean
   /** Members shall no longer be believed about this node. */
   forget(id: string): void
 }
@@ -44,6 +46,7 @@ interface Candidate {
 
 export interface MeshOptions {
   readonly selfId: string
+  readonly selfIncarnation: string
   readonly clock: Clock
   readonly random: Random
   readonly host: MeshHost
@@ -51,6 +54,7 @@ export interface MeshOptions {
 
 export class Mesh {
   readonly #selfId: string
+  readonly #selfIncarnation: string
   readonly #clock: Clock
   readonly #random: Random
   readonly #host: MeshHost
@@ -65,8 +69,9 @@ export class Mesh {
   #someWait = false
   #stopped = false
 
-  constructor({ selfId, clock, random, host }: MeshOptions) {
+  constructor({ selfId, selfIncarnation, clock, random, host }: MeshOptions) {
     this.#selfId = selfId
+    this.#selfIncarnation = selfIncarnation
     this.#clock = clock
     this.#random = random
     this.#host = host
@@ -121,8 +126,16 @@ export class Mesh {
   }
 
   #firstDelayMs(node: KnownNode): number {
-    const jitterMs = this.#random.float() * JITTER_MS
-    return node.id !== undefined && this.#selfId < node.id ? LESSER_ID_DELAY_MS + jitterMs : jitterMs
+    // The first one has nobody to collide with.
+    const jitterMs = this.#candidates.size === 0 ? 0 : this.#random.float() * JITTER_MS
+    return this.#isElderThan(node) ? ELDER_DELAY_MS + jitterMs : jitterMs
+  }
+
+  /** Incarnations begin with the time of the start; ids decide where they tell nothing. */
+  #isElderThan({ id, incarnation }: KnownNode): boolean {
+    if (id === undefined) return false
+    if (incarnation === undefined || incarnation === this.#selfIncarnation) return this.#selfId < id
+    return this.#selfIncarnation < incarnation
   }
 
   /** A seed turned out to be this node: one candidate is enough. */
@@ -150,7 +163,8 @@ export class Mesh {
   #wants({ node, dialling, answeredBy }: Candidate): boolean {
     const id = node.id ?? answeredBy
     if (dialling || node.addresses.length === 0) return false
-    return id === undefined || !(this.#parted.has(id) || this.#host.isUp(id, node.incarnation))
+    if (id !== undefined && (this.#parted.has(id) || this.#host.isUp(id, node.incarnation))) return false
+    return this.#host.wants(node)
   }
 
   #work(): void {

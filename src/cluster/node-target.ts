@@ -4,7 +4,7 @@
 import { isIP } from 'node:net'
 import { SkeinError } from '../../certs/errors.ts'
 import { type Address, parseHostPort } from '../../transport/address.ts'
-import { DEFAULT_PORT } from '../config.ts'
+import { DEFAULT_PORT } from '../discovery-config.ts'
 import { fullNodeName } from './node-name.ts'
 
 /** All addresses of a host name; may reject. */

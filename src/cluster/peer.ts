@@ -7,6 +7,7 @@
  * one of the present. What it does not do: connect (dialler.ts), or decide when it is over (peers.ts).
  */
 import { SkeinError } from '../../certs/errors.ts'
+import { wireCodeOf } from '../../transport/close-codes.ts'
 import type { Hold, LaneConnection, LaneSender } from '../../transport/lane.ts'
 import { Origin } from '../pid.ts'
 import type { Route, SignalSink } from '../route.ts'
@@ -119,6 +120,17 @@ export class Peer implements Route {
     } else if (state.phase === 'dialling' && state.waiting.some((frame) => frame.from === from)) {
       state.gone.add(from)
     }
+  }
+
+  /** While it is dialled nobody is owed so much. */
+  giveUp(): void {
+    const state = this.#state
+    if (state.phase !== 'up') return
+    state.lanes.close(
+      wireCodeOf('ERR_SKEIN_LIMIT'),
+      'ERR_SKEIN_LIMIT',
+      'The node does not take the signals it is owed.',
+    )
   }
 
   /** A frame of one of the peer's processes. Throws a SkeinError when it does not decode. */

@@ -52,6 +52,9 @@ export abstract class Entry {
   abstract open(): unknown
 }
 
+/** What a process that serves has for its own consumer, such as a timeout: no receive is given it. */
+export abstract class Notice {}
+
 export class CastEntry extends Entry {
   readonly message: unknown
 

@@ -13,11 +13,11 @@ import type { Process } from './process.ts'
 import { refusalOf } from './spawn-errors.ts'
 import { onceStarted } from './starts.ts'
 
-/** Makes a process of this node; with a parent one that is linked to it, which the caller has to see to. */
+/** Makes a process of this node; linked to its parent, if it is one of this node; a link to one elsewhere is the caller's to make. */
 export type SpawnNamed = (
   behaviour: NamedBehaviour,
   args: unknown[],
-  options: { readonly name?: string; readonly parent?: Pid },
+  options: { readonly name?: string; readonly parent?: Process | Pid },
 ) => Process
 
 export interface BirthsOptions {

@@ -12,17 +12,18 @@ import { isSkeinError, SkeinError } from '../../certs/errors.ts'
 import type { Clock, Timer } from '../../transport/clock.ts'
 import type { Route } from '../route.ts'
 import type { Reason, Signal } from '../signals.ts'
-import type { ServedCall } from './calls.ts'
 import type { RemoteLink } from './links.ts'
 import type { Monitor, Watch } from './monitors.ts'
-import type { PendingCall } from './pending-call.ts'
+import type { PendingCall, ServedCall } from './pending-call.ts'
 import type { Process } from './process.ts'
 import type { PendingSpawn } from './spawns.ts'
 
 /** Short beside anything a person notices, long beside the round trip that empties a queue. */
 const RETRY_MS = 10
-/** Signals kept for a node that takes none: as many as its links, monitors and calls can be owed at once. */
-const MAX_KEPT_SIGNALS = 4_000_000
+/** Senders that may find no room, before the others are left for later: room is scarce for all of a connection at once. */
+const MAX_FULL_SENDERS = 16
+/** Signals kept for a node that takes none. At one more the connection ends: nobody shall wait for what is lost. */
+const MAX_KEPT_SIGNALS = 1_000_000
 /** Characters of an unsendable reason that the other node is shown. */
 const MAX_REASON_TEXT = 500
 
@@ -52,6 +53,7 @@ export class Bridge {
   readonly #kept = new Map<number, Kept>()
   #keptSignals = 0
   #timer: Timer | undefined
+  #givenUp = false
   #up = true
 
   constructor(route: Route, clock: Clock) {
@@ -76,14 +78,7 @@ export class Bridge {
   /** Never throws: what finds no room is kept and sent later; a reason that cannot be sent is described instead. */
   sendSurely(sender: Process | undefined, signal: Signal): void {
     if (!this.#up) return
-    try {
-      this.send(sender, signal)
-    } catch (error) {
-      if (isSkeinError(error, 'ERR_SKEIN_QUEUE_FULL')) this.#keep(signal)
-      else if ('reason' in signal && !(signal.reason instanceof UnsendableReason)) {
-        this.sendSurely(sender, { ...signal, reason: new UnsendableReason(signal.reason) })
-      }
-    }
+    if (this.#kept.has(signal.from) || !this.#sent(() => this.send(sender, signal), signal)) this.#keep(signal)
   }
 
   /** The sender of this number has ended (or never was, and was answered for). The node itself, 0, goes on. */
@@ -106,8 +101,27 @@ export class Bridge {
     this.senders.clear()
   }
 
+  /** False: there is no room. */
+  #sent(send: () => void, signal: Signal): boolean {
+    try {
+      send()
+    } catch (error) {
+      if (isSkeinError(error, 'ERR_SKEIN_QUEUE_FULL')) return false
+      if ('reason' in signal && !(signal.reason instanceof UnsendableReason)) {
+        const described = { ...signal, reason: new UnsendableReason(signal.reason) }
+        return this.#sent(() => this.route.send(described), described)
+      }
+    }
+    return true
+  }
+
   #keep(signal: Signal): void {
-    if (this.#keptSignals >= MAX_KEPT_SIGNALS) return
+    if (this.#keptSignals >= MAX_KEPT_SIGNALS) {
+      // Not now: somebody may be in the midst of telling all who are concerned of an end.
+      if (!this.#givenUp) this.#clock.endOfTurn(() => this.route.giveUp())
+      this.#givenUp = true
+      return
+    }
     let kept = this.#kept.get(signal.from)
     if (kept === undefined) {
       kept = { signals: [], retired: false }
@@ -115,19 +129,32 @@ export class Bridge {
     }
     kept.signals.push(signal)
     this.#keptSignals++
+    this.#retryLater()
+  }
+
+  #retryLater(): void {
     this.#timer ??= this.#clock.after(RETRY_MS, () => this.#retry(), true)
   }
 
+  /** What still finds no room goes to the end of the line, so that every sender has its turn. */
   #retry(): void {
     this.#timer = undefined
-    const all = [...this.#kept]
-    this.#kept.clear()
-    this.#keptSignals = 0
-    for (const [number, kept] of all) {
-      // Those that find no room are kept again, in order: behind the first of them all others fail too.
-      for (const signal of kept.signals) this.sendSurely(undefined, signal)
-      if (kept.retired) this.retire(number)
+    let [left, full] = [this.#kept.size, 0]
+    for (const [number, kept] of this.#kept) {
+      if (left-- === 0 || full === MAX_FULL_SENDERS) break
+      const { signals } = kept
+      const isSent = (signal: Signal): boolean => this.#sent(() => this.route.send(signal), signal)
+      const firstUnsent = signals.findIndex((signal) => !isSent(signal))
+      const sent = firstUnsent < 0 ? signals.length : firstUnsent
+      signals.splice(0, sent)
+      this.#keptSignals -= sent
+      this.#kept.delete(number)
+      if (signals.length > 0) {
+        this.#kept.set(number, kept)
+        full++
+      } else if (kept.retired) this.retire(number)
     }
+    if (this.#up && this.#kept.size > 0) this.#retryLater()
   }
 }
 

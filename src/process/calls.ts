@@ -16,9 +16,20 @@ import { type Reason, type Signal, type To, Unreadable } from '../signals.ts'
 import { Bridge } from './bridge.ts'
 import { Deadlines } from './deadlines.ts'
 import { type AnyPid, type AnyTarget, addressOf, type Directory, nameOf } from './directory.ts'
-import { members, withMember, withoutMember } from './handful.ts'
+import { NumberTable } from './number-table.ts'
 import { checkTimeout, DEFAULT_PATIENCE_MS, Patience, type PatienceOptions, quiet } from './patience.ts'
-import { CallTable, PendingCall } from './pending-call.ts'
+import {
+  addToCaller,
+  addUnanswered,
+  callsOf,
+  newCall,
+  type PendingCall,
+  rejectCall,
+  removeFromCaller,
+  removeUnanswered,
+  type ServedCall,
+  unansweredOf,
+} from './pending-call.ts'
 import type { Post } from './post.ts'
 import { Process } from './process.ts'
 import { badRequest, type Refusal, refusalError, unreadable } from './refusal.ts'
@@ -47,14 +58,6 @@ export interface CallMessage<Request = unknown, Reply = unknown> {
 /** `signal` abandons the call. */
 export type CallOptions = PatienceOptions
 
-/** A call from another node that a process of this node has not answered. */
-export interface ServedCall {
-  readonly kind: 'served'
-  readonly number: number
-  readonly bridge: Bridge
-  readonly server: Process
-}
-
 const NO_OPTIONS: CallOptions = Object.freeze({})
 
 type SignalOf<T extends Signal['type']> = Extract<Signal, { type: T }>
@@ -64,9 +67,8 @@ export class Calls {
   readonly #clock: Clock
   readonly #post: Post
   readonly #limit: number
-  readonly #pending = new CallTable()
-  readonly #deadlines: Deadlines
-  readonly #onExpired = (call: PendingCall, timeoutMs: number): void => this.#expired(call, timeoutMs)
+  readonly #pending = new NumberTable<PendingCall>()
+  readonly #deadlines: Deadlines<PendingCall>
 
   /** `limit`: calls that this node waits for, and calls that one other node waits for. */
   constructor(options: {
@@ -77,7 +79,7 @@ export class Calls {
   }) {
     this.#directory = options.directory
     this.#clock = options.clock
-    this.#deadlines = new Deadlines(options.clock)
+    this.#deadlines = new Deadlines(options.clock, (call, timeoutMs) => this.#expired(call, timeoutMs))
     this.#post = options.post
     this.#limit = options.limit
   }
@@ -95,7 +97,7 @@ export class Calls {
       else this.#askThere(pending, pending.at, request)
     } catch (error) {
       this.#settle(pending)
-      pending.reject(error)
+      rejectCall(pending, error)
     }
     return pending.promise
   }
@@ -115,7 +117,7 @@ export class Calls {
       pending.at.send(caller, { type: 'inspect', from, to: pid.number, call: pending.number })
     } catch (error) {
       this.#settle(pending)
-      pending.reject(error)
+      rejectCall(pending, error)
     }
     return pending.promise
   }
@@ -160,8 +162,8 @@ export class Calls {
   }
 
   ended(process: Process, reason: Reason): void {
-    for (const pending of members(process.calls)) this.#abandon(pending, process.endedError())
-    for (const call of members(process.served)) {
+    for (const pending of callsOf(process)) this.#abandon(pending, process.endedError())
+    for (const call of unansweredOf(process)) {
       if (call.kind === 'pending') this.#fail(call, reason)
       else {
         this.#forget(call)
@@ -178,7 +180,7 @@ export class Calls {
   /** The node stops. */
   stop(): void {
     this.#deadlines.stop()
-    for (const pending of this.#pending.all()) {
+    for (const pending of this.#pending.values()) {
       this.#abandon(pending, new SkeinError('ERR_SKEIN_STOPPED', 'The node was stopped before the call was answered.'))
     }
   }
@@ -205,9 +207,16 @@ export class Calls {
       this.#refuse(bridge, server, to, call, badRequest(checked.issues))
       return undefined
     }
-    const served: ServedCall = { kind: 'served', number: call, bridge, server }
+    const served: ServedCall = {
+      kind: 'served',
+      number: call,
+      bridge,
+      server,
+      olderUnanswered: undefined,
+      newerUnanswered: undefined,
+    }
     bridge.served.set(call, served)
-    server.served = withMember(server.served, served)
+    addUnanswered(server, served)
     const pid = from === 0 ? undefined : new Pid(origin, from)
     const accepted = checked === undefined ? request : checked.value
     return this.#post.putCall(server, { pid, call: new Ref(origin, call) }, accepted, sizeBytes)
@@ -221,7 +230,7 @@ export class Calls {
       this.#endThere(pending)
     }
     this.#settle(pending)
-    if (value instanceof Unreadable) pending.reject(value.error)
+    if (value instanceof Unreadable) rejectCall(pending, value.error)
     else pending.resolve(value)
   }
 
@@ -244,9 +253,9 @@ export class Calls {
     if (this.#pending.size >= this.#limit) {
       throw new SkeinError('ERR_SKEIN_LIMIT', `This node waits for ${this.#limit} calls, the limit "calls".`)
     }
-    const pending = new PendingCall(this.#pending.next(), caller, target, at, inspects, this.#onExpired)
-    this.#pending.add(pending)
-    if (caller !== undefined) caller.calls = withMember(caller.calls, pending)
+    const pending = newCall(this.#pending.next(), caller, target, at, inspects)
+    this.#pending.set(pending.number, pending)
+    if (caller !== undefined) addToCaller(caller, pending)
     if (signal !== undefined) {
       pending.patience = new Patience(this.#clock, options, (why) => {
         if (why.type === 'timeout') this.#expired(pending, why.timeoutMs)
@@ -265,7 +274,7 @@ export class Calls {
     if (server.mailbox.refuses) {
       throw new SkeinError('ERR_SKEIN_QUEUE_FULL', `The mailbox of ${this.#name(pending.target)} is full.`)
     }
-    server.served = withMember(server.served, pending)
+    addUnanswered(server, pending)
     const call = new Ref(this.#directory.origin, pending.number)
     this.#post.putCall(server, { pid: pending.caller?.pid, call }, request)
   }
@@ -286,12 +295,12 @@ export class Calls {
   #abandon(pending: PendingCall, error: SkeinError): void {
     this.#endThere(pending)
     this.#settle(pending)
-    pending.reject(error)
+    rejectCall(pending, error)
   }
 
   #fail(pending: PendingCall, reason: Reason): void {
     this.#settle(pending)
-    pending.reject(this.#failure(pending.target, reason))
+    rejectCall(pending, this.#failure(pending.target, reason))
   }
 
   #endThere(pending: PendingCall): void {
@@ -303,19 +312,19 @@ export class Calls {
   /** Removes the call from everywhere. */
   #settle(pending: PendingCall): void {
     const { caller, at } = pending
-    this.#pending.delete(pending)
+    this.#pending.delete(pending.number)
     this.#deadlines.end(pending)
     pending.patience?.end()
-    if (caller !== undefined) caller.calls = withoutMember(caller.calls, pending)
+    if (caller !== undefined) removeFromCaller(caller, pending)
     if (at instanceof Bridge) at.calls.delete(pending)
-    else at.served = withoutMember(at.served, pending)
+    else removeUnanswered(at, pending)
   }
 
   #forget(served: ServedCall | undefined): void {
     if (served === undefined) return
     const { bridge, server, number } = served
     bridge.served.delete(number)
-    server.served = withoutMember(server.served, served)
+    removeUnanswered(server, served)
   }
 
   #failure(target: AnyTarget, reason: Reason): SkeinError {

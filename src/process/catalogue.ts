@@ -5,6 +5,7 @@ import { SkeinError } from '../../certs/errors.ts'
 import { isShortName } from '../cluster/node-name.ts'
 import { nearestOf } from '../nearest-name.ts'
 import { type Behaviour, checkBehaviour } from './behaviour.ts'
+import { firstOf } from './first-of.ts'
 
 /** Names looked at for the nearest one: whoever asks may be another node, and asks often. */
 const MAX_COMPARED_NAMES = 100
@@ -45,7 +46,7 @@ export class Catalogue {
   get(name: string): NamedBehaviour {
     const behaviour = this.#behaviours.get(name)
     if (behaviour !== undefined) return behaviour
-    const nearest = nearestOf(name, this.names().slice(0, MAX_COMPARED_NAMES))
+    const nearest = nearestOf(name, firstOf(this.#behaviours.keys(), MAX_COMPARED_NAMES))
     const instead = nearest === undefined ? '' : `; the nearest name is "${nearest}"`
     const text = `No behaviour is called "${name.slice(0, 100)}" on ${this.#node}${instead}.`
     throw new SkeinError('ERR_SKEIN_UNKNOWN_BEHAVIOUR', text)

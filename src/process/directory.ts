@@ -7,6 +7,7 @@ import { type Origin, Pid, type RemoteName, type Target } from '../pid.ts'
 import type { Route, Router } from '../route.ts'
 import type { To } from '../signals.ts'
 import { Bridge } from './bridge.ts'
+import { NumberTable } from './number-table.ts'
 import type { Process } from './process.ts'
 import { Registry } from './registry.ts'
 
@@ -19,7 +20,7 @@ type Nowhere = 'noproc' | 'noconnection'
 
 export class Directory {
   readonly origin: Origin
-  readonly processes = new Map<number, Process>()
+  readonly processes = new NumberTable<Process>()
   readonly registry: Registry
   readonly #router: Router
   readonly #clock: Clock

@@ -9,6 +9,7 @@ import type { Signal } from '../signals.ts'
 import type { Bridge } from './bridge.ts'
 import type { CallOptions, Calls } from './calls.ts'
 import type { AnyPid, Directory } from './directory.ts'
+import { firstOf } from './first-of.ts'
 import { quiet } from './patience.ts'
 import type { Process } from './process.ts'
 
@@ -29,6 +30,7 @@ export interface ProcessInfo {
   readonly trapExit: boolean
   /** In its mailbox. */
   readonly messages: number
+  /** Also one to another node that was just removed, until that node knows. */
   readonly links: number
   /** That it holds on others. */
   readonly monitors: number
@@ -88,20 +90,14 @@ export class Inspection {
 const answerOf = (process: Process): Answer => ({
   label: process.label,
   behaviour: process.traits.label,
-  names: [...(process.names ?? [])].slice(0, MAX_NAMES_TOLD),
+  names: firstOf(process.names ?? [], MAX_NAMES_TOLD),
   state: process.mailbox.isWaiting ? 'waiting' : 'running',
   trapExit: process.trapExit,
   messages: process.mailbox.size,
-  links: (process.links?.size ?? 0) + linked(process),
+  links: (process.links?.size ?? 0) + (process.remoteLinks?.size ?? 0),
   monitors: process.monitors?.size ?? 0,
   watchers: process.watchers?.size ?? 0,
 })
-
-const linked = ({ remoteLinks }: Process): number => {
-  let count = 0
-  for (const link of remoteLinks?.values() ?? []) if (link.unlinking === undefined) count++
-  return count
-}
 
 /** What another node says, as far as it is what it should be. */
 const checked = (answer: unknown): Answer => {

@@ -14,7 +14,7 @@
 import { SkeinError } from '../../certs/errors.ts'
 import type { Clock, Timer } from '../../transport/clock.ts'
 import type { Hold } from '../../transport/lane.ts'
-import { type Consumer, Entry, type MailboxOptions, type WhenFull } from './behaviour.ts'
+import { type Consumer, Entry, type MailboxOptions, Notice, type WhenFull } from './behaviour.ts'
 import type { FairShare, Runnable } from './fair-share.ts'
 import { Ring } from './ring.ts'
 
@@ -228,10 +228,9 @@ export class Mailbox<M = unknown> implements Hold, Runnable {
   next(): Promise<IteratorResult<M, never>> {
     if (this.#closed !== undefined) return this.refused()
     if (this.#waiter !== undefined) return rejected(waitsAlready())
-    if (this.#ring.size === 0) {
-      return this.#wait(undefined, Number.POSITIVE_INFINITY, true) as Promise<IteratorResult<M, never>>
-    }
-    const step: IteratorResult<M, never> = { value: opened(this.#takeAt(0)), done: false }
+    const index = this.#find(undefined)
+    if (index < 0) return this.#wait(undefined, Number.POSITIVE_INFINITY, true) as Promise<IteratorResult<M, never>>
+    const step: IteratorResult<M, never> = { value: opened(this.#takeAt(index)), done: false }
     return this.#share.take() ? Promise.resolve(step) : this.#later(step)
   }
 
@@ -241,7 +240,7 @@ export class Mailbox<M = unknown> implements Hold, Runnable {
     if (this.#waiter !== undefined) return rejected(waitsAlready())
     let index: number
     try {
-      index = match === undefined ? (this.#ring.size > 0 ? 0 : -1) : this.#find(match)
+      index = this.#find(match)
     } catch (error) {
       return rejected(error)
     }
@@ -368,6 +367,7 @@ export class Mailbox<M = unknown> implements Hold, Runnable {
 
   /** Asks the matching function of the waiting receive; if that throws, the receive fails and the message stays. */
   #suits(waiter: Waiter<M>, message: M): boolean {
+    if (message instanceof Notice) return false
     if (waiter.match === undefined) return true
     try {
       return waiter.match(opened(message)) && this.#waiter === waiter
@@ -403,8 +403,11 @@ export class Mailbox<M = unknown> implements Hold, Runnable {
     for (const resume of relieved) resume()
   }
 
-  #find(match: Match<M>): number {
-    for (let i = 0; i < this.#ring.size; i++) if (match(opened(this.#ring.at(i)))) return i
+  #find(match: Match<M> | undefined): number {
+    for (let i = 0; i < this.#ring.size; i++) {
+      const entry = this.#ring.at(i)
+      if (!(entry instanceof Notice) && (match === undefined || match(opened(entry)))) return i
+    }
     return -1
   }
 

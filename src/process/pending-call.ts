@@ -1,15 +1,23 @@
 /**
- * Calls that this node waits for: one of them, and the table of all by number.
+ * Calls under way, as those who have to do with them keep them: the caller its own, the called process those it has not
+ * answered. They are lists through the calls themselves, because a call is usually over very soon, and a Set from which
+ * as much is deleted as is added holds back what it held (number-table.ts says why).
  */
 import type { Bridge } from './bridge.ts'
-import { Deadline } from './deadlines.ts'
+import type { Expiring } from './deadlines.ts'
 import type { AnyTarget } from './directory.ts'
 import { type Patience, quiet } from './patience.ts'
 import type { Process } from './process.ts'
 
+/** In the list of the process that was called. */
+interface Unanswered {
+  olderUnanswered: PendingCall | ServedCall | undefined
+  newerUnanswered: PendingCall | ServedCall | undefined
+}
+
 /** A call that a process or program of this node waits for. */
-export class PendingCall extends Deadline {
-  readonly kind = 'pending'
+export interface PendingCall extends Unanswered, Expiring<PendingCall> {
+  readonly kind: 'pending'
   readonly number: number
   readonly caller: Process | undefined
   readonly target: AnyTarget
@@ -17,97 +25,108 @@ export class PendingCall extends Deadline {
   /** The node of the target answers, and nobody else. */
   readonly inspects: boolean
   readonly promise: Promise<unknown>
-  resolve!: (value: unknown) => void
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
   /** In place of a deadline, for a call that can also be abandoned. */
   patience: Patience | undefined
-  #reject!: (error: unknown) => void
-  readonly #onExpired: (call: PendingCall, timeoutMs: number) => void
+  /** In the list of its caller. */
+  olderOfCaller: PendingCall | undefined
+  newerOfCaller: PendingCall | undefined
+}
 
-  constructor(
-    number: number,
-    caller: Process | undefined,
-    target: AnyTarget,
-    at: Process | Bridge,
-    inspects: boolean,
-    onExpired: (call: PendingCall, timeoutMs: number) => void,
-  ) {
-    super()
-    this.number = number
-    this.caller = caller
-    this.target = target
-    this.at = at
-    this.inspects = inspects
-    this.#onExpired = onExpired
-    this.promise = new Promise((resolve, reject) => {
-      this.resolve = resolve
-      this.#reject = reject
-    })
-  }
-
-  /** A rejection that nobody awaits goes unnoticed. */
-  reject(error: unknown): void {
-    void quiet(this.promise)
-    this.#reject(error)
-  }
-
-  expire(timeoutMs: number): void {
-    this.#onExpired(this, timeoutMs)
+export const newCall = (
+  number: number,
+  caller: Process | undefined,
+  target: AnyTarget,
+  at: Process | Bridge,
+  inspects: boolean,
+): PendingCall => {
+  let resolve!: PendingCall['resolve']
+  let reject!: PendingCall['reject']
+  const promise = new Promise((onReply, onFailure) => {
+    resolve = onReply
+    reject = onFailure
+  })
+  return {
+    kind: 'pending',
+    number,
+    caller,
+    target,
+    at,
+    inspects,
+    promise,
+    resolve,
+    reject,
+    patience: undefined,
+    olderUnanswered: undefined,
+    newerUnanswered: undefined,
+    olderOfCaller: undefined,
+    newerOfCaller: undefined,
+    line: undefined,
+    batch: undefined,
+    before: undefined,
+    after: undefined,
   }
 }
 
-/** A power of two. */
-const INITIAL_SLOTS = 64
-/** An empty table larger than this gives its memory back. */
-const KEPT_SLOTS = 4096
+/** A rejection that nobody awaits goes unnoticed. */
+export const rejectCall = ({ promise, reject }: PendingCall, error: unknown): void => {
+  void quiet(promise)
+  reject(error)
+}
 
-/**
- * Finds calls by number, faster than a Map does while calls come and go: the slot of a call is the low bits of its number,
- * and numbers whose slot is taken are left out.
- */
-export class CallTable {
-  #slots: (PendingCall | undefined)[] = new Array(INITIAL_SLOTS)
-  #size = 0
-  #last = 0
+/** A call from another node that a process of this node has not answered. */
+export interface ServedCall extends Unanswered {
+  readonly kind: 'served'
+  readonly number: number
+  readonly bridge: Bridge
+  readonly server: Process
+}
 
-  get size(): number {
-    return this.#size
-  }
+export const addToCaller = (caller: Process, call: PendingCall): void => {
+  const { newestCall } = caller
+  call.olderOfCaller = newestCall
+  if (newestCall !== undefined) newestCall.newerOfCaller = call
+  caller.newestCall = call
+}
 
-  /** A number for one more call, greater than any before. */
-  next(): number {
-    if (this.#size * 2 >= this.#slots.length) this.#grow()
-    do this.#last++
-    while (this.#slots[this.#last % this.#slots.length] !== undefined)
-    return this.#last
-  }
+/** Idempotent. */
+export const removeFromCaller = (caller: Process, call: PendingCall): void => {
+  const { olderOfCaller: older, newerOfCaller: newer } = call
+  if (newer !== undefined) newer.olderOfCaller = older
+  else if (caller.newestCall === call) caller.newestCall = older
+  if (older !== undefined) older.newerOfCaller = newer
+  call.olderOfCaller = undefined
+  call.newerOfCaller = undefined
+}
 
-  get(number: number): PendingCall | undefined {
-    const call = this.#slots[number % this.#slots.length]
-    return call?.number === number ? call : undefined
-  }
+export const addUnanswered = (server: Process, call: PendingCall | ServedCall): void => {
+  const { newestUnanswered } = server
+  call.olderUnanswered = newestUnanswered
+  if (newestUnanswered !== undefined) newestUnanswered.newerUnanswered = call
+  server.newestUnanswered = call
+}
 
-  /** With a number that `next` has just given. */
-  add(call: PendingCall): void {
-    this.#slots[call.number % this.#slots.length] = call
-    this.#size++
-  }
+/** Idempotent. */
+export const removeUnanswered = (server: Process, call: PendingCall | ServedCall): void => {
+  const { olderUnanswered: older, newerUnanswered: newer } = call
+  if (newer !== undefined) newer.olderUnanswered = older
+  else if (server.newestUnanswered === call) server.newestUnanswered = older
+  if (older !== undefined) older.newerUnanswered = newer
+  call.olderUnanswered = undefined
+  call.newerUnanswered = undefined
+}
 
-  delete(call: PendingCall): void {
-    const slot = call.number % this.#slots.length
-    if (this.#slots[slot] !== call) return
-    this.#slots[slot] = undefined
-    this.#size--
-    if (this.#size === 0 && this.#slots.length > KEPT_SLOTS) this.#slots = new Array(INITIAL_SLOTS)
-  }
+/** Oldest first. */
+export const callsOf = (caller: Process): PendingCall[] => {
+  const calls: PendingCall[] = []
+  for (let call = caller.newestCall; call !== undefined; call = call.olderOfCaller) calls.push(call)
+  return calls.reverse()
+}
 
-  all(): PendingCall[] {
-    return this.#slots.filter((call) => call !== undefined)
-  }
-
-  /** Numbers that differ in their low bits differ in more of them too: nobody collides. */
-  #grow(): void {
-    const calls = this.all()
-    this.#slots = new Array(this.#slots.length * 2)
-    for (const call of calls) this.#slots[call.number % this.#slots.length] = call
-  }
+/** Oldest first. */
+export const unansweredOf = (server: Process): (PendingCall | ServedCall)[] => {
+  const calls: (PendingCall | ServedCall)[] = []
+  for (let call = server.newestUnanswered; call !== undefined; call = call.olderUnanswered) calls.push(call)
+  return calls.reverse()
 }

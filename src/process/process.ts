@@ -9,12 +9,10 @@ import type { Pid } from '../pid.ts'
 import type { Reason } from '../signals.ts'
 import type { Traits } from './behaviour.ts'
 import type { Bridge } from './bridge.ts'
-import type { ServedCall } from './calls.ts'
-import type { Handful } from './handful.ts'
 import type { RemoteLink } from './links.ts'
 import type { Mailbox } from './mailbox.ts'
 import type { Monitor, Watch } from './monitors.ts'
-import type { PendingCall } from './pending-call.ts'
+import type { PendingCall, ServedCall } from './pending-call.ts'
 import type { PendingSpawn } from './spawns.ts'
 
 export class Process {
@@ -40,10 +38,10 @@ export class Process {
   monitors: Map<number, Monitor> | undefined
   /** Monitors on this process. */
   watchers: Set<Monitor | Watch> | undefined
-  /** Calls this process waits for. */
-  calls: Handful<PendingCall>
+  /** Calls this process waits for: the newest, from which the others are found. */
+  newestCall: PendingCall | undefined
   /** Calls this process has not answered. */
-  served: Handful<PendingCall | ServedCall>
+  newestUnanswered: PendingCall | ServedCall | undefined
   /** Processes on other nodes that this one has asked for. */
   spawns: Set<PendingSpawn> | undefined
   /** Where this process has a lane. */

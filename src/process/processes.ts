@@ -14,7 +14,7 @@ import { type Origin, Pid, Ref, type Target } from '../pid.ts'
 import type { Route, Router, SignalSink } from '../route.ts'
 import { isOrderly, type Reason, type Signal } from '../signals.ts'
 import type { Codec } from '../wire/codec.ts'
-import { type Behaviour, checkBehaviour, type MailboxOptions, NO_TRAITS } from './behaviour.ts'
+import { type Behaviour, checkBehaviour, NO_TRAITS } from './behaviour.ts'
 import { Births, type SpawnNamed } from './births.ts'
 import { type CallOptions, Calls, type From } from './calls.ts'
 import { Catalogue } from './catalogue.ts'
@@ -31,7 +31,7 @@ import { MAILBOX_REFUSAL, type MailboxOverflow } from './overflow.ts'
 import { type DeadLetter, Post } from './post.ts'
 import { Process } from './process.ts'
 import type { CastOf, ReplyOf, RequestOf, SendOf } from './protocol.ts'
-import { Self, type Services } from './self.ts'
+import { Self, type Services, type SpawnWithOptions } from './self.ts'
 import { Spawns } from './spawns.ts'
 import { tellStarter, whenStarted } from './starts.ts'
 import { Timers } from './timers.ts'
@@ -61,16 +61,8 @@ export interface ProcessesOptions {
   readonly stateCodec?: Codec
 }
 
-export interface SpawnOptions {
-  readonly name?: string
-  /** A process of this node that the new one is linked to from the start. */
-  readonly link?: AnyPid
-  /** A process of this node that is told of the new one's end. */
-  readonly monitor?: AnyPid
-  readonly mailbox?: MailboxOptions
-}
-
-type Spawn = Pick<SpawnOptions, 'name' | 'mailbox'> & { readonly parent?: Pid | undefined }
+/** `parent`: linked to it from the start; if it is on another node whoever spawns sees to the link. */
+type SpawnOptions = SpawnWithOptions & { readonly parent?: Process | Pid }
 
 export class Processes implements SignalSink {
   readonly #origin: Origin
@@ -98,7 +90,6 @@ export class Processes implements SignalSink {
   /** Dead processes whose partners are still to be told. */
   readonly #ending: Process[] = []
   #telling = false
-  #lastProcess = 0
   #lastRef = 0
   #phase: 'running' | 'stopping' | 'stopped' = 'running'
   #stopping: Promise<void> | undefined
@@ -151,6 +142,7 @@ export class Processes implements SignalSink {
       exits: this.#exits,
       limit: this.#limits.spawns,
       nextRef,
+      spawnMonitor: (watcher, behaviour, args, options) => this.#spawnMonitor(watcher, behaviour, args, options),
     })
     this.#services = {
       clock,
@@ -167,6 +159,7 @@ export class Processes implements SignalSink {
       post,
       stateCodec,
       spawn: (behaviour, args, options) => this.#spawn(behaviour, args, options),
+      spawnMonitor: (watcher, behaviour, args) => this.#spawnMonitor(watcher, behaviour, args),
       report: (event) => this.#tell(event),
       started: (process) => tellStarter(process, 'started'),
       whenStarted,
@@ -180,13 +173,8 @@ export class Processes implements SignalSink {
   }
 
   /** Starts a process; its function runs from the next microtask on. Throws ERR_SKEIN_LIMIT, ERR_SKEIN_STOPPED or why the name cannot be had. */
-  spawn<M, A extends unknown[] = []>(behaviour: Behaviour<M, A>, options: SpawnOptions = {}, ...args: A): Pid<M> {
-    const linked = options.link && this.#local(options.link)
-    const watcher = options.monitor && this.#local(options.monitor)
-    const process = this.#spawn(behaviour, args, { ...options, parent: linked?.pid })
-    if (linked !== undefined) this.#links.link(linked, process.pid)
-    if (watcher !== undefined) this.#monitors.monitor(watcher, process.pid)
-    return process.pid as Pid as Pid<M>
+  spawn<M, A extends unknown[] = []>(behaviour: Behaviour<M, A>, options?: SpawnWithOptions, ...args: A): Pid<M> {
+    return this.#spawn(behaviour, args, options).pid as Pid as Pid<M>
   }
 
   /**
@@ -195,11 +183,10 @@ export class Processes implements SignalSink {
    */
   async start<M, A extends unknown[] = []>(
     behaviour: Behaviour<M, A>,
-    options: SpawnOptions = {},
+    options?: SpawnWithOptions,
     ...args: A
   ): Promise<Pid<M>> {
-    const pid = this.spawn(behaviour, options, ...args)
-    return whenStarted(this.#local(pid)) as Promise<Pid<M>>
+    return whenStarted(this.#spawn(behaviour, args, options)) as Promise<Pid<M>>
   }
 
   /** As Self.send. */
@@ -256,8 +243,13 @@ export class Processes implements SignalSink {
     return this.#directory.registry.names()
   }
 
+  /** How many live. */
+  get count(): number {
+    return this.#directory.processes.size
+  }
+
   list(): Pid[] {
-    return Array.from(this.#directory.processes.values(), (process) => process.pid)
+    return this.#directory.processes.values().map((process) => process.pid)
   }
 
   /** Of a process of this node. */
@@ -300,22 +292,44 @@ export class Processes implements SignalSink {
     return this.#stopping
   }
 
-  #spawn<M, A extends unknown[]>(behaviour: Behaviour<M, A>, args: A, { name, mailbox, parent }: Spawn = {}): Process {
+  #spawn<M, A extends unknown[]>(behaviour: Behaviour<M, A>, args: A, options: SpawnOptions = {}): Process {
+    const { name, mailbox, parent } = options
     checkBehaviour(behaviour)
     if (this.#phase !== 'running') throw stopped()
     const { processes } = this.#limits
     if (this.#directory.processes.size + this.#lingering.size >= processes) {
       throw new SkeinError('ERR_SKEIN_LIMIT', `This node runs ${processes} processes, the limit "processes".`)
     }
-    const pid = new Pid(this.#origin, this.#lastProcess + 1)
+    const pid = new Pid(this.#origin, this.#directory.processes.next())
     const traits = behaviour.traits ?? NO_TRAITS
     const limits = mailboxLimits(mailbox ?? traits.mailbox, this.#usualMailbox)
-    const process = new Process(pid, new Mailbox(this.#share, this.#clock, limits), traits, parent)
+    const parentPid = parent instanceof Process ? parent.pid : parent
+    const process = new Process(pid, new Mailbox(this.#share, this.#clock, limits), traits, parentPid)
     if (name !== undefined) this.#directory.registry.register(name, process)
-    this.#lastProcess++
     this.#directory.processes.set(pid.number, process)
     this.#share.soon({ run: () => this.#run(process, behaviour, args) })
+    if (parent instanceof Process) this.#bind(process, () => this.#links.link(parent, pid))
     return process
+  }
+
+  #spawnMonitor<M, A extends unknown[]>(
+    watcher: Process,
+    behaviour: Behaviour<M, A>,
+    args: A,
+    options?: SpawnOptions,
+  ): { process: Process; ref: Ref } {
+    const process = this.#spawn(behaviour, args, options)
+    return { process, ref: this.#bind(process, () => this.#monitors.monitor(watcher, process.pid)) }
+  }
+
+  /** Whoever spawns gets the link or monitor with the process, or an error and no process. */
+  #bind<T>(process: Process, bond: () => T): T {
+    try {
+      return bond()
+    } catch (error) {
+      this.#end(process, 'killed')
+      throw error
+    }
   }
 
   #run<M, A extends unknown[]>(process: Process, behaviour: Behaviour<M, A>, args: A): void {
@@ -435,7 +449,7 @@ export class Processes implements SignalSink {
     await this.#quiet(() => processes.size === 0, timeoutMs)
     this.#phase = 'stopped'
     this.timers.stop()
-    for (const process of [...processes.values()]) this.#end(process, 'shutdown')
+    for (const process of processes.values()) this.#end(process, 'shutdown')
     this.#calls.stop()
     this.spawns.stop()
     this.#post.stop()

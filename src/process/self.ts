@@ -2,8 +2,8 @@
  * What a process function is given: everything a process can do.
  *
  * A process that was ended from outside is dead for everybody at that instant, though its function may still run, because
- * JavaScript cannot be interrupted. From then on whatever it sends, links or cancels is dropped without an error (it may
- * run in a callback that nobody guards; send says false), and whatever would have to give an answer fails with
+ * JavaScript cannot be interrupted. From then on whatever it sends, links or takes back is dropped without an error (it
+ * may run in a callback that nobody guards; send says false), and whatever would have to give an answer fails with
  * ERR_SKEIN_PROCESS_ENDED, whose cause is the exit reason. Letting that error pass ends the function.
  */
 import { SkeinError } from '../../certs/errors.ts'
@@ -67,12 +67,17 @@ export interface Services {
   readonly post: Post
   /** For states that outlive their process. */
   readonly stateCodec: Codec | undefined
-  /** With a parent: linked to it from the start, which the parent has to see to. */
+  /** With a parent: linked to it from the start. */
   spawn<M, A extends unknown[]>(
     behaviour: Behaviour<M, A>,
     args: A,
-    options?: SpawnWithOptions & { readonly parent?: Pid },
+    options?: SpawnWithOptions & { readonly parent?: Process },
   ): Process
+  spawnMonitor<M, A extends unknown[]>(
+    watcher: Process,
+    behaviour: Behaviour<M, A>,
+    args: A,
+  ): { readonly process: Process; readonly ref: Ref }
   /** Tells the operator. */
   report(event: ProcessReport): void
   /** The process says that it has started. */
@@ -247,15 +252,14 @@ export class Self<M = unknown> implements AsyncIterable<M, never> {
   /** Spawns and links in one step: the child cannot end unnoticed in between. */
   spawnLink<N, A extends unknown[] = []>(behaviour: Behaviour<N, A>, ...args: A): Pid<N> {
     this.#mustLive()
-    const { pid } = this.#services.spawn(behaviour, args, { parent: this.#process.pid })
-    this.link(pid)
-    return pid as Pid as Pid<N>
+    return this.#services.spawn(behaviour, args, { parent: this.#process }).pid as Pid as Pid<N>
   }
 
   /** Spawns and monitors in one step. */
   spawnMonitor<N, A extends unknown[] = []>(behaviour: Behaviour<N, A>, ...args: A): { pid: Pid<N>; ref: Ref } {
-    const pid = this.spawn(behaviour, ...args)
-    return { pid, ref: this.monitor(pid) }
+    this.#mustLive()
+    const { process, ref } = this.#services.spawnMonitor(this.#process, behaviour, args)
+    return { pid: process.pid as Pid as Pid<N>, ref }
   }
 
   /** As `spawn`, with options. */
@@ -270,8 +274,7 @@ export class Self<M = unknown> implements AsyncIterable<M, never> {
    */
   async startLink<N, A extends unknown[] = []>(behaviour: Behaviour<N, A>, ...args: A): Promise<Pid<N>> {
     this.#mustLive()
-    const process = this.#services.spawn(behaviour, args, { parent: this.#process.pid })
-    this.link(process.pid)
+    const process = this.#services.spawn(behaviour, args, { parent: this.#process })
     return (await this.#services.whenStarted(process)) as Pid<N>
   }
 

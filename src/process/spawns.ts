@@ -15,7 +15,7 @@ import { Pid, type Ref } from '../pid.ts'
 import type { Reason, Signal } from '../signals.ts'
 import type { SpawnNamed } from './births.ts'
 import type { Bridge } from './bridge.ts'
-import type { Catalogue } from './catalogue.ts'
+import type { Catalogue, NamedBehaviour } from './catalogue.ts'
 import type { Directory } from './directory.ts'
 import type { Exits } from './exits.ts'
 import type { Links } from './links.ts'
@@ -88,6 +88,12 @@ export interface SpawnsOptions {
   readonly limit: number
   readonly nextRef: () => Ref
   readonly spawn: SpawnNamed
+  readonly spawnMonitor: (
+    watcher: Process,
+    behaviour: NamedBehaviour,
+    args: unknown[],
+    options: { readonly name?: string },
+  ) => { readonly process: Process; readonly ref: Ref }
 }
 
 type SignalOf<T extends Signal['type']> = Extract<Signal, { type: T }>
@@ -222,43 +228,47 @@ export class Spawns {
   }
 
   #here(wish: Wish, { resolve, reject }: Waiting): void {
-    const { caller, behaviour, args, options, bond, what } = wish
-    const { catalogue, links, monitors, spawn, exits, clock } = this.#options
+    const { caller, args, options, bond, what } = wish
+    const { catalogue, links, monitors, spawn, spawnMonitor, exits, clock } = this.#options
     const { name, start } = options
-    const parent = bond === 'link' ? caller?.pid : undefined
-    const process = spawn(catalogue.get(behaviour), [...args], {
-      ...(name === undefined ? {} : { name }),
-      ...(parent === undefined ? {} : { parent }),
-    })
+    const behaviour = catalogue.get(wish.behaviour)
+    const named = name === undefined ? {} : { name }
+    const parent = bond === 'link' && caller !== undefined ? { parent: caller } : {}
+    const { process, ref } =
+      bond === 'monitor' && caller !== undefined
+        ? spawnMonitor(caller, behaviour, [...args], named)
+        : { process: spawn(behaviour, [...args], { ...named, ...parent }), ref: undefined }
     const { pid } = process
-    let ref: Ref | undefined
-    try {
-      if (caller !== undefined && bond === 'link') links.link(caller, pid)
-      if (caller !== undefined && bond === 'monitor') ref = monitors.monitor(caller, pid)
-    } catch (error) {
-      exits.send(undefined, pid, 'kill')
-      throw error
-    }
     if (start !== true) {
       resolve({ pid, ref })
       return
     }
-    const fail = (error: SkeinError): void => {
+    const over = (): void => {
       patience.end()
+      caller?.signal.removeEventListener('abort', orphaned)
+    }
+    const fail = (error: SkeinError): void => {
+      over()
       if (caller !== undefined && ref !== undefined) monitors.demonitor(caller, ref, true)
       reject(error)
+    }
+    const orphaned = (): void => {
+      if (caller !== undefined) fail(caller.endedError())
+      // Its link sees to one that is linked.
+      if (bond !== 'link') exits.send(undefined, pid, 'kill')
     }
     const patience = new Patience(clock, options, (why) => {
       fail(impatient(what, why, options.signal))
       if (caller !== undefined && bond === 'link') links.abandon(caller, pid, ABANDONED)
       else exits.send(undefined, pid, 'kill')
     })
+    caller?.signal.addEventListener('abort', orphaned)
     onceStarted(process, (outcome) => {
       if (outcome === 'ended') {
-        fail(startFailed(what, process.ended?.reason))
+        fail(caller?.ended === undefined ? startFailed(what, process.ended?.reason) : caller.endedError())
         return
       }
-      patience.end()
+      over()
       resolve({ pid, ref })
     })
   }

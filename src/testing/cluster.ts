@@ -13,7 +13,8 @@ import { MemoryNetwork, type MemoryNetworkOptions } from '../../transport/memory
 import { type Random, seededRandom } from '../../transport/random.ts'
 import { VirtualClock } from '../../transport/virtual-clock.ts'
 import type { LivenessPreset } from '../cluster/liveness.ts'
-import { DEFAULT_PORT, type Logger } from '../config.ts'
+import type { Logger } from '../config.ts'
+import { DEFAULT_PORT } from '../discovery-config.ts'
 import { type SkeinNode, startNodeOn } from '../node.ts'
 import type { NodeParts } from '../node-parts.ts'
 

@@ -21,6 +21,8 @@ export interface HostParts {
   readonly identity: Identity
   /** Makes another identity while time stands still. */
   newIdentity(): Promise<Identity>
+  /** The run has ended, and whatever a scenario does yet has no effect. */
+  isOver(): boolean
   /** Called with each node that was started here. */
   boot(host: SimulatedHost): void
 }
@@ -64,7 +66,7 @@ export class SimulatedHost {
 
   /** kill -9: the node is gone and nobody is told. */
   crash(): void {
-    if (this.state === 'crashed') return
+    if (this.#parts.isOver() || this.state === 'crashed') return
     this.#note('crashes')
     this.#crashed = true
     this.#parts.cluster.crash(this.#parts.index)
@@ -79,12 +81,14 @@ export class SimulatedHost {
     const { identity = 'same' } = options
     if (identity === 'new') this.#identity = await this.#parts.newIdentity()
     else if (identity !== 'same') this.#identity = identity
+    if (this.#parts.isOver()) throw new SkeinError('ERR_SKEIN_STOPPED', 'The simulation is over.')
     this.#note('starts again')
     return this.start()
   }
 
   /** The machine stands still, as under a debugger or a closed lid: timers do not run, packets wait. */
   pause(): void {
+    if (this.#parts.isOver()) return
     this.#note('pauses')
     this.#parts.cluster.network.pause(this.address)
   }

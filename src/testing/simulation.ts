@@ -44,7 +44,7 @@ export interface ScenarioOptions<Name extends string = string> extends Simulatio
 /** Why a scenario failed. The message has the seed and the end of the log. */
 export class ScenarioFailure extends SkeinError {
   readonly seed: number
-  readonly log: readonly string[]
+  readonly #log: readonly string[]
 
   /** @internal Made by `simulate`. */
   constructor(seed: number, journal: Journal, nowMs: number, cause: unknown) {
@@ -52,7 +52,12 @@ export class ScenarioFailure extends SkeinError {
     const head = `seed ${seed}, after ${nowMs.toFixed(1)} ms of virtual time: ${what}`
     super('ERR_SKEIN_SCENARIO_FAILED', `${head}\n\n${journal.tail(LINES_IN_MESSAGE)}\n`, { cause })
     this.seed = seed
-    this.log = journal.lines
+    this.#log = [...journal.lines]
+  }
+
+  /** All of it, up to the failure. */
+  get log(): readonly string[] {
+    return this.#log
   }
 }
 
@@ -70,6 +75,8 @@ interface SimulationParts<Name extends string> {
   readonly journal: Journal
   readonly hosts: Readonly<Record<Name, SimulatedHost>>
   readonly outside: <T>(work: () => Promise<T>) => Promise<T>
+  /** The run has ended, or failed: a scenario that still goes on has no effect. */
+  isOver(): boolean
 }
 
 /** What a scenario is given. */
@@ -109,7 +116,9 @@ export class Simulation<Name extends string = string> {
   /** Lets so many virtual milliseconds pass. */
   sleep(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      this.#parts.cluster.clock.after(ms, resolve)
+      this.#parts.cluster.clock.after(ms, () => {
+        if (!this.#parts.isOver()) resolve()
+      })
     })
   }
 
@@ -119,6 +128,7 @@ export class Simulation<Name extends string = string> {
     const endMs = this.nowMs + withinMs
     return new Promise((resolve, reject) => {
       const look = (): void => {
+        if (this.#parts.isOver()) return
         if (condition()) resolve()
         else if (this.nowMs >= endMs) reject(new Error(`in vain for ${withinMs} ms: ${what}`))
         else return
@@ -171,12 +181,14 @@ export class Simulation<Name extends string = string> {
 
   /** Nothing passes between the two groups any more, in either direction; what is under way is lost. Default: all others. */
   partition(group: readonly SimulatedHost[], others = this.#except(group)): void {
+    if (this.#parts.isOver()) return
     this.note(`partition ${names(group)} | ${names(others)}`)
     this.#parts.cluster.network.partition(group.map(addressOf), others.map(addressOf))
   }
 
   /** Nothing passes from one group to the other any more; the way back stays open. */
   cut(from: readonly SimulatedHost[], to = this.#except(from)): void {
+    if (this.#parts.isOver()) return
     this.note(`cut ${names(from)} > ${names(to)}`)
     this.#parts.cluster.network.cut(from.map(addressOf), to.map(addressOf))
   }
@@ -264,9 +276,11 @@ const runOnce = async <Name extends string, T>(
     return working
   }
   let outcome: Outcome<T> | undefined
+  let isOver = false
+  const parts = { cluster, journal, outside, isOver: () => isOver }
   try {
-    const hosts = await startHosts(cluster, journal, options, outside)
-    const sim = new Simulation<Name>({ seed, cluster, journal, hosts, outside })
+    const hosts = await startHosts(parts, options)
+    const sim = new Simulation<Name>({ ...parts, seed, hosts })
     const running = (async () => scenario(sim))()
     running.then(
       (value) => {
@@ -293,6 +307,7 @@ const runOnce = async <Name extends string, T>(
   } catch (error) {
     throw new ScenarioFailure(seed, journal, clock.now(), error)
   } finally {
+    isOver = true
     cluster.network.heal()
     for (const index of cluster.nodes.keys()) cluster.resume(index)
     await cluster.stop()
@@ -300,20 +315,17 @@ const runOnce = async <Name extends string, T>(
 }
 
 const startHosts = async <Name extends string>(
-  cluster: SimulatedCluster,
-  journal: Journal,
+  { cluster, outside, ...shared }: Pick<SimulationParts<Name>, 'cluster' | 'journal' | 'outside' | 'isOver'>,
   { nodes, boot, identities = [] }: ScenarioOptions<Name>,
-  outside: <R>(work: () => Promise<R>) => Promise<R>,
 ): Promise<Readonly<Record<Name, SimulatedHost>>> => {
   const hosts: [Name, SimulatedHost][] = []
   for (const [index, name] of nodes.entries()) {
-    const identity = identities[index] ?? (await cluster.identity())
     const host = new SimulatedHost({
+      ...shared,
       index,
       name,
       cluster,
-      journal,
-      identity,
+      identity: identities[index] ?? (await cluster.identity()),
       newIdentity: () => outside(() => cluster.identity()),
       boot: (started) => boot?.(started.node, started),
     })

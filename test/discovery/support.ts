@@ -65,8 +65,8 @@ export class MemoryLan {
     const socket = { face, port, handler }
     this.#sockets.add(socket)
     return {
-      send: (packet) => {
-        if (!this.#sockets.has(socket)) return
+      send: (packet, to) => {
+        if (!this.#sockets.has(socket) || to !== undefined) return
         this.packets.push(packet)
         this.largestBytes = Math.max(this.largestBytes, packetBytes(packet))
         for (const other of this.#sockets) {

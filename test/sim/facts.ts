@@ -192,6 +192,8 @@ export interface SpawnRequest {
   readonly how: SpawnHow
   readonly trapExit: boolean
   readonly style: Style
+  /** It is answered when the process has started, which may be after its first signals. */
+  readonly start: boolean
   /** No node has a behaviour of that name. */
   readonly isUnknown: boolean
 }

@@ -210,6 +210,8 @@ export class Director implements Stage {
     for (const one of world.hosts) for (const other of world.hosts) if (one !== other) void this.#connect(one, other)
     await this.#sim.meshed({ withinMs: MESH_PATIENCE_MS })
     await this.#sim.sleep(QUIET_MS)
+    // Those too who were born meanwhile.
+    for (const actor of this.#living()) world.trap(actor, true)
     world.ask((rule) => rule.settled?.(world))
   }
 

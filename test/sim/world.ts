@@ -6,7 +6,7 @@
  * meaning for the whole run.
  */
 import { isSkeinError } from '../../certs/errors.ts'
-import type { From, Pid, Ref, RemoteName, Self } from '../../src/index.ts'
+import { type From, Pid, type Ref, type RemoteName, type Self } from '../../src/index.ts'
 import type { SimulatedHost, Simulation } from '../../src/testing/index.ts'
 import {
   Actor,
@@ -189,14 +189,15 @@ export class World implements Scene {
   spawnOn(
     by: Actor,
     node: string,
-    how: Omit<SpawnRequest, 'number' | 'by' | 'node'> & { readonly start: boolean; readonly timeoutMs: number },
+    how: Omit<SpawnRequest, 'number' | 'by' | 'node'> & { readonly timeoutMs: number },
   ): void {
-    const { start, timeoutMs, trapExit, style, isUnknown } = how
-    const request: SpawnRequest = { number: ++this.#lastRequest, by, node, how: how.how, trapExit, style, isUnknown }
-    this.#requests.set(request.number, request)
+    const { timeoutMs, trapExit, style, isUnknown, start } = how
+    const number = ++this.#lastRequest
+    const request: SpawnRequest = { number, by, node, how: how.how, trapExit, style, start, isUnknown }
+    this.#requests.set(number, request)
     this.add({ type: 'spawnAsked', request })
     const behaviour = isUnknown ? 'nobody' : BEHAVIOUR
-    const args = [request.number]
+    const args = [number]
     const options = { start, timeoutMs }
     const asked =
       request.how === 'monitor'
@@ -387,6 +388,8 @@ export class World implements Scene {
   }
 
   monitor(by: Actor, subject: Subject, to: Pid | RemoteName): void {
+    // A monitor on oneself brings nothing, in Erlang too.
+    if (subject === by || (to instanceof Pid ? to : this.holder(by.place, to.name)?.pid)?.equals(by.pid)) return
     const ref = this.#try(() => by.self.monitor(to as Pid<never>))
     if (ref === undefined) return
     this.monitors.push({ by, ref })

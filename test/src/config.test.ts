@@ -22,16 +22,18 @@ const codeOf = (work: () => unknown): string => {
   return 'nothing was thrown'
 }
 
+const NO_BOOTSTRAP = { bootstrap: [], network: 'private', contactsFile: undefined }
+
 test('defaults', () => {
   const config = resolve()
   assert.is(config.name, undefined)
   assert.is(config.cluster, 'default')
   assert.is(config.port, 4433)
   assert.is(config.portFallback, true)
-  assert.is(config.mesh, 'full')
+  assert.is(config.strategy.mesh, 'full')
   assert.is(config.hidden, false)
   assert.is(config.logLevel, 'warn')
-  assert.equal(config.discovery, { mdns: true, dht: true, seeds: [], dns: undefined })
+  assert.equal(config.discovery, { mdns: true, dht: NO_BOOTSTRAP, seeds: [], dns: [] })
 })
 
 test('the environment fills in', () => {
@@ -44,6 +46,7 @@ test('the environment fills in', () => {
       SKEIN_PORT: '5000',
       SKEIN_DISCOVERY: 'mdns',
       SKEIN_SEEDS: '10.0.0.1:4433, [fd00::1]:7, other.example',
+      SKEIN_DNS: '_skein._udp.nodes.example, nodes.example:7',
       SKEIN_AUTO_CLUSTER: 'false',
       SKEIN_LOG_LEVEL: 'debug',
     },
@@ -53,17 +56,17 @@ test('the environment fills in', () => {
   assert.is(config.host, '127.0.0.1')
   assert.is(config.port, 5000)
   assert.is(config.portFallback, false)
-  assert.is(config.mesh, 'none')
+  assert.is(config.strategy.mesh, 'none')
   assert.is(config.logLevel, 'debug')
   assert.equal(config.discovery, {
     mdns: true,
-    dht: false,
+    dht: undefined,
     seeds: [
       { host: '10.0.0.1', port: 4433 },
       { host: 'fd00::1', port: 7 },
       { host: 'other.example', port: 4433 },
     ],
-    dns: undefined,
+    dns: ['_skein._udp.nodes.example', 'nodes.example:7'],
   })
 })
 
@@ -79,8 +82,8 @@ test('code beats environment', () => {
   assert.is(config.name, 'code@there')
   assert.is(config.port, 0)
   assert.is(config.portFallback, false)
-  assert.is(config.mesh, 'full')
-  assert.equal(config.discovery, { mdns: true, dht: false, seeds: [], dns: undefined })
+  assert.is(config.strategy.mesh, 'full')
+  assert.equal(config.discovery, { mdns: true, dht: undefined, seeds: [], dns: [] })
 })
 
 test('empty variables count as absent', () => {
@@ -89,10 +92,48 @@ test('empty variables count as absent', () => {
 
 test('discovery as a switch', () => {
   const seeds = { SKEIN_SEEDS: '10.0.0.1:1' }
-  assert.equal(resolve({ discovery: false }, seeds).discovery, { mdns: false, dht: false, seeds: [], dns: undefined })
+  assert.equal(resolve({ discovery: false }, seeds).discovery, { mdns: false, dht: undefined, seeds: [], dns: [] })
   assert.is(resolve({ discovery: true }, { ...seeds, SKEIN_DISCOVERY: 'none' }).discovery.mdns, true)
   assert.is(resolve({ discovery: true }, seeds).discovery.seeds.length, 1)
-  assert.is(resolve({ discovery: { dns: 'nodes.example' } }).discovery.dns, 'nodes.example')
+  assert.equal(resolve({ discovery: { dns: 'nodes.example' } }).discovery.dns, ['nodes.example'])
+  assert.equal(resolve({ discovery: { dns: ['a.example', 'b.example'] } }).discovery.dns, ['a.example', 'b.example'])
+  for (const [kinds, mdns, dht] of [
+    ['mdns', true, false],
+    ['dht', false, true],
+    ['both', true, true],
+    ['none', false, false],
+  ] as const) {
+    const { discovery } = resolve({}, { SKEIN_DISCOVERY: kinds })
+    assert.equal([discovery.mdns, discovery.dht !== undefined], [mdns, dht], kinds)
+  }
+})
+
+test('the DHT: on and private by default, its bootstrap addresses from the environment or from code', () => {
+  const env = { SKEIN_BOOTSTRAP: '10.0.0.1:6881, boot.example' }
+  const given = [
+    { host: '10.0.0.1', port: 6881 },
+    { host: 'boot.example', port: 4433 },
+  ]
+  assert.equal(resolve({}, env).discovery.dht, { ...NO_BOOTSTRAP, bootstrap: given })
+  assert.equal(resolve({ discovery: { dht: true } }, env).discovery.dht?.bootstrap, given)
+  const file = '/var/lib/app/contacts'
+  const dht = { bootstrap: ['10.0.0.2:1'], network: 'public', contactsFile: file } as const
+  assert.equal(resolve({ discovery: { dht } }, env).discovery.dht, {
+    bootstrap: [{ host: '10.0.0.2', port: 1 }],
+    network: 'public',
+    contactsFile: file,
+  })
+})
+
+test('the strategy: code beats environment, mesh beats the mesh of the strategy', () => {
+  assert.equal(resolve().strategy, { pollIntervalMs: 60_000, connectTimeoutMs: 3000, mesh: 'full' })
+  const strategy = { pollIntervalMs: 5000, connectTimeoutMs: 500, mesh: 'none' } as const
+  assert.equal(resolve({ strategy }).strategy, strategy)
+  assert.is(resolve({ strategy, mesh: 'full' }).strategy.mesh, 'full')
+  assert.is(resolve({ strategy: { autoCluster: false } }).strategy.mesh, 'none')
+  assert.is(resolve({ strategy: { autoCluster: true } }, { SKEIN_AUTO_CLUSTER: '0' }).strategy.mesh, 'full')
+  const wants = (): boolean => true
+  assert.is(resolve({ mesh: wants }).strategy.mesh, wants)
 })
 
 test('a misspelt option is refused with the nearest name', () => {
@@ -101,6 +142,8 @@ test('a misspelt option is refused with the nearest name', () => {
     [{ clutser: 'x' }, 'cluster'],
     [{ maxMessageByte: 1 }, 'maxMessageBytes'],
     [{ discovery: { mdsn: true } }, 'mdns'],
+    [{ discovery: { dht: { bootstrp: [] } } }, 'bootstrap'],
+    [{ strategy: { pollInterval: 1 } }, 'pollIntervalMs'],
   ] as const
   for (const [options, nearest] of cases) {
     try {
@@ -150,6 +193,17 @@ test('every bad value has its code', () => {
     [{ discovery: { seeds: [1] } }, 'ERR_SKEIN_BAD_OPTION'],
     [{ discovery: { seeds: ['10.0.0.1:99999'] } }, 'ERR_SKEIN_BAD_ADDRESS'],
     [{ discovery: { dns: 1 } }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ discovery: { dns: 'two words' } }, 'ERR_SKEIN_BAD_ADDRESS'],
+    [{ discovery: { dns: Array.from({ length: 17 }, () => 'a') } }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ discovery: { dht: 1 } }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ discovery: { dht: { network: 'secret' } } }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ discovery: { dht: { bootstrap: ['x:0'] } } }, 'ERR_SKEIN_BAD_ADDRESS'],
+    [{ discovery: { dht: { contactsFile: 1 } } }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ strategy: 1 }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ strategy: { pollIntervalMs: 1 } }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ strategy: { connectTimeoutMs: '1' } }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ strategy: { mesh: 'half' } }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ strategy: { autoCluster: 'yes' } }, 'ERR_SKEIN_BAD_OPTION'],
   ]
   for (const [options, code] of cases)
     assert.is(

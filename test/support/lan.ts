@@ -2,7 +2,7 @@
  * A LAN of network namespaces on one bridge, made by the test and gone after it: hosts that are separate machines as far
  * as the network goes. Needs Linux, root and iproute2. Nothing of it touches the machine's own network.
  */
-import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, type SpawnOptions, spawn, spawnSync } from 'node:child_process'
 import type { TestContext } from './suite.ts'
 
 /** Names are unique for each process, so that files running side by side do not meet. */
@@ -17,6 +17,8 @@ export interface LanHost {
   spawn(command: string, args: readonly string[], options?: SpawnOptions): ChildProcess
   /** Runs `ip` on this host. */
   ip(...args: string[]): void
+  /** Gives this host a packet filter, as nft reads it. */
+  filter(t: TestContext, rules: string): void
 }
 
 export interface LanOptions {
@@ -52,6 +54,10 @@ const addHost = (t: TestContext, bridge: string, namespace: string, number: numb
     spawn: (command, args, spawnOptions = {}) =>
       spawn('ip', ['netns', 'exec', namespace, command, ...args], spawnOptions),
     ip: (...args) => ip('-n', namespace, ...args),
+    filter: (context, rules) => {
+      if (spawnSync('nft', ['--version']).status !== 0) context.missing('nftables')
+      execFileSync('ip', ['netns', 'exec', namespace, 'nft', '-f', '-'], { input: rules, stdio: 'pipe' })
+    },
   }
   ip('netns', 'add', namespace)
   t.defer(() => ip('netns', 'del', namespace))

@@ -21,6 +21,9 @@ import { DueTimeout, Timeouts } from './timeouts.ts'
 /** Events that one machine keeps until its state changes. One that waits for more has been forgotten. */
 export const MAX_POSTPONED_EVENTS = 10_000
 
+/** Inserted and once postponed events that are to be handled before the mailbox. */
+const MAX_EVENTS_AHEAD = 100_000
+
 /** A machine may insert events for ever; after so many others have their turn. */
 const EVENTS_PER_TURN = 64
 
@@ -123,6 +126,7 @@ export class Run {
     if (result.postpone === true) this.#postpone(event)
     if (next !== previous) this.#change(next)
     const inserted = insertedBy(result)
+    this.#checkRoom(inserted.length)
     for (const message of [...inserted].reverse()) this.#ahead.push({ kind: 'inserted', message })
     const timeouts = timeoutsIn(result)
     if (next !== previous || result.repeat === true) yield* this.#enter(previous, timeouts)
@@ -142,6 +146,13 @@ export class Run {
       throw new SkeinError('ERR_SKEIN_LIMIT', text)
     }
     this.#postponed.push(event)
+  }
+
+  /** Events that insert more than one each would fill the memory. */
+  #checkRoom(count: number): void {
+    if (this.#ahead.length + count <= MAX_EVENTS_AHEAD) return
+    const text = `State ${this.#state} inserts events while ${this.#ahead.length} wait, near the limit MAX_EVENTS_AHEAD.`
+    throw new SkeinError('ERR_SKEIN_LIMIT', text)
   }
 
   /** Comes into the current state, or repeats it. `timeouts` are those of the event that led here. */

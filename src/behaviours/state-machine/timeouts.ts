@@ -5,14 +5,16 @@
  * anew meanwhile, the entry is void. So a cancelled timeout never comes (OTP, gen_statem: "timeout cancel").
  */
 import type { Timer } from '../../../transport/clock.ts'
+import { Notice } from '../../process/behaviour.ts'
 import { INSIDE, type Self } from '../../process/self.ts'
 import type { TimeoutKey } from './definition.ts'
 
 /** A timeout that has run out. */
-export class DueTimeout {
+export class DueTimeout extends Notice {
   readonly key: TimeoutKey
 
   constructor(key: TimeoutKey) {
+    super()
     this.key = key
   }
 }

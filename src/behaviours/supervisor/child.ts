@@ -4,7 +4,6 @@
  * Waiting needs no message, so nothing of it is ever found in the supervisor's mailbox but the EXIT of the child.
  */
 import { SkeinError } from '../../../certs/errors.ts'
-import type { Pid } from '../../pid.ts'
 import type { Behaviour } from '../../process/behaviour.ts'
 import type { Process } from '../../process/process.ts'
 import { INSIDE, type Self, type Services } from '../../process/self.ts'
@@ -43,17 +42,14 @@ export class Child {
 
   /** Starts a process linked to `self` and waits until it has started. */
   async start(self: Self<unknown>): Promise<StartOutcome> {
-    const { services } = self[INSIDE]
+    const { process: parent, services } = self[INSIDE]
     const { start, name } = this.spec
-    let process: Process | undefined
+    let process: Process
     try {
       const behaviour = typeof start === 'string' ? services.catalogue.get(start) : start
-      const options = { parent: self.pid as Pid, ...(name === undefined ? {} : { name }) }
+      const options = { parent, ...(name === undefined ? {} : { name }) }
       process = services.spawn(behaviour as Behaviour<unknown, unknown[]>, [...this.#args], options)
-      self.link(process.pid)
     } catch (reason) {
-      // The limit of links: a child that its supervisor cannot hear of must not live.
-      if (process !== undefined) services.end(process, 'killed')
       return { type: 'failed', reason }
     }
     return process.traits.announces === true ? this.#started(process, services) : { type: 'started', process }

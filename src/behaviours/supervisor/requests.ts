@@ -6,6 +6,7 @@ import { isSkeinError, SkeinError } from '../../../certs/errors.ts'
 import { Pid } from '../../pid.ts'
 import type { CallEntry } from '../../process/behaviour.ts'
 import { INSIDE, type Self } from '../../process/self.ts'
+import { answer as reply } from '../housekeeping.ts'
 import { Child } from './child.ts'
 import type { ChildCount, ChildInfo, SupervisorRequest } from './request.ts'
 import { checkSpec } from './spec.ts'
@@ -27,9 +28,9 @@ export const answer = async (
   }
   try {
     services.calls.reply(process, from, value)
-  } catch (error) {
-    // A cause that cannot cross the wire, or a list that is too long for one message.
-    services.calls.reply(process, from, withoutCause(isSkeinError(value) ? value : error))
+  } catch {
+    // A cause that cannot cross the wire, a list that is too long for one message, a caller that reads no answers.
+    reply(self, from, isSkeinError(value) ? withoutCause(value) : value)
   }
   if ((request as SupervisorRequest | undefined)?.type === 'stop') services.end(process, 'normal')
 }
@@ -113,7 +114,8 @@ const find = ({ children, onDemand }: Supervision, wanted: unknown): Child => {
   else if (onDemand) throw misused('terminateChild', 'Its children are named by their pids.')
   else if (typeof wanted === 'string') child = children.withId(wanted)
   if (child !== undefined) return child
-  throw new SkeinError('ERR_SKEIN_NO_CHILD', `This supervisor has no child ${String(wanted)}.`)
+  const name = typeof wanted === 'string' || wanted instanceof Pid ? wanted : 'of that kind'
+  throw new SkeinError('ERR_SKEIN_NO_CHILD', `This supervisor has no child ${name}.`)
 }
 
 const mustBeStopped = ({ spec, status }: Child): void => {
@@ -144,7 +146,5 @@ const count = ({ children, onDemand }: Supervision): ChildCount => {
 const misused = (what: string, text: string): SkeinError =>
   new SkeinError('ERR_SKEIN_BAD_ARGUMENT', `This supervisor does not take ${what}. ${text}`)
 
-const withoutCause = (error: unknown): SkeinError =>
-  isSkeinError(error)
-    ? new SkeinError(error.code, error.message, { cause: error.cause === undefined ? undefined : String(error.cause) })
-    : new SkeinError('ERR_SKEIN_UNSERIALISABLE', String(error))
+const withoutCause = ({ code, message, cause }: SkeinError): SkeinError =>
+  new SkeinError(code, message, { cause: cause instanceof Error ? `${cause.name}: ${cause.message}` : undefined })

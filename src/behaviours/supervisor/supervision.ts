@@ -8,7 +8,7 @@
  */
 import { SkeinError } from '../../../certs/errors.ts'
 import { Pid } from '../../pid.ts'
-import { CallEntry } from '../../process/behaviour.ts'
+import { CallEntry, Notice } from '../../process/behaviour.ts'
 import { INSIDE, type Self } from '../../process/self.ts'
 import { isParent } from '../../process/serve.ts'
 import { isOrderly, type Reason } from '../../signals.ts'
@@ -22,11 +22,12 @@ import type { CheckedPlan } from './spec.ts'
 const ENDS_PER_TURN = 256
 
 /** Told to itself: the start of this child is to be tried again, unless something has become of it meanwhile. */
-class TryAgain {
+class TryAgain extends Notice {
   readonly child: Child
   readonly status: Extract<Child['status'], { type: 'restarting' }>
 
   constructor(child: Child, status: TryAgain['status']) {
+    super()
     this.child = child
     this.status = status
   }

@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert'
 import { type Encodable, encode, judge } from '../../../discovery/dht/bencode.ts'
-import { decodeMessage, encodeMessage, MAX_REPLY_BYTES } from '../../../discovery/dht/krpc.ts'
+import { decodeMessage, encodeMessage, MAX_AMPLIFICATION, MAX_REPLY_BYTES } from '../../../discovery/dht/krpc.ts'
 import { FAULT, type KrpcMessage, type Query, type Reply } from '../../../discovery/dht/message.ts'
 import { suite } from '../../support/suite.ts'
 
@@ -123,6 +123,14 @@ test('everything a message can say goes both ways', () => {
   assertBothWays(full)
   assertBothWays({ ...full, observed: { host: '2001:db8::5', port: 9 } })
   assertBothWays({ kind: 'reply', transaction: bytes('x'), id: ID, nodes: [], sequence: 12 })
+})
+
+test('a query for an item is long enough to be answered with the largest one', () => {
+  for (const more of [{}, { sequence: 5 }, { want: ['n4', 'n6'] as const }]) {
+    const encoded = encodeMessage({ ...head, method: 'get', target: TARGET, want: [], ...more })
+    assert.is(encoded.length, MAX_REPLY_BYTES / MAX_AMPLIFICATION)
+  }
+  assert.ok(encodeMessage({ ...head, method: 'get_peers', target: TARGET, want: [] }).length < 100)
 })
 
 test('what is no message is met with silence', () => {

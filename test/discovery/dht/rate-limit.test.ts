@@ -42,6 +42,19 @@ test('a /24 has 100 a second, and a flooding source does not eat it', () => {
   assert.is(admitted(other, '192.0.2.2', 50, 0), 50)
 })
 
+test('all sources together can be limited too, and who is refused for that pays nothing', () => {
+  const rate = { perSecond: 10, burst: 30 }
+  const limit = new RateLimit({
+    source: { perSecond: 1, burst: 20 },
+    network: { perSecond: 1e6, burst: 1e6 },
+    total: rate,
+  })
+  assert.is(admitted(limit, '192.0.2.1', 100, 0), 20)
+  assert.is(admitted(limit, '198.51.100.1', 100, 0), 10)
+  assert.is(admitted(limit, '203.0.113.1', 100, 0), 0)
+  assert.is(admitted(limit, '203.0.113.1', 100, 2000), 20)
+})
+
 test('an IPv6 source is a /64, its network a /48', () => {
   const limit = new RateLimit()
   assert.is(admitted(limit, '2001:db8:1:1::1', 100, 0), 50)

@@ -1,6 +1,7 @@
 /** Hostile bytes: whatever arrives, nothing is thrown, everything stays bounded, and honest nodes stay seen. */
 import * as assert from 'uvu/assert'
 import { Browser, MAX_SERVICES } from '../../../discovery/mdns/browser.ts'
+import { Echoes } from '../../../discovery/mdns/echoes.ts'
 import { MAX_PACKET_BYTES, type Packet, packetBytes, queries, responses } from '../../../discovery/mdns/packet.ts'
 import { Responder } from '../../../discovery/mdns/responder.ts'
 import { recordsOf, SERVICE_TYPE, serviceOf } from '../../../discovery/mdns/service.ts'
@@ -20,8 +21,8 @@ test('truncated, flipped and random packets are dropped or read, never thrown, a
   const pick = (below: number): number => Math.floor(random.float() * below)
   const own = nodeRecord(1)
   const browser = new Browser(0, own, lan, random)
-  const responder = new Responder(random)
-  responder.publish(0, serviceOf(own, lan)!)
+  const responder = new Responder(random, new Echoes())
+  responder.publish(0, (numbers) => serviceOf(own, lan, numbers)!)
 
   const records = recordsOf(serviceOf(nodeRecord(2), lan)!)
   const samples = [

@@ -1,6 +1,13 @@
 import * as assert from 'uvu/assert'
-import { MAX_PACKET_BYTES, type Packet, packetBytes, queries, responses } from '../../../discovery/mdns/packet.ts'
-import { readText, recordsOf, SERVICE_TYPE, serviceOf } from '../../../discovery/mdns/service.ts'
+import {
+  MAX_PACKET_BYTES,
+  type Packet,
+  packetBytes,
+  probes,
+  queries,
+  responses,
+} from '../../../discovery/mdns/packet.ts'
+import { readText, recordsOf, SERVICE_TYPE, serviceOf, uniqueRecordsOf } from '../../../discovery/mdns/service.ts'
 import { suite } from '../../support/suite.ts'
 import { addressesOf, nodeRecord } from '../support.ts'
 import { decode, encode } from './coding.ts'
@@ -73,6 +80,47 @@ test('labels fit whatever the name, and tell apart nodes of one name', async () 
     const packet = responses(recordsOf(one))[0]!
     assert.equal(decode(await encode(packet)), packet)
     assert.is(readText(one.text.strings)?.name, name)
+  }
+})
+
+test('the longest name, as many registrations and addresses as there may be: every record of the node fits a packet', async () => {
+  const registrations = Array.from({ length: 8 }, (_, n) => ({
+    name: `service${n}`,
+    metadata: { text: 'x'.repeat(200) },
+  }))
+  const addresses = addressesOf(...Array.from({ length: 16 }, (_, n) => `[fd77::${n + 1}]:4433`))
+  const name = `${'x'.repeat(64)}@${'y'.repeat(180)}`
+  const service = serviceOf(nodeRecord(1, { name, registrations, addresses }), lan)!
+  const proposed = uniqueRecordsOf(service)
+  const packets = probes([service.pointer.target, service.service.target], proposed)
+  assert.is(packets.flatMap(({ authorities }) => authorities).length, proposed.length)
+  const announced = responses(recordsOf(service))
+  assert.is(announced.flatMap(({ answers }) => answers).length, recordsOf(service).length)
+  for (const packet of [...packets, ...announced]) {
+    const bytes = await encode(packet)
+    assert.is(bytes.length, packetBytes(packet))
+    assert.ok(bytes.length <= MAX_PACKET_BYTES, String(bytes.length))
+    assert.equal(decode(bytes), packet)
+  }
+})
+
+test('registrations come back as they were, and what cannot be written is left out', () => {
+  const registrations = [
+    { name: 'db', metadata: { zone: 'eu;1=ö' } },
+    { name: 'broken', metadata: { half: '\ud800' } },
+    { name: 'cache', metadata: {} },
+  ]
+  const text = readText(serviceOf(nodeRecord(1, { registrations }), lan)!.text.strings)
+  assert.equal(text?.registrations, [registrations[0], registrations[2]])
+})
+
+test('denials and proposals come back from the wire as they were', async () => {
+  const service = serviceOf(nodeRecord(1), lan)!
+  const [probe] = probes([service.pointer.target], uniqueRecordsOf(service))
+  for (const packet of [probe!, ...responses(service.denials)]) {
+    const bytes = await encode(packet)
+    assert.is(bytes.length, packetBytes(packet))
+    assert.equal(decode(bytes), packet)
   }
 })
 

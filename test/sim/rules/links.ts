@@ -73,6 +73,8 @@ export class LinkRule implements Rule {
   readonly #expected = new Map<Pair, Expectation>()
   /** By number of the request: who was to be linked to who asked. */
   readonly #births = new Map<number, Actor>()
+  /** Requests that ended in an error. */
+  readonly #givenUp = new Set<number>()
   #settledMs = Number.POSITIVE_INFINITY
 
   see(fact: Fact, scene: Scene): void {
@@ -85,12 +87,16 @@ export class LinkRule implements Rule {
         if (!fact.reason.startsWith('exit ')) this.#pair(fact.by, fact.to).isMuddled = true
         break
       case 'born':
-        if (fact.request.how === 'link') this.#births.set(fact.request.number, fact.actor)
+        if (fact.request.how !== 'link') break
+        this.#births.set(fact.request.number, fact.actor)
+        if (this.#givenUp.has(fact.request.number)) this.#pair(fact.request.by, fact.actor).isMuddled = true
         break
       case 'spawnAnswered': {
         // Who gave up its request has no link, and who was born of it is told; in between nothing is certain.
+        if (fact.pid !== undefined) break
         const born = this.#births.get(fact.request.number)
-        if (born !== undefined && fact.pid === undefined) this.#pair(fact.request.by, born).isMuddled = true
+        this.#givenUp.add(fact.request.number)
+        if (born !== undefined) this.#pair(fact.request.by, born).isMuddled = true
         break
       }
       case 'exit':

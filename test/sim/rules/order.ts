@@ -117,6 +117,8 @@ export class OrderRule implements Rule {
   #heardOfEnd(actor: Actor, of: Actor, reason: string): void {
     // Who was linked to somebody far away may itself have ended with that reason.
     if (reason === 'noconnection' && of.end?.reason === reason) return
+    // Who gave up a request to spawn lives, as far as this exit is concerned.
+    if (reason === 'abandoned') return
     if (reason !== 'noconnection') this.#pair(of, actor).isGone = true
     else if (!actor.isWith(of)) this.#lost.add(`${actor.id}/${of.place.number}`)
   }

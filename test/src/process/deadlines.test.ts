@@ -1,29 +1,32 @@
-/** Many waits on few timers: each expires at its time, or not at all; and the table of calls. */
+/** Many waits on few timers: each expires at its time, or not at all; and the table of numbers. */
 import * as assert from 'uvu/assert'
-import { Deadline, Deadlines } from '../../../src/process/deadlines.ts'
-import { CallTable, PendingCall } from '../../../src/process/pending-call.ts'
+import { Deadlines, type Expiring } from '../../../src/process/deadlines.ts'
+import { NumberTable } from '../../../src/process/number-table.ts'
 import { VirtualClock } from '../../../transport/virtual-clock.ts'
 import { suite } from '../../support/suite.ts'
-import { loneNode } from './process-support.ts'
 
 const test = suite('deadlines')
 
-class Noted extends Deadline {
-  readonly #clock: VirtualClock
+interface Noted extends Expiring<Noted> {
   expiredMs: number | undefined
   whenExpired: (() => void) | undefined
-
-  constructor(clock: VirtualClock) {
-    super()
-    this.#clock = clock
-  }
-
-  expire(): void {
-    assert.is(this.expiredMs, undefined, 'once')
-    this.expiredMs = this.#clock.now()
-    this.whenExpired?.()
-  }
 }
+
+const newNoted = (): Noted => ({
+  expiredMs: undefined,
+  whenExpired: undefined,
+  line: undefined,
+  batch: undefined,
+  before: undefined,
+  after: undefined,
+})
+
+const newDeadlines = (clock: VirtualClock): Deadlines<Noted> =>
+  new Deadlines(clock, (noted) => {
+    assert.is(noted.expiredMs, undefined, 'once')
+    noted.expiredMs = clock.now()
+    noted.whenExpired?.()
+  })
 
 test('each expires exactly when it is due, whatever others do; one that has ended never does', () => {
   const seed = Date.now() & 0x7fffffff
@@ -34,13 +37,13 @@ test('each expires exactly when it is due, whatever others do; one that has ende
     return Math.floor((state / 0x80000000) * limit)
   }
   const clock = new VirtualClock()
-  const deadlines = new Deadlines(clock)
+  const deadlines = newDeadlines(clock)
   const all: { noted: Noted; dueMs: number; endedMs: number | undefined }[] = []
   for (let step = 0; step < 5000; step++) {
     const kind = below(3)
     if (kind === 0) {
       const durationMs = [0, 5, 100, 5000, below(300)][below(5)]!
-      const noted = new Noted(clock)
+      const noted = newNoted()
       deadlines.begin(noted, durationMs)
       all.push({ noted, dueMs: clock.now() + durationMs, endedMs: undefined })
     } else if (kind === 1 && all.length > 0) {
@@ -63,14 +66,16 @@ test('each expires exactly when it is due, whatever others do; one that has ende
 
 test('thousands of waits make one timer, and durations that are used once leave none', () => {
   const clock = new VirtualClock()
-  const deadlines = new Deadlines(clock)
-  for (let n = 0; n < 1000; n++) deadlines.begin(new Noted(clock), 5000)
+  const deadlines = newDeadlines(clock)
+  for (let n = 0; n < 1000; n++) deadlines.begin(newNoted(), 5000)
+  clock.advance(0)
   assert.is(clock.pending, 1)
   for (let n = 0; n < 1000; n++) {
-    const noted = new Noted(clock)
+    const noted = newNoted()
     deadlines.begin(noted, 10_000 + n)
     deadlines.end(noted)
   }
+  clock.advance(0)
   assert.ok(clock.pending <= 20, `${clock.pending} timers`)
   deadlines.stop()
   assert.is(clock.pending, 0)
@@ -78,8 +83,8 @@ test('thousands of waits make one timer, and durations that are used once leave 
 
 test('what expires may begin and end others', () => {
   const clock = new VirtualClock()
-  const deadlines = new Deadlines(clock)
-  const [one, two, three] = [new Noted(clock), new Noted(clock), new Noted(clock)]
+  const deadlines = newDeadlines(clock)
+  const [one, two, three] = [newNoted(), newNoted(), newNoted()]
   one.whenExpired = () => {
     deadlines.end(two)
     deadlines.begin(three, 10)
@@ -90,35 +95,35 @@ test('what expires may begin and end others', () => {
   assert.equal([one.expiredMs, two.expiredMs, three.expiredMs], [10, undefined, 20])
 })
 
-test('the table finds each call by its number, and no other, however they come and go', (t) => {
-  const node = loneNode(t)
-  const target = node.processes.spawn(async () => {})
-  const table = new CallTable()
-  const calls: PendingCall[] = []
-  const newCall = (): PendingCall => {
-    const call = new PendingCall(table.next(), undefined, target, undefined as never, false, () => {})
-    table.add(call)
-    return call
-  }
-  let last = 0
+test('the table finds each by its number, and no other, however they come and go', () => {
+  const table = new NumberTable<string>()
+  const kept: number[] = []
   const gone: number[] = []
   for (let step = 0; step < 20_000; step++) {
+    const number = table.next()
+    assert.ok(number > (gone.at(-1) ?? 0) && number > (kept.at(-1) ?? 0), 'greater than all before')
+    table.set(number, `value ${number}`)
     // Every hundredth stays: later numbers have to make their way around it.
-    const call = newCall()
-    assert.ok(call.number > last)
-    last = call.number
-    if (step % 100 === 0) calls.push(call)
+    if (step % 100 === 0) kept.push(number)
     else {
-      table.delete(call)
-      table.delete(call)
-      gone.push(call.number)
+      table.delete(number)
+      table.delete(number)
+      gone.push(number)
     }
   }
-  assert.is(table.size, calls.length)
-  for (const call of calls) assert.is(table.get(call.number), call)
-  for (const number of gone) assert.is(table.get(number), undefined)
-  for (const number of [0, -1, 1.5, Number.NaN, 2 ** 60]) assert.is(table.get(number), undefined)
-  assert.is(table.all().length, calls.length)
+  assert.is(table.size, kept.length)
+  for (const number of kept) assert.is(table.get(number), `value ${number}`)
+  for (const number of [...gone, 0, -1, 1.5, Number.NaN, 2 ** 60, Number.POSITIVE_INFINITY]) {
+    assert.is(table.get(number), undefined)
+    assert.not(table.has(number))
+  }
+  assert.equal(
+    table.values(),
+    kept.map((number) => `value ${number}`),
+  )
+  for (const number of kept) table.delete(number)
+  assert.is(table.size, 0)
+  assert.ok(table.next() > kept.at(-1)!, 'numbers are never used again')
 })
 
 test.run()

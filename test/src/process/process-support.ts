@@ -44,6 +44,9 @@ export class TestRoute implements Route {
   /** True: the queue is full. */
   full = false
   sent = 0
+  /** How often room was looked for in vain. */
+  refused = 0
+  givenUp = 0
 
   constructor(origin: Origin) {
     this.node = origin.name
@@ -51,7 +54,10 @@ export class TestRoute implements Route {
   }
 
   send(signal: Signal): boolean {
-    if (this.full) throw new SkeinError('ERR_SKEIN_QUEUE_FULL', 'full')
+    if (this.full) {
+      this.refused++
+      throw new SkeinError('ERR_SKEIN_QUEUE_FULL', 'full')
+    }
     if (typeof bodyOf(signal) === 'function') throw new SkeinError('ERR_SKEIN_UNSERIALISABLE', 'a function')
     this.waiting.push(signal)
     this.sent++
@@ -64,6 +70,10 @@ export class TestRoute implements Route {
 
   senderGone(from: number): void {
     this.gone.push(from)
+  }
+
+  giveUp(): void {
+    this.givenUp++
   }
 }
 

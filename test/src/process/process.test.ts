@@ -240,20 +240,6 @@ test('spawnLink and spawnMonitor see even the shortest life', async (t) => {
   assert.is(down?.ref, ref)
 })
 
-test('spawn links and monitors on behalf of a process of this node only', async (t) => {
-  const net = pair(t)
-  const one = await actor(net.a)
-  const two = await actor(net.b)
-  net.a.processes.spawn(() => {}, { link: one.self.pid, monitor: one.self.pid })
-  await turns()
-  assert.equal(one.log.map(brief), ['EXIT normal', 'DOWN normal'])
-  assert.is(
-    thrown(() => net.a.processes.spawn(() => {}, { link: two.self.pid })),
-    'ERR_SKEIN_NOPROC',
-  )
-  assert.is(net.a.processes.list().length, 1)
-})
-
 test('only a function can be spawned', (t) => {
   const node = loneNode(t)
   assert.is(

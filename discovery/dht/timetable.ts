@@ -1,15 +1,15 @@
 /**
- * All deadlines of one DHT node on one timer of the clock: a binary heap.
+ * All that one DHT node is to do later, on one timer of the clock: a binary heap.
  *
- * A cancelled deadline stays in the heap until it surfaces. The timer is a background one: a DHT alone keeps no process
+ * A cancelled entry stays in the heap until it surfaces. The timer is a background one: a DHT alone keeps no process
  * alive. After `stop` nothing fires any more.
  */
 import type { Clock, Timer } from '../../transport/clock.ts'
 
-export class Deadlines {
+export class Timetable {
   readonly #clock: Clock
   /** Children of i at 2i+1 and 2i+2. */
-  readonly #heap: Deadline[] = []
+  readonly #heap: Entry[] = []
   #timer: Timer | undefined
   #timerAtMs = Number.POSITIVE_INFINITY
   #stopped = false
@@ -20,20 +20,20 @@ export class Deadlines {
 
   /** Runs `fn` once, `ms` milliseconds from now. */
   after(ms: number, fn: () => void): Timer {
-    const deadline = new Deadline(this.#clock.now() + ms, fn)
+    const entry = new Entry(this.#clock.now() + ms, fn)
     const heap = this.#heap
     let index = heap.length
-    heap.push(deadline)
+    heap.push(entry)
     while (index > 0) {
       const parentIndex = (index - 1) >> 1
       const parent = heap[parentIndex]!
-      if (parent.atMs <= deadline.atMs) break
+      if (parent.atMs <= entry.atMs) break
       heap[index] = parent
       index = parentIndex
     }
-    heap[index] = deadline
+    heap[index] = entry
     this.#arm()
-    return deadline
+    return entry
   }
 
   stop(): void {
@@ -88,7 +88,7 @@ export class Deadlines {
   }
 }
 
-class Deadline implements Timer {
+class Entry implements Timer {
   readonly atMs: number
   /** Undefined once it ran or was cancelled. */
   fn: (() => void) | undefined

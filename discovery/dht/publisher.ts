@@ -1,0 +1,113 @@
+/**
+ * Puts this node's record into the DHT: under its id, its name and every name it registered, and takes back what is no
+ * longer said.
+ *
+ * A record is taken back by one without addresses that has expired: an item cannot be deleted (BEP 44). What this does not
+ * do: decide when to publish, or find contacts.
+ */
+import type { ClusterKeys } from '../../certs/keys.ts'
+import type { SigningKey } from '../../certs/signing-key.ts'
+import { type Address, sameAddress } from '../../transport/address.ts'
+import type { Random } from '../../transport/random.ts'
+import type { NodeRecord } from '../source.ts'
+import type { Dht } from './dht.ts'
+import { daysAt, type ItemKind, itemKey } from './places.ts'
+import { MAX_INTRODUCERS, NONCE_SIZE_BYTES, RECORD_LIFETIME_MS, sealRecord, signRecord } from './record.ts'
+
+export interface PublisherOptions {
+  readonly dht: Pick<Dht, 'publicAddress' | 'putMutable' | 'contacts'>
+  readonly random: Random
+  readonly keys: Pick<ClusterKeys, 'rendezvous' | 'sealing' | 'clusterTag'>
+  /** The node's own key. */
+  readonly signer: SigningKey
+}
+
+/** By what a record is found. */
+interface Handle {
+  readonly kind: ItemKind
+  readonly text: string
+}
+
+export class RecordPublisher {
+  readonly #options: PublisherOptions
+  /** What the record is found by now, by kind and text. */
+  #published = new Map<string, Handle>()
+  #sequence = 0
+
+  constructor(options: PublisherOptions) {
+    this.#options = options
+  }
+
+  get hasPublished(): boolean {
+    return this.#published.size > 0
+  }
+
+  /** Puts the record wherever it is to be found; gives on how many nodes the item that fared worst was stored. */
+  async publish(record: NodeRecord, wallNowMs: number): Promise<number> {
+    const handles = handlesOf(record)
+    const gone = [...this.#published].filter(([key]) => !handles.has(key)).map(([, handle]) => handle)
+    this.#published = handles
+    const envelope = this.#sign(record, wallNowMs, RECORD_LIFETIME_MS)
+    const [stored] = await Promise.all([
+      this.#put([...handles.values()], envelope, wallNowMs),
+      gone.length === 0 ? 0 : this.#put(gone, this.#sign(record, wallNowMs, 0), wallNowMs),
+    ])
+    return stored
+  }
+
+  /** Takes the record back. */
+  async withdraw(record: NodeRecord, wallNowMs: number): Promise<void> {
+    const handles = [...this.#published.values()]
+    this.#published.clear()
+    if (handles.length > 0) await this.#put(handles, this.#sign(record, wallNowMs, 0), wallNowMs)
+  }
+
+  #sign(record: NodeRecord, wallNowMs: number, lifetimeMs: number): Uint8Array {
+    const { dht, signer, keys } = this.#options
+    this.#sequence = Math.max(this.#sequence + 1, Math.floor(wallNowMs))
+    const { name, incarnation, registrations = [] } = record
+    const introducers = dht.contacts().slice(0, MAX_INTRODUCERS)
+    const said = {
+      name,
+      incarnation,
+      registrations,
+      addresses: lifetimeMs === 0 ? [] : publicFirst(dht.publicAddress, record.addresses),
+      nat: 'unknown',
+      introducers: introducers.map(({ address }) => address),
+      sequence: this.#sequence,
+      // One that is taken back has expired wherever the clock is not far behind.
+      expiresAtMs: lifetimeMs === 0 ? 0 : Math.floor(wallNowMs) + lifetimeMs,
+    } as const
+    return signRecord(said, signer, keys.clusterTag)
+  }
+
+  async #put(handles: readonly Handle[], envelope: Uint8Array, wallNowMs: number): Promise<number> {
+    const { dht, keys, random } = this.#options
+    const sequence = this.#sequence
+    const puts = daysAt(wallNowMs).flatMap((day) =>
+      handles.map(async ({ kind, text }) => {
+        const { publicKey, sign } = itemKey(keys.rendezvous, day, kind, text)
+        const value = sealRecord(envelope, keys.sealing, publicKey, random.bytes(NONCE_SIZE_BYTES))
+        return (await dht.putMutable({ publicKey, sign, sequence, value })).stored
+      }),
+    )
+    return Math.min(...(await Promise.all(puts)))
+  }
+}
+
+const handlesOf = ({ id, name, registrations = [] }: NodeRecord): Map<string, Handle> => {
+  const handles: Handle[] = [{ kind: 'id', text: id }, ...[name, ...registrations.map((one) => one.name)].map(byName)]
+  return new Map(handles.map((handle) => [`${handle.kind}\n${handle.text}`, handle]))
+}
+
+const byName = (text: string): Handle => ({ kind: 'name', text })
+
+/** Loopback addresses are of use to others only where a node has no other ones. */
+const publicFirst = (seen: Address | undefined, own: readonly Address[]): Address[] => {
+  const reachable = own.filter(({ host }) => !isLoopback(host))
+  const addresses = reachable.length > 0 ? reachable : own
+  if (seen === undefined || addresses.some((one) => sameAddress(one, seen))) return [...addresses]
+  return [seen, ...addresses]
+}
+
+const isLoopback = (host: string): boolean => host === '::1' || host.startsWith('127.')

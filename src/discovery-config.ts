@@ -1,0 +1,121 @@
+/**
+ * What a user may set about discovery, in code or by environment variables. See config.ts, of which this is a part.
+ */
+import { MAX_DNS_NAMES } from '../discovery/dns.ts'
+import { type Address, parseHostPort } from '../transport/address.ts'
+import { boolean, checkKeys, fail, isRecord, oneOf, string } from './option-checks.ts'
+
+export const DEFAULT_PORT = 4433
+const MAX_SEEDS = 256
+
+export interface DiscoveryOptions {
+  /** Multicast DNS on the local network. Default: true. */
+  readonly mdns?: boolean
+  /** The distributed hash table, on the node's own port. Default: true, a private one. */
+  readonly dht?: boolean | DhtOptions
+  /** Nodes to dial in any case: host:port or a bare host. */
+  readonly seeds?: readonly string[]
+  /** Names in DNS that stand for nodes: of SRV records ("_skein._udp.nodes.example"), or host or host:port. */
+  readonly dns?: string | readonly string[]
+}
+
+export interface DhtOptions {
+  /** Nodes of the DHT to begin with, of whatever cluster or none: host:port or a bare host. */
+  readonly bootstrap?: readonly string[]
+  /** 'public' joins the mainline DHT of BitTorrent. Default: private. */
+  readonly network?: 'private' | 'public'
+  /** A file that keeps contacts from one run to the next. */
+  readonly contactsFile?: string
+}
+
+export interface DiscoveryConfig {
+  readonly mdns: boolean
+  readonly dht: DhtConfig | undefined
+  /** The host may still be a name. */
+  readonly seeds: readonly Address[]
+  readonly dns: readonly string[]
+}
+
+export interface DhtConfig {
+  /** The host may still be a name. */
+  readonly bootstrap: readonly Address[]
+  readonly network: 'private' | 'public'
+  readonly contactsFile: string | undefined
+}
+
+const DISCOVERY_KEYS = ['mdns', 'dht', 'seeds', 'dns'] as const satisfies readonly (keyof DiscoveryOptions)[]
+const DHT_KEYS = ['bootstrap', 'network', 'contactsFile'] as const satisfies readonly (keyof DhtOptions)[]
+
+/** What the environment says of discovery. */
+export interface DiscoveryVariables {
+  readonly kinds: string | undefined
+  readonly seeds: string | undefined
+  readonly bootstrap: string | undefined
+  readonly dns: string | undefined
+}
+
+const NO_DISCOVERY: DiscoveryConfig = { mdns: false, dht: undefined, seeds: [], dns: [] }
+
+/** Options beat variables beat defaults. Throws ERR_SKEIN_BAD_OPTION or ERR_SKEIN_BAD_ADDRESS. */
+export const resolveDiscovery = (
+  option: boolean | DiscoveryOptions | undefined,
+  variables: DiscoveryVariables,
+): DiscoveryConfig => {
+  const kinds = oneOf('SKEIN_DISCOVERY', ['mdns', 'dht', 'both', 'none'], variables.kinds ?? 'both')
+  const byVariable: DhtConfig = {
+    bootstrap: addresses('SKEIN_BOOTSTRAP', textToList(variables.bootstrap)),
+    network: 'private',
+    contactsFile: undefined,
+  }
+  const base: DiscoveryConfig = {
+    mdns: kinds === 'mdns' || kinds === 'both',
+    dht: kinds === 'dht' || kinds === 'both' ? byVariable : undefined,
+    seeds: addresses('SKEIN_SEEDS', textToList(variables.seeds)),
+    dns: dns(textToList(variables.dns)),
+  }
+  if (option === undefined) return base
+  if (option === false) return NO_DISCOVERY
+  if (option === true) return { ...base, mdns: true, dht: byVariable }
+  if (!isRecord(option)) return fail('discovery', 'an object, true or false', option)
+  checkKeys(option, DISCOVERY_KEYS, 'option discovery.')
+  return {
+    mdns: boolean('discovery.mdns', option.mdns ?? base.mdns),
+    dht: option.dht === undefined ? base.dht : dht(option.dht, byVariable),
+    seeds: option.seeds === undefined ? base.seeds : addresses('discovery.seeds', option.seeds),
+    dns: option.dns === undefined ? base.dns : dns(typeof option.dns === 'string' ? [option.dns] : option.dns),
+  }
+}
+
+const dht = (option: boolean | DhtOptions, base: DhtConfig): DhtConfig | undefined => {
+  if (option === false) return undefined
+  if (option === true) return base
+  if (!isRecord(option)) return fail('discovery.dht', 'an object, true or false', option)
+  checkKeys(option, DHT_KEYS, 'option discovery.dht.')
+  const { bootstrap, network, contactsFile } = option
+  return {
+    bootstrap: bootstrap === undefined ? base.bootstrap : addresses('discovery.dht.bootstrap', bootstrap),
+    network: oneOf('discovery.dht.network', ['private', 'public'], network ?? base.network),
+    contactsFile: contactsFile === undefined ? undefined : string('discovery.dht.contactsFile', contactsFile),
+  }
+}
+
+const textToList = (text: string | undefined): readonly string[] =>
+  (text ?? '')
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+
+const addresses = (what: string, value: readonly string[]): readonly Address[] => {
+  if (!Array.isArray(value) || value.length > MAX_SEEDS) {
+    return fail(what, `a list of at most ${MAX_SEEDS} addresses`, value)
+  }
+  return value.map((one: unknown) => parseHostPort(string(`each of ${what}`, one), DEFAULT_PORT))
+}
+
+const dns = (value: readonly string[]): readonly string[] => {
+  if (!Array.isArray(value) || value.length > MAX_DNS_NAMES) {
+    return fail('discovery.dns', `a name, or a list of at most ${MAX_DNS_NAMES}`, value)
+  }
+  for (const name of value) parseHostPort(string('each of discovery.dns', name), DEFAULT_PORT)
+  return value
+}

@@ -1,0 +1,35 @@
+/** bittorrent-dht of npm and we in one DHT. */
+import { suite, type TestContext } from '../support/suite.ts'
+import { announces, bootstraps, keepsImmutable, keepsMutable, needsPeer, type Party, party } from './flows.ts'
+import { startBittorrentDht } from './peer.ts'
+
+const test = suite('bittorrent-dht')
+const deadlineMs = 60_000
+
+const gathered = (t: TestContext): Promise<Party> => {
+  needsPeer(t, 'bittorrent-dht')
+  return party(t, startBittorrentDht)
+}
+
+test(
+  'bootstraps through us, announces and looks up, in both directions',
+  async (t) => {
+    const all = await gathered(t)
+    await bootstraps(all)
+    await announces(all)
+  },
+  { deadlineMs },
+)
+
+test(
+  'keeps and finds immutable and mutable items, with salt and in turn, in both directions',
+  async (t) => {
+    const all = await gathered(t)
+    await keepsImmutable(all)
+    await keepsMutable(all, '')
+    await keepsMutable(all, '73616c74')
+  },
+  { deadlineMs },
+)
+
+test.run()
