@@ -4,7 +4,7 @@ export interface Measurement {
   readonly bench: string
   readonly metric: string
   readonly value: number
-  readonly unit: 'messages/s' | 'bytes/s' | 'us' | 'bytes'
+  readonly unit: 'messages/s' | 'bytes/s' | 'us' | 'ms' | 'bytes' | 'messages'
   readonly baseline?: string
   readonly baselineValue?: number
   /** Rates: payload bytes per second to the baseline's. Times: to the baseline's time. */
@@ -12,6 +12,8 @@ export interface Measurement {
 }
 
 const shown = (value: number, unit: Measurement['unit']): string => {
+  if (unit === 'ms') return `${value.toFixed(1)} ms`
+  if (unit === 'messages') return value.toFixed(1)
   if (unit === 'us') return `${value.toFixed(0)} us`
   if (unit === 'messages/s') return `${(value / 1000).toFixed(0)} k/s`
   if (unit === 'bytes') return value < 1e6 ? `${value.toFixed(0)} B` : `${(value / 2 ** 20).toFixed(0)} MiB`

@@ -176,9 +176,10 @@ export class Overlay {
     }
     const goOn = (): void => {
       while (!isOver) {
-        for (const candidate of lookup.next()) {
-          if (!this.ask(candidate.address, question, askerOf(candidate))) lookup.failed(candidate)
-        }
+        const next = lookup.next()
+        const refused = next.filter((candidate) => !this.ask(candidate.address, question, askerOf(candidate)))
+        for (const candidate of refused) lookup.failed(candidate)
+        if (refused.length > 0) continue
         if (!lookup.isDone) return
         if (lookup.isPatient || isEnough === undefined || isEnough()) end()
         else lookup.bePatient()

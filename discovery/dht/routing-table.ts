@@ -84,8 +84,9 @@ export class RoutingTable {
 
   /** Those nearest to the target, the nearest first. */
   closest(target: DhtKey, count: number): TableContact[] {
-    // k-bucket sorts by distances rounded to 53 bits.
-    return this.#tree.closest(target, count).sort((a, b) => compareDistance(target, a.id, b.id))
+    // k-bucket sorts by distances rounded to 53 bits, so ids that agree in more may be out of order: sybils of one bucket.
+    const found = this.#tree.closest(target, count + CLOSE_BUCKET_PLACES)
+    return found.sort((a, b) => compareDistance(target, a.id, b.id)).slice(0, count)
   }
 
   /**

@@ -2,10 +2,10 @@
  * One dial to one node at several addresses: who answers first wins (RFC 8305 section 5).
  *
  * Addresses are tried in their order, each a moment after the one before, or as soon as one failed; none is given up
- * meanwhile. When none is left and nobody has answered, the node is searched for once: it may have moved. New places join
+ * meanwhile. When none is left and nobody has answered, the node is searched for: it may have moved. New places join
  * the race as they become known. It ends with the first peer that is up, or when everything has failed.
  */
-import type { Attempt } from '../../certs/errors.ts'
+import type { Attempt, ErrorCode } from '../../certs/errors.ts'
 import { type Address, formatAddress } from '../../transport/address.ts'
 import type { Clock, Timer } from '../../transport/clock.ts'
 import type { DialOutcome } from './dialler.ts'
@@ -15,6 +15,16 @@ import type { Peer } from './peer.ts'
 const STAGGER_MS = 250
 /** Addresses tried in one dial. */
 const MAX_ATTEMPTS = 16
+
+/** How it shows that a node is not, or no longer, where it was looked for. */
+const ABSENT: readonly string[] = [
+  'closed',
+  'ERR_SKEIN_BAD_ADDRESS',
+  'ERR_SKEIN_CERT_FOREIGN',
+  'ERR_SKEIN_CONNECT_TIMEOUT',
+  'ERR_SKEIN_CONNECTION_LOST',
+  'ERR_SKEIN_STOPPED',
+] satisfies readonly (ErrorCode | 'closed')[]
 
 /** One address, and who is expected there. */
 export interface Place {
@@ -26,8 +36,8 @@ export interface DialRaceOptions {
   readonly clock: Clock
   /** What is known now, in the order to try. */
   readonly places: () => readonly Place[]
-  /** Looks for more places; undefined if there is nothing to look by. Never rejects. */
-  readonly search: (() => Promise<void>) | undefined
+  /** Begins to look for more places; undefined if there is nothing to look by. Calls back in the end, unless cancelled. */
+  readonly search: ((onOver: () => void) => Timer) | undefined
   /** Tries one. Never rejects. */
   readonly attempt: (place: Place) => Promise<DialOutcome>
   /** The node is connected by another way. */
@@ -43,7 +53,8 @@ export class DialRace {
   readonly #failures = new Map<number, Attempt>()
   #pending = 0
   #stagger: Timer | undefined
-  #searched = false
+  /** Undefined before it began. */
+  #search: Timer | undefined
   #searching = false
   #over = false
   #settle: (peer: Peer | undefined) => void = () => {}
@@ -72,7 +83,8 @@ export class DialRace {
     const isLeft = this.#tried.size < MAX_ATTEMPTS
     const next = isLeft ? all.find(({ address }) => !this.#tried.has(formatAddress(address))) : undefined
     if (next !== undefined) void this.#begin(next)
-    else if (search !== undefined && !this.#searched) void this.#search(search)
+    else if (this.#pending === 0 && this.#wasRefused) this.#end(undefined)
+    else if (search !== undefined && this.#search === undefined) this.#beginSearch(search)
     else if (this.#pending === 0 && !this.#searching) this.#end(undefined)
   }
 
@@ -93,18 +105,24 @@ export class DialRace {
     this.goOn()
   }
 
-  async #search(search: () => Promise<void>): Promise<void> {
-    this.#searched = true
+  /** Somebody answered, and it was the right one: no other place would change its mind. */
+  get #wasRefused(): boolean {
+    return [...this.#failures.values()].some(({ code }) => !ABSENT.includes(code))
+  }
+
+  #beginSearch(search: (onOver: () => void) => Timer): void {
     this.#searching = true
-    await search()
-    this.#searching = false
-    this.goOn()
+    this.#search = search(() => {
+      this.#searching = false
+      this.goOn()
+    })
   }
 
   #end(peer: Peer | undefined): void {
     if (this.#over) return
     this.#over = true
     this.#stagger?.cancel()
+    this.#search?.cancel()
     this.#settle(peer)
   }
 }

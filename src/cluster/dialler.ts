@@ -16,8 +16,10 @@ import type { SessionEnd } from './session.ts'
 const MAX_DIALS = 1024
 /** How long the connection that won may take to be up. */
 const WINNER_TIMEOUT_MS = 1000
-/** How long an unknown name is waited for, while all sources look again. */
+/** How long a name is waited for that is unknown, or known where nobody answers, while all sources look again. */
 const LOOKUP_TIMEOUT_MS = 3000
+/** The pause between two such looks; it doubles. */
+const ASK_AGAIN_MS = 300
 
 export type DialOutcome =
   | { readonly type: 'up'; readonly peer: Peer }
@@ -68,10 +70,8 @@ export class Dialler {
   readonly #clock: Clock
   readonly #connectTimeoutMs: number
   readonly #running = new Map<string, Promise<Peer>>()
-  readonly #races = new Set<DialRace>()
-  /** Those who wait for news of a name. */
-  readonly #lookups = new Set<{ readonly name: string; readonly found: () => void }>()
-
+  /** With the name they go by, if any. */
+  readonly #races = new Map<DialRace, string | undefined>()
   #stopped = false
 
   constructor({ table, directory, clock, connectTimeoutMs }: DiallerOptions) {
@@ -83,7 +83,7 @@ export class Dialler {
 
   /** Dials a node by name. Rejects with ERR_SKEIN_NODE_UNKNOWN, ERR_SKEIN_CONNECT_FAILED or the one code of all attempts. */
   toName(name: string): Promise<Peer> {
-    return this.#once(name, () => this.#dialName(name))
+    return this.#once(name, () => this.#race(name, () => this.#directory.find(name), name))
   }
 
   /** Dials addresses in order. */
@@ -93,16 +93,15 @@ export class Dialler {
     )
   }
 
-  /** The node stops: nobody waits any longer for a name to become known, and no dial begins. */
+  /** The node stops: nobody waits any longer, and no dial begins. */
   stop(): void {
     this.#stopped = true
-    for (const lookup of [...this.#lookups]) lookup.found()
-    for (const race of [...this.#races]) race.stop()
+    for (const race of [...this.#races.keys()]) race.stop()
   }
 
   /** Discovery knows something new of this name. */
   becameKnown(name: string): void {
-    for (const lookup of this.#lookups) if (lookup.name === name) lookup.found()
+    for (const [race, wanted] of [...this.#races]) if (wanted === name) race.goOn()
   }
 
   #once(key: string, dial: () => Promise<Peer>): Promise<Peer> {
@@ -117,50 +116,22 @@ export class Dialler {
     return dialling
   }
 
-  async #dialName(name: string): Promise<Peer> {
-    let known = this.#directory.find(name)
-    if (known.length === 0) {
-      await this.#lookUp(name)
-      if (this.#stopped) throw stopped()
-      known = this.#directory.find(name)
-    }
-    const peer = this.#table.peerByName(name)
-    if (peer !== undefined) return peer
-    if (known.length === 0) throw new SkeinError('ERR_SKEIN_NODE_UNKNOWN', `Nobody knows a node ${name}.`)
-    return this.#race(name, () => this.#directory.find(name), name)
-  }
-
-  #lookUp(name: string): Promise<void> {
-    return new Promise((resolve) => {
-      const settle = (): void => {
-        timer.cancel()
-        this.#lookups.delete(lookup)
-        resolve()
-      }
-      const lookup = { name, found: settle }
-      const timer = this.#clock.after(LOOKUP_TIMEOUT_MS, settle)
-      this.#lookups.add(lookup)
-      void this.#directory.refresh(name)
-    })
-  }
-
   /** Tries all places; those of a name are looked up again while none of them answers. */
   async #race(what: string, places: () => readonly Whereabouts[], name: string | undefined): Promise<Peer> {
     const race = new DialRace({
       clock: this.#clock,
       places: () => places().flatMap(({ id, addresses }) => addresses.map((address): Place => ({ id, address }))),
-      search: name === undefined ? undefined : () => this.#search(name),
+      search: name === undefined ? undefined : (onOver) => this.#search(name, onOver),
       attempt: (place) => this.#try(place),
       connected: (known) => this.#table.peerByName(what) ?? this.#peerAmong(known),
     })
-    this.#races.add(race)
-    const lookup = name === undefined ? undefined : { name, found: () => race.goOn() }
-    if (lookup !== undefined) this.#lookups.add(lookup)
+    this.#races.set(race, name)
     const peer = await race.result
     this.#races.delete(race)
-    if (lookup !== undefined) this.#lookups.delete(lookup)
     if (peer !== undefined) return peer
-    throw this.#stopped ? stopped() : failure(what, race.failures)
+    if (this.#stopped) throw stopped()
+    if (race.failures.length > 0) throw failure(what, race.failures)
+    throw new SkeinError('ERR_SKEIN_NODE_UNKNOWN', `Nobody knows a node ${what}.`)
   }
 
   async #try({ id, address }: Place): Promise<DialOutcome> {
@@ -171,14 +142,25 @@ export class Dialler {
     return outcome
   }
 
-  /** Whoever looks for a name among the sources waits no longer than for an unknown one. */
-  async #search(name: string): Promise<void> {
-    let late: Timer | undefined
-    const enough = new Promise<void>((resolve) => {
-      late = this.#clock.after(LOOKUP_TIMEOUT_MS, resolve)
+  /** Asks for a name again and again, for a while: who has just started, or moved, may not be published yet. */
+  #search(name: string, onOver: () => void): Timer {
+    let again: Timer | undefined
+    let isOver = false
+    const ask = async (pauseMs: number): Promise<void> => {
+      await this.#directory.refresh(name)
+      if (!isOver) again = this.#clock.after(pauseMs, () => void ask(pauseMs * 2))
+    }
+    const cancel = (): void => {
+      isOver = true
+      again?.cancel()
+      deadline.cancel()
+    }
+    const deadline = this.#clock.after(LOOKUP_TIMEOUT_MS, () => {
+      cancel()
+      onOver()
     })
-    await Promise.race([this.#directory.refresh(name), enough])
-    late?.cancel()
+    void ask(ASK_AGAIN_MS)
+    return { cancel }
   }
 
   #peerAmong(places: readonly Place[]): Peer | undefined {

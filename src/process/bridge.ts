@@ -159,7 +159,7 @@ export class Bridge {
 }
 
 /** Stands for an exit reason that cannot cross the wire. */
-class UnsendableReason extends SkeinError {
+export class UnsendableReason extends SkeinError {
   constructor(reason: Reason) {
     super('ERR_SKEIN_UNSERIALISABLE', `The exit reason cannot cross the wire: ${describe(reason)}`)
   }

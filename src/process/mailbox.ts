@@ -133,6 +133,8 @@ export class Mailbox<M = unknown> implements Hold, Runnable {
   #waiter: Waiter<M> | undefined
   #consumer: Consumer | undefined
   #failed: ((error: unknown) => void) | undefined
+  /** What was pushed is not all for a receive. */
+  #hasNotices = false
   /** The consumer is at work, or waits for its turn. */
   #consuming = false
   #pressed = false
@@ -198,13 +200,15 @@ export class Mailbox<M = unknown> implements Hold, Runnable {
    */
   push(message: M, sizeBytes = 0, kind: Kind = 'message'): void {
     const waiter = this.#waiter
-    if (waiter !== undefined && this.#suits(waiter, message)) {
+    const isNotice = kind === 'system' && message instanceof Notice
+    if (waiter !== undefined && !isNotice && this.#suits(waiter, message)) {
       waiter.hand(opened(message))
       this.#forget(waiter)
       this.#share.soon(waiter)
       return
     }
     if (this.#closed !== undefined) return
+    if (isNotice) this.#hasNotices = true
     const { highWater, onFull } = this.#limits
     const weight = sizeBytes > LIGHT_BYTES ? sizeBytes : 0
     this.#bytes += weight
@@ -228,7 +232,7 @@ export class Mailbox<M = unknown> implements Hold, Runnable {
   next(): Promise<IteratorResult<M, never>> {
     if (this.#closed !== undefined) return this.refused()
     if (this.#waiter !== undefined) return rejected(waitsAlready())
-    const index = this.#find(undefined)
+    const index = this.#oldest
     if (index < 0) return this.#wait(undefined, Number.POSITIVE_INFINITY, true) as Promise<IteratorResult<M, never>>
     const step: IteratorResult<M, never> = { value: opened(this.#takeAt(index)), done: false }
     return this.#share.take() ? Promise.resolve(step) : this.#later(step)
@@ -240,7 +244,7 @@ export class Mailbox<M = unknown> implements Hold, Runnable {
     if (this.#waiter !== undefined) return rejected(waitsAlready())
     let index: number
     try {
-      index = this.#find(match)
+      index = match === undefined ? this.#oldest : this.#find(match)
     } catch (error) {
       return rejected(error)
     }
@@ -367,7 +371,6 @@ export class Mailbox<M = unknown> implements Hold, Runnable {
 
   /** Asks the matching function of the waiting receive; if that throws, the receive fails and the message stays. */
   #suits(waiter: Waiter<M>, message: M): boolean {
-    if (message instanceof Notice) return false
     if (waiter.match === undefined) return true
     try {
       return waiter.match(opened(message)) && this.#waiter === waiter
@@ -403,10 +406,15 @@ export class Mailbox<M = unknown> implements Hold, Runnable {
     for (const resume of relieved) resume()
   }
 
-  #find(match: Match<M> | undefined): number {
+  get #oldest(): number {
+    if (this.#hasNotices) return this.#find(() => true)
+    return this.#ring.size > 0 ? 0 : -1
+  }
+
+  #find(match: Match<M>): number {
     for (let i = 0; i < this.#ring.size; i++) {
       const entry = this.#ring.at(i)
-      if (!(entry instanceof Notice) && (match === undefined || match(opened(entry)))) return i
+      if (!(entry instanceof Notice) && match(opened(entry))) return i
     }
     return -1
   }

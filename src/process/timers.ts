@@ -17,6 +17,7 @@ const MIN_INTERVAL_MS = 1
 
 /** One that is set; the timer of the clock behind it may change. */
 interface Alarm {
+  readonly ref: Ref
   timer: Timer | undefined
 }
 
@@ -32,7 +33,8 @@ export class Timers {
   readonly #post: Post
   readonly #nextRef: () => Ref
   readonly #limit: number
-  readonly #alarms = new Map<string, Alarm>()
+  /** By the number of their reference. */
+  readonly #alarms = new Map<number, Alarm>()
   #stopped = false
 
   constructor({ clock, post, nextRef, limit }: TimersOptions) {
@@ -45,14 +47,12 @@ export class Timers {
   /** Throws ERR_SKEIN_BAD_ARGUMENT, ERR_SKEIN_LIMIT or ERR_SKEIN_STOPPED. */
   sendAfter(sender: Process | undefined, ms: number, target: AnyTarget, message: unknown): Ref {
     if (!isDelay(ms)) throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'A delay is a number of milliseconds, 0 or more.')
-    const ref = this.#newRef()
-    const alarm: Alarm = { timer: undefined }
-    this.#alarms.set(ref.key, alarm)
+    const alarm = this.#newAlarm()
     this.#ring(alarm, this.#clock.now() + ms, () => {
-      this.#alarms.delete(ref.key)
+      this.#alarms.delete(alarm.ref.number)
       this.#post.sendLate(sender, target, message)
     })
-    return ref
+    return alarm.ref
   }
 
   /** The same message every `ms` milliseconds, first after that time. Throws as `sendAfter`. */
@@ -61,14 +61,12 @@ export class Timers {
       const text = `An interval is a number of milliseconds, ${MIN_INTERVAL_MS} or more.`
       throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', text)
     }
-    const ref = this.#newRef()
-    const alarm: Alarm = { timer: undefined }
-    this.#alarms.set(ref.key, alarm)
+    const alarm = this.#newAlarm()
     const startMs = this.#clock.now()
     const next = (count: number): void => {
       this.#ring(alarm, startMs + count * ms, () => {
         if (sender?.ended !== undefined) {
-          this.#alarms.delete(ref.key)
+          this.#alarms.delete(alarm.ref.number)
           return
         }
         // Armed before: the message may lead to a cancel.
@@ -77,14 +75,15 @@ export class Timers {
       })
     }
     next(1)
-    return ref
+    return alarm.ref
   }
 
   /** False: it fired already, was cancelled, or never was. */
   cancel(ref: Ref): boolean {
-    const alarm = this.#alarms.get(ref.key)
-    alarm?.timer?.cancel()
-    return this.#alarms.delete(ref.key)
+    const alarm = this.#alarms.get(ref.number)
+    if (alarm === undefined || !alarm.ref.equals(ref)) return false
+    alarm.timer?.cancel()
+    return this.#alarms.delete(ref.number)
   }
 
   stop(): void {
@@ -101,10 +100,14 @@ export class Timers {
     })
   }
 
-  #newRef(): Ref {
+  #newAlarm(): Alarm {
     if (this.#stopped) throw new SkeinError('ERR_SKEIN_STOPPED', 'The node has been stopped.')
-    if (this.#alarms.size < this.#limit) return this.#nextRef()
-    throw new SkeinError('ERR_SKEIN_LIMIT', `This node runs ${this.#limit} timers, the limit "timers".`)
+    if (this.#alarms.size >= this.#limit) {
+      throw new SkeinError('ERR_SKEIN_LIMIT', `This node runs ${this.#limit} timers, the limit "timers".`)
+    }
+    const alarm: Alarm = { ref: this.#nextRef(), timer: undefined }
+    this.#alarms.set(alarm.ref.number, alarm)
+    return alarm
   }
 }
 

@@ -8,11 +8,11 @@ import { needs } from './flows.ts'
 const test = suite('aria2')
 
 test(
-  'bootstraps through us, announces itself to us and finds whom we announced',
+  'bootstraps through a busy QUIC port, announces itself to us and finds whom we announced',
   async (t) => {
     needs(t, 'aria2', 'aria2c', ['--version'])
     const folder = await temporaryFolder(t)
-    await joinsAndIsFound(t, (_, { gate, port, magnet }) => [
+    await joinsAndIsFound(t, (_, { gates: [gate], port, magnet }) => [
       'aria2c',
       '--no-conf',
       '--enable-dht=true',

@@ -5,7 +5,16 @@ import { existsSync } from 'node:fs'
 import * as assert from 'uvu/assert'
 import { type LanHost, lan } from '../support/lan.ts'
 import type { TestContext } from '../support/suite.ts'
-import { eventually, type Key, type OwnCommands, type Peer, startOurs } from './peer.ts'
+import {
+  BUSY_HOST,
+  BUSY_PORT,
+  eventually,
+  type Key,
+  type OwnCommands,
+  type Peer,
+  startBusyNode,
+  startOurs,
+} from './peer.ts'
 
 /** A namespace of its own with these addresses: no datagram leaves it. Any node in it can reach any other. */
 export const island = (t: TestContext, addresses: readonly string[]): LanHost => {
@@ -14,55 +23,47 @@ export const island = (t: TestContext, addresses: readonly string[]): LanHost =>
   return host!
 }
 
-/** Two nodes of ours, two of theirs, which all came in through our first. */
+/** A node of ours and two of theirs, who all came in through the busy port of a Skein node. */
 export interface Party {
   readonly ours: Peer<OwnCommands>
   readonly theirs: Peer
-  /** Nobody in it but us is asked to join. */
   readonly gate: string
   readonly our: string
   readonly their: string
   readonly theirOther: string
+  /** Ends the transfer on the gate's port; fails if that failed. */
+  finish(): Promise<number>
 }
 
-const ADDRESSES = ['10.77.0.1', '10.77.0.2', '10.77.0.3', '10.77.0.4'] as const
-export const PORT = 6881
+const ADDRESSES = [BUSY_HOST, '10.77.0.2', '10.77.0.3', '10.77.0.4'] as const
+export const PORT = BUSY_PORT
 
+/** Each was told of the gate only, and gets to know all others. */
 export const party = async (t: TestContext, startTheirs: (t: TestContext, host: LanHost) => Peer): Promise<Party> => {
   const host = island(t, ADDRESSES)
   const ours = startOurs(t, host)
   const theirs = startTheirs(t, host)
+  const finish = await startBusyNode(t, host)
   const [gate, our, their, theirOther] = ADDRESSES.map((address) => `${address}:${PORT}`) as [
     string,
     string,
     string,
     string,
   ]
-  for (const [peer, address] of [
-    [ours, 0],
-    [ours, 1],
-    [theirs, 2],
-    [theirs, 3],
-  ] as const)
-    await (peer as Peer).do('open', { host: ADDRESSES[address], port: PORT })
-  await theirs.do('bootstrap', { node: their, through: [gate] })
-  await eventually(async () => (await ours.do('contacts', { node: gate })) >= 1)
-  await theirs.do('bootstrap', { node: theirOther, through: [gate] })
-  await eventually(async () => (await ours.do('contacts', { node: gate })) >= 2)
+  await ours.do('open', { host: ADDRESSES[1], port: PORT })
+  for (const address of ADDRESSES.slice(2)) await theirs.do('open', { host: address, port: PORT })
+  for (const node of [their, theirOther]) await theirs.do('bootstrap', { node, through: [gate] })
   await ours.do('bootstrap', { node: our, through: [gate] })
-  return { ours, theirs, gate, our, their, theirOther }
-}
-
-/** Each of theirs knows all others, though it was told of one only. */
-export const bootstraps = async ({ ours, theirs, our, gate, their, theirOther }: Party): Promise<void> => {
-  await eventually(async () => (await ours.do('contacts', { node: our })) === 3)
-  await eventually(async () => (await ours.do('contacts', { node: gate })) === 3)
-  // The keyless walk of a lookup brings what bootstrapping did not.
+  await eventually(async () => {
+    await ours.do('explore', { node: our })
+    return (await ours.do('contacts', { node: our })) === 3
+  })
   for (const node of [their, theirOther])
     await eventually(async () => {
       await theirs.do('explore', { node })
-      return (await theirs.do('contacts', { node })) >= 2
+      return (await theirs.do('contacts', { node })) === 3
     })
+  return { ours, theirs, gate, our, their, theirOther, finish }
 }
 
 export const announces = async ({ ours, theirs, our, their, theirOther }: Party): Promise<void> => {

@@ -53,6 +53,14 @@ export interface OwnCommands extends PeerCommands {
   awaitDial(args: { host: string; port: number }): string
 }
 
+/** What the process with the busy node can be told. */
+export interface BusyCommands {
+  /** A node with a DHT, and another one which sends to it without end. */
+  open(args: { host: string; port: number; senderHost: string }): void
+  /** Ends the transfer, not before 100 MB, and gives the number of bytes that were confirmed. */
+  finish(args: object): number
+}
+
 type Commands<T> = { [K in keyof T]: T[K] extends (args: infer A) => infer R ? (args: A) => R : never }
 
 interface Pending {
@@ -107,6 +115,22 @@ const fixture = (name: string): string => fileURLToPath(new URL(`./fixtures/${na
 
 export const startOurs = (t: TestContext, host: LanHost): Peer<OwnCommands> =>
   new Peer(t, host, process.execPath, ['--import', 'tsx', fixture('own-nodes.ts')])
+
+/** Where the node of `startBusyNode` is, and who sends to it. */
+export const BUSY_HOST = '10.77.0.1'
+const SENDER_HOST = '10.77.0.9'
+export const BUSY_PORT = 6881
+
+/**
+ * A Skein node to join through, while its one port also carries a transfer of 100 MB and more. To be called on a host that
+ * has 10.77.0.1. Gives a function that waits for the end of the transfer and fails if it failed.
+ */
+export const startBusyNode = async (t: TestContext, host: LanHost): Promise<() => Promise<number>> => {
+  const peer = new Peer<BusyCommands>(t, host, process.execPath, ['--import', 'tsx', fixture('busy-node.ts')])
+  host.ip('addr', 'add', `${SENDER_HOST}/8`, 'dev', 'lo')
+  await peer.do('open', { host: BUSY_HOST, port: BUSY_PORT, senderHost: SENDER_HOST })
+  return () => peer.do('finish', {})
+}
 
 export const startBittorrentDht = (t: TestContext, host: LanHost): Peer =>
   new Peer(t, host, process.execPath, ['--import', 'tsx', fixture('bittorrent-dht-nodes.ts')])

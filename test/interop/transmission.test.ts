@@ -8,11 +8,11 @@ import { needs } from './flows.ts'
 const test = suite('transmission')
 
 test(
-  'bootstraps through us, announces itself to us and finds whom we announced',
+  'bootstraps through a busy QUIC port, announces itself to us and finds whom we announced',
   async (t) => {
     needs(t, 'transmission-cli', 'transmission-cli', ['--version'])
     const folder = await temporaryFolder(t)
-    await joinsAndIsFound(t, ({ ipv4 }, { gate, port, magnet }) => {
+    await joinsAndIsFound(t, ({ ipv4 }, { gates, port, magnet }) => {
       const settings = {
         'bind-address-ipv4': ipv4,
         'dht-enabled': true,
@@ -22,7 +22,7 @@ test(
         'utp-enabled': false,
       }
       writeFileSync(`${folder}/settings.json`, JSON.stringify(settings))
-      writeFileSync(`${folder}/dht.bootstrap`, `${gate.host} ${gate.port}\n`)
+      writeFileSync(`${folder}/dht.bootstrap`, gates.map((gate) => `${gate.host} ${gate.port}\n`).join(''))
       return ['transmission-cli', '--no-portmap', '-g', folder, '-w', folder, '-p', `${port}`, magnet]
     })
   },

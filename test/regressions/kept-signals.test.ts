@@ -4,8 +4,10 @@
  * beyond a limit they were dropped in silence, DOWN and EXIT among them, so that somebody waited for ever.
  */
 import * as assert from 'uvu/assert'
+import { Peer, type PeerHost } from '../../src/cluster/peer.ts'
 import { Origin } from '../../src/pid.ts'
 import { Bridge } from '../../src/process/bridge.ts'
+import type { LaneConnection } from '../../transport/lane.ts'
 import { VirtualClock } from '../../transport/virtual-clock.ts'
 import { TestRoute } from '../src/process/process-support.ts'
 import { suite } from '../support/suite.ts'
@@ -54,6 +56,17 @@ test('a node that never takes what it is owed loses its connection', () => {
   clock.advance(0)
   assert.is(route.givenUp, 1)
   bridge.close()
+})
+
+test('so does the connection itself', () => {
+  const closed: unknown[] = []
+  const lanes = { close: (_wireCode: number, code: string) => closed.push(code) } as unknown as LaneConnection
+  const peer = new Peer('b@test', {} as PeerHost)
+  peer.giveUp()
+  peer.attach(lanes, new Origin('b@test', 'id-b', '00000000000000a1'))
+  assert.equal(closed, [])
+  peer.giveUp()
+  assert.equal(closed, ['ERR_SKEIN_LIMIT'])
 })
 
 test.run()

@@ -60,35 +60,48 @@ export interface Finding {
   readonly log: string
 }
 
+export interface FuzzOptions {
+  /** False: what is found is reported as it is. */
+  readonly shrink: boolean
+  /** Told what happened in each run, shrinking included. */
+  readonly ran?: (report: string) => void
+}
+
 /** Runs one seed; gives what it found, if anything. */
-export const fuzz = async (seed: number, identities: readonly Identity[]): Promise<Finding | undefined> => {
+export const fuzz = async (
+  seed: number,
+  identities: readonly Identity[],
+  { shrink, ran }: FuzzOptions,
+): Promise<Finding | undefined> => {
   let last: { readonly violation: string; readonly log: string } | undefined
   const property = fc.asyncProperty(setting, program, async (where, commands) => {
-    const failure = await runProgram(where, commands, identities)
-    if (failure === undefined) return
-    last = failure
-    throw new Error(failure.violation)
+    const { violation, log } = await runProgram(where, commands, identities)
+    ran?.(log())
+    if (violation === undefined) return
+    last = { violation, log: log() }
+    throw new Error(violation)
   })
   const details = await fc.check(property, {
     seed,
     numRuns: 1,
     unbiased: true,
+    endOnFailure: !shrink,
     interruptAfterTimeLimit: SHRINK_LIMIT_MS,
   })
   if (!details.failed || details.counterexample === null || last === undefined) return undefined
   const [where, commands] = details.counterexample
-  // The last run of shrinking need not have been a failing one, but the last failure is the smallest.
-  const steps = String(commands).split(',').join(',')
-  return { seed, ...last, program: `${JSON.stringify(where)}\n${steps}` }
+  // The last failure was the smallest.
+  return { seed, ...last, program: `${JSON.stringify(where)}\n${String(commands)}` }
 }
 
 const runProgram = async (
   where: Setting,
   commands: Iterable<fc.AsyncCommand<Stage, Stage>>,
   identities: readonly Identity[],
-): Promise<{ violation: string; log: string } | undefined> => {
+): Promise<{ violation: string | undefined; log: () => string }> => {
   const nodes = HOST_NAMES.slice(0, where.hosts)
   let world: World | undefined
+  const log = (): string => world?.report() ?? ''
   try {
     await simulate({ nodes, seed: where.seed, identities, liveness: LIVENESS }, async (sim) => {
       world = new World(sim, rules())
@@ -98,10 +111,10 @@ const runProgram = async (
       await director.settle()
       await director.finish()
     })
-    return undefined
+    return { violation: undefined, log }
   } catch (error) {
     const { cause } = error as ScenarioFailure
     const violation = cause instanceof Violation ? cause.message : `${(cause as Error)?.stack ?? error}`
-    return { violation, log: world?.report() ?? '' }
+    return { violation, log }
   }
 }

@@ -5,6 +5,7 @@
 import { isSkeinError, SkeinError } from '../../../certs/errors.ts'
 import { Pid } from '../../pid.ts'
 import type { CallEntry } from '../../process/behaviour.ts'
+import { UnsendableReason } from '../../process/bridge.ts'
 import { INSIDE, type Self } from '../../process/self.ts'
 import { answer as reply } from '../housekeeping.ts'
 import { Child } from './child.ts'
@@ -147,4 +148,4 @@ const misused = (what: string, text: string): SkeinError =>
   new SkeinError('ERR_SKEIN_BAD_ARGUMENT', `This supervisor does not take ${what}. ${text}`)
 
 const withoutCause = ({ code, message, cause }: SkeinError): SkeinError =>
-  new SkeinError(code, message, { cause: cause instanceof Error ? `${cause.name}: ${cause.message}` : undefined })
+  new SkeinError(code, message, { cause: cause === undefined ? undefined : new UnsendableReason(cause) })

@@ -34,7 +34,9 @@ export class EndRule implements Rule {
         break
       case 'born':
         // If the request is given up, or who asked has ended, who was to start is killed and who is linked is told.
-        this.#of(fact.actor).reasons.add(fact.request.how === 'link' ? 'abandoned' : fact.request.start ? 'killed' : 'normal')
+        this.#of(fact.actor).reasons.add(
+          fact.request.how === 'link' ? 'abandoned' : fact.request.start ? 'killed' : 'normal',
+        )
         break
       case 'exitSent':
         this.#sent(fact, scene.nowMs)

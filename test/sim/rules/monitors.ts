@@ -124,21 +124,26 @@ export class MonitorRule implements Rule {
     for (const { reason, atMs } of downs) {
       const what = `DOWN ${ref.number} at ${by.id} about ${nameOf(of)} says ${reason}`
       if (reason === 'noconnection') {
-        const isHere = of instanceof Actor ? of.isWith(by) && of.end?.reason !== reason : of.node === by.place.name
-        if (isHere) throw new Violation('G12', `${what}, on its own node`)
+        const isHere = of instanceof Actor ? of.isWith(by) : of.node === by.place.name
+        if (isHere && !endedSo(of, reason, scene)) throw new Violation('G12', `${what}, on its own node`)
       } else if (of instanceof Actor) {
         if (of.end === undefined || of.end.atMs > atMs) throw new Violation('G10', `${what}, and it lives`)
         if (reason !== 'noproc' && reason !== of.end.reason) {
           throw new Violation('G7', `${what}, and it ended with ${of.end.reason}`)
         }
-      } else if (reason !== 'noproc') {
-        const held = scene.actors.some(
-          (actor) => actor.place.name === of.node && actor.names.has(of.name) && actor.end?.reason === reason,
-        )
-        if (!held) throw new Violation('G14', `${what}, and nobody of that name ended so`)
+      } else if (reason !== 'noproc' && !endedSo(of, reason, scene)) {
+        throw new Violation('G14', `${what}, and nobody of that name ended so`)
       }
     }
   }
+}
+
+/** The subject, or somebody who had its name, ended with this reason. */
+const endedSo = (of: Subject, reason: string, scene: Scene): boolean => {
+  if (of instanceof Actor) return of.end?.reason === reason
+  return scene.actors.some(
+    (actor) => actor.place.name === of.node && actor.names.has(of.name) && actor.end?.reason === reason,
+  )
 }
 
 const strange = ({ actor, ref }: Extract<Fact, { type: 'down' }>): Violation =>

@@ -83,7 +83,8 @@ export class SpawnRule implements Rule {
     }
     // Who is not known yet begins in the next microtask, or was ended before it could.
     if (born !== undefined && !pid.equals(born.pid)) throw violation('G23', request, `gave ${pid}, not ${born.id}`)
-    if (!request.start && heardMs < scene.nowMs) throw violation('G24', request, `was answered after a signal of ${born?.id}`)
+    if (!request.start && heardMs < scene.nowMs)
+      throw violation('G24', request, `was answered after a signal of ${born?.id}`)
   }
 
   #failed(request: SpawnRequest, code: string): void {

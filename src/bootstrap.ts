@@ -1,0 +1,81 @@
+/**
+ * A bootstrap node: a node of the DHT and nothing else. It has no cookie and belongs to no cluster; clusters that know its
+ * address meet through it. It accepts no QUIC: whatever is not a message of the DHT is dropped unanswered.
+ */
+import { isSkeinError } from '../certs/errors.ts'
+import { type DhtPort, type DhtPortOptions, openDhtPort } from '../discovery/dht/port.ts'
+import { resolveAll, resolveBySystem } from '../discovery/resolve.ts'
+import type { Address } from '../transport/address.ts'
+import { systemClock } from '../transport/clock.ts'
+import { systemRandom } from '../transport/random.ts'
+import { processEnvironment, resolveConfig, type StartOptions } from './config.ts'
+import { type DhtReport, reportOf } from './dht-report.ts'
+import type { DhtOptions } from './discovery-config.ts'
+
+const DUAL_STACK = '::'
+const ALL_IPV4 = '0.0.0.0'
+
+export interface BootstrapOptions extends Pick<StartOptions, 'host' | 'port'> {
+  /** Other nodes of the DHT to begin with, and the network. Without any it waits for others to come. */
+  readonly dht?: DhtOptions
+}
+
+export class BootstrapNode implements AsyncDisposable {
+  readonly #port: DhtPort
+
+  /** @internal Use startBootstrap. */
+  constructor(port: DhtPort) {
+    this.#port = port
+  }
+
+  /** Where others can reach it: what they give as a bootstrap address. */
+  get addresses(): readonly Address[] {
+    return this.#port.addresses()
+  }
+
+  /** What it knows and has done. */
+  report(): DhtReport {
+    return reportOf(this.#port.dht)
+  }
+
+  /** Frees the port. Idempotent; never rejects. */
+  stop(): Promise<void> {
+    return this.#port.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+}
+
+/**
+ * Starts a bootstrap node. SKEIN_HOST, SKEIN_PORT and SKEIN_BOOTSTRAP stand in for options. Rejects with
+ * ERR_SKEIN_BAD_OPTION, _BAD_ADDRESS, _PORT_BUSY or _BIND.
+ */
+export const startBootstrap = async ({ host, port, dht }: BootstrapOptions = {}): Promise<BootstrapNode> => {
+  const start: StartOptions = {
+    discovery: { dht: dht ?? true },
+    ...(host === undefined ? {} : { host }),
+    ...(port === undefined ? {} : { port }),
+  }
+  const config = resolveConfig(start, processEnvironment(), 'localhost')
+  const { bootstrap = [], network = 'private' } = config.discovery.dht ?? {}
+  const opened = await open(config.host, config.port, { clock: systemClock, random: systemRandom, network })
+  const known = await resolveAll(bootstrap, resolveBySystem)
+  void opened.dht.bootstrap(known).catch(() => {})
+  return new BootstrapNode(opened)
+}
+
+/** Nobody chose an address: both families, or IPv4 alone where the machine has no IPv6. A busy port is an error: an address that others know. */
+const open = async (
+  host: string | undefined,
+  port: number,
+  options: Omit<DhtPortOptions, 'host' | 'port'>,
+): Promise<DhtPort> => {
+  try {
+    return await openDhtPort({ ...options, host: host ?? DUAL_STACK, port })
+  } catch (error) {
+    if (host !== undefined || !isSkeinError(error, 'ERR_SKEIN_BIND')) throw error
+    return openDhtPort({ ...options, host: ALL_IPV4, port })
+  }
+}

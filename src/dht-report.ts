@@ -1,0 +1,34 @@
+/**
+ * What a node of the DHT tells of itself to people and programs: `skein dht` prints it.
+ */
+import type { Dht } from '../discovery/dht/dht.ts'
+import { keyText } from '../discovery/dht/dht-id.ts'
+import { type Address, formatAddress } from '../transport/address.ts'
+
+/** Contacts listed at most. */
+const MAX_LISTED = 256
+
+export interface DhtReport {
+  /** 40 hex digits. */
+  readonly id: string
+  /** Where others see this node, once enough of them agree. */
+  readonly publicAddress: Address | undefined
+  readonly contacts: readonly { readonly id: string; readonly address: string }[]
+  /** Of others, kept here. */
+  readonly items: number
+  readonly announcements: number
+  readonly counters: Readonly<Record<string, number>>
+}
+
+export const reportOf = (dht: Dht): DhtReport => {
+  const { publicAddress, items, peers } = dht.status()
+  const contacts = dht.contacts().slice(0, MAX_LISTED)
+  return {
+    id: keyText(dht.id),
+    publicAddress,
+    contacts: contacts.map(({ id, address }) => ({ id: keyText(id), address: formatAddress(address) })),
+    items,
+    announcements: peers,
+    counters: dht.counters(),
+  }
+}
