@@ -1,5 +1,6 @@
 /** `npm run bench -- NAME [--json]`: runs one benchmark, or all of them, against baselines measured in the same run. */
 import { type Baselines, startBaselines } from './baselines.ts'
+import { dht } from './dht.ts'
 import { local } from './local.ts'
 import { mdns } from './mdns.ts'
 import { messages } from './messages.ts'
@@ -16,6 +17,7 @@ const benches: Readonly<Record<string, () => Promise<AsyncGenerator<Measurement>
   messages: async () => messages(await baselines()),
   local: async () => local(),
   mdns: async () => mdns(),
+  dht: async () => dht(),
 }
 
 const args = process.argv.slice(2)

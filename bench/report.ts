@@ -4,7 +4,7 @@ export interface Measurement {
   readonly bench: string
   readonly metric: string
   readonly value: number
-  readonly unit: 'messages/s' | 'bytes/s' | 'us' | 'ms' | 'bytes' | 'messages'
+  readonly unit: 'messages/s' | 'bytes/s' | 'us' | 'ms' | 'bytes' | 'messages' | 'part'
   readonly baseline?: string
   readonly baselineValue?: number
   /** Rates: payload bytes per second to the baseline's. Times: to the baseline's time. */
@@ -14,6 +14,7 @@ export interface Measurement {
 const shown = (value: number, unit: Measurement['unit']): string => {
   if (unit === 'ms') return `${value.toFixed(1)} ms`
   if (unit === 'messages') return value.toFixed(1)
+  if (unit === 'part') return `${(100 * value).toFixed(2)} %`
   if (unit === 'us') return `${value.toFixed(0)} us`
   if (unit === 'messages/s') return `${(value / 1000).toFixed(0)} k/s`
   if (unit === 'bytes') return value < 1e6 ? `${value.toFixed(0)} B` : `${(value / 2 ** 20).toFixed(0)} MiB`

@@ -1,10 +1,11 @@
 /** The receiving end of the wire benchmarks: counts frames, and echoes those of type PING. */
 import { createIdentity } from 'skein/certs'
 import { Lanes, openQuicTransport, systemClock, systemRandom } from 'skein/transport'
+import { dhtOn } from '../discovery/dht/port.ts'
 import { serve } from './peer.ts'
 import { COUNT, PING } from './wire-frames.ts'
 
-await serve(async ({ gateKey, maxPacketBytes }) => {
+await serve(async ({ gateKey, maxPacketBytes, dht }) => {
   const identity = await createIdentity({ wallNowMs: systemClock.wallNow() })
   const transport = await openQuicTransport({
     host: '127.0.0.1',
@@ -15,6 +16,7 @@ await serve(async ({ gateKey, maxPacketBytes }) => {
     random: systemRandom,
     ...(typeof maxPacketBytes === 'number' ? { maxPacketBytes } : {}),
   })
+  if (dht === true) dhtOn(transport, { clock: systemClock, random: systemRandom })
   const nothing = new Uint8Array(0)
   transport.listen((connection) => {
     let got = 0
@@ -39,5 +41,5 @@ await serve(async ({ gateKey, maxPacketBytes }) => {
     const sender = lanes.sender()
     return lanes
   })
-  return { ready: { port: transport.addresses()[0]!.port }, stop: () => transport.close() }
+  return { ready: { port: transport.addresses()[0]!.port, pid: process.pid }, stop: () => transport.close() }
 })

@@ -15,6 +15,9 @@ const PINGS = 3000
 const NO_HEAD = new Uint8Array(0)
 
 interface Line {
+  /** Of the receiving end, which has a process of its own. */
+  readonly port: number
+  readonly peerPid: number
   /** Sends frames of one sender and waits until all arrived; seconds. */
   readonly flood: (frames: number, body: Uint8Array) => Promise<number>
   /** Median of round trips, us. */
@@ -22,10 +25,20 @@ interface Line {
   readonly stop: () => Promise<void>
 }
 
-const open = async (maxPacketBytes?: number): Promise<Line> => {
+interface LineOptions {
+  readonly maxPacketBytes?: number
+  /** The receiving end has a DHT node on its port. */
+  readonly dht?: boolean
+}
+
+export const openLine = async ({ maxPacketBytes, dht = false }: LineOptions = {}): Promise<Line> => {
   const gateKey = randomBytes(32)
   const cap = maxPacketBytes === undefined ? {} : { maxPacketBytes }
-  const peer = await startPeer(new URL('./wire-peer.ts', import.meta.url), { gateKey: gateKey.toString('hex'), ...cap })
+  const peer = await startPeer(new URL('./wire-peer.ts', import.meta.url), {
+    gateKey: gateKey.toString('hex'),
+    dht,
+    ...cap,
+  })
   const identity = await createIdentity({ wallNowMs: systemClock.wallNow() })
   const transport = await openQuicTransport({
     host: '127.0.0.1',
@@ -62,6 +75,8 @@ const open = async (maxPacketBytes?: number): Promise<Line> => {
   const sender: LaneSender = lanes.sender()
   const announcement = Buffer.alloc(4)
   return {
+    port: peer.ready.port as number,
+    peerPid: peer.ready.pid as number,
     flood: async (frames, body) => {
       announcement.writeUInt32LE(frames)
       const ready = answer()
@@ -104,7 +119,7 @@ export async function* wire(baselines: Baselines): AsyncGenerator<Measurement> {
   const bytesPerSecond = async (line: Line, frames: number): Promise<number> =>
     (frames * LARGE_BYTES) / (await line.flood(frames, large))
 
-  const narrow = await open(NARROW_BYTES)
+  const narrow = await openLine({ maxPacketBytes: NARROW_BYTES })
   yield await alternate({
     ...bulk,
     metric: 'frames-64KiB-1350',
@@ -112,7 +127,7 @@ export async function* wire(baselines: Baselines): AsyncGenerator<Measurement> {
   })
   await narrow.stop()
 
-  const line = await open()
+  const line = await openLine()
   yield await alternate({
     ...bulk,
     metric: 'frames-64KiB-path',

@@ -17,7 +17,7 @@ export class Chore {
   readonly #options: ChoreOptions
   #timer: Timer | undefined
   #dueMs = Number.POSITIVE_INFINITY
-  #running = false
+  #running: Promise<void> | undefined
   /** Asked for while it ran. */
   #again = false
   #stopped = false
@@ -29,7 +29,7 @@ export class Chore {
   /** Lets it run after this delay, unless it is due before that anyway. */
   soon(delayMs = 0): void {
     if (this.#stopped) return
-    if (this.#running) {
+    if (this.#running !== undefined) {
       this.#again = true
       return
     }
@@ -42,14 +42,18 @@ export class Chore {
   }
 
   /** Runs it now, or joins what runs: resolves when that is done. */
-  async run(): Promise<void> {
-    if (this.#stopped || this.#running) return
-    this.#running = true
+  run(): Promise<void> {
+    if (this.#stopped) return Promise.resolve()
+    this.#running ??= this.#run()
+    return this.#running
+  }
+
+  async #run(): Promise<void> {
     this.#again = false
     this.#timer?.cancel()
     this.#dueMs = Number.POSITIVE_INFINITY
     await this.#options.work()
-    this.#running = false
+    this.#running = undefined
     this.soon(this.#again ? 0 : this.#options.pauseMs())
   }
 

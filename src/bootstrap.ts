@@ -4,6 +4,8 @@
  */
 import { isSkeinError } from '../certs/errors.ts'
 import { type DhtPort, type DhtPortOptions, openDhtPort } from '../discovery/dht/port.ts'
+import { loadTable } from '../discovery/dht/table-file.ts'
+import { TableSaver } from '../discovery/dht/table-saver.ts'
 import { resolveAll, resolveBySystem } from '../discovery/resolve.ts'
 import type { Address } from '../transport/address.ts'
 import { systemClock } from '../transport/clock.ts'
@@ -11,6 +13,7 @@ import { systemRandom } from '../transport/random.ts'
 import { processEnvironment, resolveConfig, type StartOptions } from './config.ts'
 import { type DhtReport, reportOf } from './dht-report.ts'
 import type { DhtOptions } from './discovery-config.ts'
+import { fail } from './option-checks.ts'
 
 const DUAL_STACK = '::'
 const ALL_IPV4 = '0.0.0.0'
@@ -22,10 +25,13 @@ export interface BootstrapOptions extends Pick<StartOptions, 'host' | 'port'> {
 
 export class BootstrapNode implements AsyncDisposable {
   readonly #port: DhtPort
+  readonly #saver: TableSaver | undefined
+  #stopping: Promise<void> | undefined
 
   /** @internal Use startBootstrap. */
-  constructor(port: DhtPort) {
+  constructor(port: DhtPort, saver: TableSaver | undefined) {
     this.#port = port
+    this.#saver = saver
   }
 
   /** Where others can reach it: what they give as a bootstrap address. */
@@ -40,7 +46,8 @@ export class BootstrapNode implements AsyncDisposable {
 
   /** Frees the port. Idempotent; never rejects. */
   stop(): Promise<void> {
-    return this.#port.close()
+    this.#stopping ??= Promise.all([this.#saver?.stop(), this.#port.close()]).then(() => {})
+    return this.#stopping
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -59,11 +66,12 @@ export const startBootstrap = async ({ host, port, dht }: BootstrapOptions = {})
     ...(port === undefined ? {} : { port }),
   }
   const config = resolveConfig(start, processEnvironment(), 'localhost')
-  const { bootstrap = [], network = 'private' } = config.discovery.dht ?? {}
-  const opened = await open(config.host, config.port, { clock: systemClock, random: systemRandom, network })
-  const known = await resolveAll(bootstrap, resolveBySystem)
-  void opened.dht.bootstrap(known).catch(() => {})
-  return new BootstrapNode(opened)
+  const { bootstrap, network, contactsFile } = config.discovery.dht ?? fail('dht', 'an object', dht)
+  const saved = contactsFile === undefined ? undefined : await loadTable(contactsFile)
+  const opened = await open(config.host, config.port, { clock: systemClock, random: systemRandom, network, saved })
+  const saver = contactsFile === undefined ? undefined : new TableSaver(opened.dht, contactsFile, systemClock)
+  void opened.dht.bootstrap(await resolveAll(bootstrap, resolveBySystem)).catch(() => {})
+  return new BootstrapNode(opened, saver)
 }
 
 /** Nobody chose an address: both families, or IPv4 alone where the machine has no IPv6. A busy port is an error: an address that others know. */

@@ -10,8 +10,9 @@ import { MAX_REGISTRATION_BYTES, MAX_REGISTRATIONS } from '../discovery/dht/reco
 import type { NodeRecord, Registration, SourceStatus } from '../discovery/source.ts'
 import type { DiscoveryTable, KnownNode } from '../discovery/table.ts'
 import type { Address } from '../transport/address.ts'
-import type { Clock, Timer } from '../transport/clock.ts'
+import type { Clock } from '../transport/clock.ts'
 import { isNodeName, isShortName } from './cluster/node-name.ts'
+import { search } from './cluster/search.ts'
 
 const DEFAULT_LOOKUP_TIMEOUT_MS = 3000
 const MAX_LOOKUPS = 1024
@@ -36,11 +37,9 @@ export interface NodeDiscoveryParts {
   readonly table: DiscoveryTable
   readonly clock: Clock
   /** Asks all sources and all peers for a name or id. */
-  readonly search: (wanted: string) => Promise<void>
+  readonly ask: (wanted: string) => Promise<void>
   /** This node without its registrations. */
   readonly self: () => NodeRecord
-  /** Sources that were asked for and are not there. */
-  readonly absent: readonly SourceStatus[]
 }
 
 export class NodeDiscovery {
@@ -55,7 +54,7 @@ export class NodeDiscovery {
 
   /** Each source and how it fares. */
   status(): readonly SourceStatus[] {
-    return [...this.#parts.table.status(), ...this.#parts.absent]
+    return this.#parts.table.status()
   }
 
   /**
@@ -103,18 +102,17 @@ export class NodeDiscovery {
       throw new SkeinError('ERR_SKEIN_LIMIT', `${MAX_LOOKUPS} lookups are already under way.`)
     }
     await new Promise<void>((resolve) => {
-      let timer: Timer | undefined
-      const look = (): void => {
-        if (this.#find(wanted).length > 0) settle()
-      }
       const settle = (): void => {
-        timer?.cancel()
+        looking.cancel()
         this.#lookups.delete(look)
         resolve()
       }
-      timer = this.#parts.clock.after(timeoutMs, settle, true)
+      const look = (): void => {
+        if (this.#find(wanted).length > 0) settle()
+      }
       this.#lookups.add(look)
-      void this.#parts.search(wanted)
+      const { clock, ask } = this.#parts
+      const looking = search({ clock, timeoutMs, ask: () => ask(wanted), onOver: settle })
     })
     return this.#find(wanted)
   }

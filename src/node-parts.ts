@@ -3,7 +3,7 @@
  */
 import type { Identity } from '../certs/identity.ts'
 import type { ClusterKeys } from '../certs/keys.ts'
-import type { DiscoverySource, SourceStatus } from '../discovery/source.ts'
+import type { DiscoverySource } from '../discovery/source.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { Random } from '../transport/random.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -11,6 +11,7 @@ import type { LivenessPreset } from './cluster/liveness.ts'
 import type { ResolveHost } from './cluster/node-target.ts'
 import type { MeshPolicy } from './cluster/strategy.ts'
 import type { Logger } from './config.ts'
+import type { DhtReport } from './dht-report.ts'
 
 /** All that a node is made of. */
 export interface NodeParts {
@@ -27,8 +28,8 @@ export interface NodeParts {
   /** Default: 3000. */
   readonly connectTimeoutMs?: number
   readonly sources: readonly DiscoverySource[]
-  /** Sources that were asked for and are not there, with the reason. */
-  readonly absent?: readonly SourceStatus[]
+  /** What its DHT node tells, where it has one. */
+  readonly dht?: () => DhtReport
   readonly hidden?: boolean
   readonly maxMessageBytes?: number
   readonly liveness?: LivenessPreset

@@ -109,9 +109,8 @@ export class SkeinNode implements AsyncDisposable {
     this.discovery = new NodeDiscovery({
       table: this.#table,
       clock,
-      search: (wanted) => this.#lookAgain(wanted),
+      ask: (wanted) => this.#lookAgain(wanted),
       self: () => this.#record(),
-      absent: parts.absent ?? [],
     })
     const { connectTimeoutMs = DEFAULT_STRATEGY.connectTimeoutMs } = parts
     const directory = {
@@ -344,7 +343,8 @@ export class SkeinNode implements AsyncDisposable {
       discovery: this.discovery.status(),
       counters: this.counters(),
     })
-    const system = systemProcess({ name: this.name, info, connectedNodes: () => this.connectedNodes() })
+    const { dht = () => undefined } = this.#parts
+    const system = systemProcess({ name: this.name, info, connectedNodes: () => this.connectedNodes(), dht })
     this.#processes.spawn(system, { name: SYSTEM_PROCESS })
     this.#peers.start()
     // Not within this turn: whoever has just started the node shall see the first events too.

@@ -11,8 +11,10 @@ import { isSkeinError } from '../certs/errors.ts'
 import { createIdentity, type Identity, loadIdentity } from '../certs/identity.ts'
 import { type ClusterKeys, deriveKeys } from '../certs/keys.ts'
 import { signingKeyOf } from '../certs/signing-key.ts'
+import type { Dht } from '../discovery/dht/dht.ts'
 import { dhtOn } from '../discovery/dht/port.ts'
 import { dhtSource } from '../discovery/dht/rendezvous.ts'
+import { loadTable } from '../discovery/dht/table-file.ts'
 import { dnsSource } from '../discovery/dns.ts'
 import { mdnsSource } from '../discovery/mdns/source.ts'
 import { resolveBySystem } from '../discovery/resolve.ts'
@@ -24,7 +26,8 @@ import { openQuicTransport, type QuicTransportOptions } from '../transport/quic-
 import { systemRandom } from '../transport/random.ts'
 import type { Transport } from '../transport/transport.ts'
 import { type Config, type Logger, processEnvironment, resolveConfig, type StartOptions } from './config.ts'
-import { DEFAULT_PORT, type DhtConfig } from './discovery-config.ts'
+import { reportOf } from './dht-report.ts'
+import { DEFAULT_PORT } from './discovery-config.ts'
 import { type SkeinNode, startNodeOn } from './node.ts'
 
 const DUAL_STACK = '::'
@@ -44,6 +47,9 @@ export const startNode = async (options: StartOptions = {}): Promise<SkeinNode> 
   const keys = deriveKeys(cookie, config.cluster)
   const identity = await identityFor(config)
   const transport = await openPort(config, identity, keys.gate)
+  const sources = sourcesFor(config, transport.addresses())
+  const dht = await startDht(config, transport)
+  if (dht !== undefined) sources.push(dhtSourceFor(dht, config, { identity, keys }))
   return startNodeOn({
     name,
     cluster: config.cluster,
@@ -57,7 +63,8 @@ export const startNode = async (options: StartOptions = {}): Promise<SkeinNode> 
     connectTimeoutMs: config.strategy.connectTimeoutMs,
     hidden: config.hidden,
     maxMessageBytes: config.maxMessageBytes,
-    sources: sourcesFor(config, { identity, keys, transport }),
+    sources,
+    ...(dht === undefined ? {} : { dht: () => reportOf(dht) }),
     resolve: resolveBySystem,
   })
 }
@@ -94,14 +101,7 @@ const openPort = async (config: Config, identity: Identity, gateKey: Uint8Array)
 const defaultLogger = ({ logLevel }: Config, name: string): Logger =>
   pino({ level: logLevel, base: { node: name } }, pino.destination({ dest: 2, sync: true }))
 
-/** What the DHT needs of the node. */
-interface NodeIdentity {
-  readonly identity: Identity
-  readonly keys: ClusterKeys
-  readonly transport: Transport
-}
-
-const sourcesFor = (config: Config, node: NodeIdentity): readonly DiscoverySource[] => {
+const sourcesFor = (config: Config, own: readonly Address[]): DiscoverySource[] => {
   const { discovery, host, strategy } = config
   const { pollIntervalMs } = strategy
   const clock = systemClock
@@ -109,7 +109,7 @@ const sourcesFor = (config: Config, node: NodeIdentity): readonly DiscoverySourc
   const seeds = [...discovery.seeds]
   const local = localSeed(host)
   const automatic = discovery.mdns || discovery.dht !== undefined
-  const isSelf = node.transport.addresses().some(({ port }) => port === DEFAULT_PORT)
+  const isSelf = own.some(({ port }) => port === DEFAULT_PORT)
   if (automatic && !isSelf && !seeds.some((seed) => sameAddress(seed, local))) seeds.push(local)
   const sources: DiscoverySource[] = []
   // A node that listens on one address of the machine has nothing to say, or to ask, on its other interfaces.
@@ -119,21 +119,33 @@ const sourcesFor = (config: Config, node: NodeIdentity): readonly DiscoverySourc
   if (discovery.dns.length > 0) {
     sources.push(dnsSource({ names: discovery.dns, defaultPort: DEFAULT_PORT, clock, random, pollIntervalMs }))
   }
-  if (discovery.dht !== undefined) sources.push(dhtSourceFor(discovery.dht, config, node))
   return sources
 }
 
-const dhtSourceFor = (
-  { bootstrap, network }: DhtConfig,
-  { hidden, strategy: { pollIntervalMs } }: Config,
-  { identity, keys, transport }: NodeIdentity,
-): DiscoverySource => {
-  const clock = systemClock
-  const random = systemRandom
-  const dht = dhtOn(transport, { clock, random, network, readOnly: hidden })
-  const signer = signingKeyOf(identity)
-  return dhtSource({ dht, clock, random, keys, signer, bootstrap, pollIntervalMs, resolve: resolveBySystem })
+/** The node's part in the DHT, on the port that carries its QUIC. */
+const startDht = async ({ discovery, hidden }: Config, transport: Transport): Promise<Dht | undefined> => {
+  if (discovery.dht === undefined) return undefined
+  const { contactsFile, network } = discovery.dht
+  const saved = contactsFile === undefined ? undefined : await loadTable(contactsFile)
+  return dhtOn(transport, { clock: systemClock, random: systemRandom, network, readOnly: hidden, saved })
 }
+
+const dhtSourceFor = (
+  dht: Dht,
+  { discovery, strategy }: Config,
+  { identity, keys }: { readonly identity: Identity; readonly keys: ClusterKeys },
+): DiscoverySource =>
+  dhtSource({
+    dht,
+    clock: systemClock,
+    random: systemRandom,
+    keys,
+    signer: signingKeyOf(identity),
+    bootstrap: discovery.dht?.bootstrap ?? [],
+    contactsFile: discovery.dht?.contactsFile,
+    pollIntervalMs: strategy.pollIntervalMs,
+    resolve: resolveBySystem,
+  })
 
 /** Most machines have one node on the default port: through it all nodes of a machine meet where multicast does not work. */
 const localSeed = (host: string | undefined): Address => ({

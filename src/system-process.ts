@@ -8,11 +8,16 @@ import type { SourceStatus } from '../discovery/source.ts'
 import type { Address } from '../transport/address.ts'
 import { genServer } from './behaviours/gen-server.ts'
 import type { ConnectedNode } from './cluster/peers.ts'
+import type { DhtReport } from './dht-report.ts'
 
 /** Registered name of the process. */
 export const SYSTEM_PROCESS = 'skein'
 
-export type SystemRequest = { readonly type: 'ping' } | { readonly type: 'nodes' } | { readonly type: 'info' }
+export type SystemRequest =
+  | { readonly type: 'ping' }
+  | { readonly type: 'nodes' }
+  | { readonly type: 'info' }
+  | { readonly type: 'dht' }
 
 /** What a node says of itself. */
 export interface NodeInfo {
@@ -32,6 +37,8 @@ export type SystemReply =
   | { readonly type: 'pong'; readonly node: string }
   | { readonly type: 'nodes'; readonly nodes: readonly ConnectedNode[] }
   | { readonly type: 'info'; readonly info: NodeInfo }
+  /** Undefined where a node takes part in no DHT. */
+  | { readonly type: 'dht'; readonly dht: DhtReport | undefined }
   | { readonly type: 'unknown'; readonly knows: readonly SystemRequest['type'][] }
 
 /** What the process asks its node. */
@@ -40,6 +47,7 @@ export interface SystemHost {
   readonly name: string
   info(): NodeInfo
   connectedNodes(): readonly ConnectedNode[]
+  dht(): DhtReport | undefined
 }
 
 /** A GenServer, so that neither what looks like a call nor an answer that cannot be sent ends it. */
@@ -59,7 +67,9 @@ const answer = (host: SystemHost, request: unknown): SystemReply => {
       return { type: 'nodes', nodes: host.connectedNodes() }
     case 'info':
       return { type: 'info', info: host.info() }
+    case 'dht':
+      return { type: 'dht', dht: host.dht() }
     default:
-      return { type: 'unknown', knows: ['ping', 'nodes', 'info'] }
+      return { type: 'unknown', knows: ['ping', 'nodes', 'info', 'dht'] }
   }
 }

@@ -15,20 +15,20 @@ import { type Family, familyOf } from './compact-address.ts'
 import { Keeper, type KeptItem } from './keeper.ts'
 import { decodeMessage } from './krpc.ts'
 import type { Candidate } from './lookup.ts'
-import type { Contact, DhtKey, ItemBody, Reply, Want } from './message.ts'
+import type { Contact, DhtKey, ItemBody, Want } from './message.ts'
 import { Networks } from './networks.ts'
 import { type LookupRequest, Overlay } from './overlay.ts'
 import type { Question } from './queries.ts'
 import type { RateLimits } from './rate-limit.ts'
 import { Responder } from './responder.ts'
+import { CONTACTS_PER_REPLY } from './routing-table.ts'
 import { isGenuine, type MutableParts, makeImmutable, makeMutable, mutableTarget, targetOf } from './signed-item.ts'
+import { type PutResult, type Storing, storeIn } from './storing.ts'
 import { Timetable } from './timetable.ts'
 import type { PortMapping } from './votes.ts'
 
-/** How many nodes keep what is stored. */
-export const STORED_ON = 16
 /** Of one lookup; who announces more than that is not found by all. */
-export const MAX_PEERS_FOUND = 512
+const MAX_PEERS_FOUND = 512
 
 export interface DhtOptions {
   readonly clock: Clock
@@ -58,13 +58,6 @@ export interface MutableKey {
 export interface MutablePut extends MutableParts {
   /** Store only where the stored item has this sequence number. */
   readonly compareAndSwap?: number
-}
-
-export interface PutResult {
-  /** How many nodes stored it. */
-  readonly stored: number
-  /** Error codes of those who refused (FAULT of message.ts). */
-  readonly refused: readonly number[]
 }
 
 export interface DhtStatus {
@@ -185,7 +178,9 @@ export class Dht {
     const found = await Promise.all(
       this.#all.map(
         (overlay) =>
-          new Promise<Candidate[]>((resolve) => overlay.findNode(target, (lookup) => resolve(lookup.closest(8)))),
+          new Promise<Candidate[]>((resolve) =>
+            overlay.findNode(target, (lookup) => resolve(lookup.closest(CONTACTS_PER_REPLY))),
+          ),
       ),
     )
     return found.flat().map(({ id, address }) => ({ id, address }))
@@ -322,57 +317,3 @@ export class Dht {
 
 const saltOf = (salt: Uint8Array | undefined): { salt?: Uint8Array } =>
   salt === undefined || salt.length === 0 ? {} : { salt }
-
-/** Something to be stored on the nodes nearest to a target. */
-interface Storing {
-  readonly target: DhtKey
-  /** What to ask on the way: a query whose reply has a token. */
-  readonly finding: Question
-  readonly storing: (token: Uint8Array) => Question
-  /** Whether a node has it already. */
-  readonly has?: (reply: Reply) => boolean
-}
-
-/** Looks for the nodes nearest to the target, then asks those that gave a token to store something. */
-const storeIn = (
-  overlay: Overlay,
-  { target, finding, storing, has = () => false }: Storing,
-  onDone: (result: PutResult) => void,
-): void => {
-  const tokens = new Map<Candidate, Uint8Array>()
-  const ask = (nodes: readonly Candidate[]): void => {
-    const pending = new Set(nodes)
-    const refused: number[] = []
-    let stored = 0
-    const settle = (node: Candidate): void => {
-      if (pending.delete(node) && pending.size === 0) onDone({ stored, refused })
-    }
-    for (const node of nodes) {
-      const isAsked = overlay.ask(node.address, storing(tokens.get(node)!), {
-        onAnswer: (answer) => {
-          if (answer.kind === 'reply') stored++
-          else refused.push(answer.code)
-          settle(node)
-        },
-        onSilent: () => settle(node),
-        onFailed: () => settle(node),
-      })
-      if (!isAsked) settle(node)
-    }
-    if (nodes.length === 0) onDone({ stored, refused })
-  }
-  overlay.lookup({
-    target,
-    question: finding,
-    paths: 2,
-    patient: true,
-    onReply: (reply, node) => {
-      if (reply.token !== undefined && !has(reply)) tokens.set(node, reply.token)
-      return false
-    },
-    onDone: (lookup) => ask(lookup.closest(STORED_ON).filter((node) => tokens.has(node))),
-  })
-}
-
-/** What others use of a Dht. */
-export type DhtFace = Pick<Dht, keyof Dht>

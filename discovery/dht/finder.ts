@@ -102,4 +102,7 @@ export class RecordFinder {
 }
 
 const isAbout = ({ id, name, registrations }: PublishedRecord, wanted: string): boolean =>
-  id === wanted || name === wanted || registrations.some((one) => one.name === wanted)
+  id === wanted ||
+  name === wanted ||
+  name.split('@', 1)[0] === wanted ||
+  registrations.some((one) => one.name === wanted)

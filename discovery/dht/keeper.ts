@@ -12,9 +12,9 @@ import type { DhtKey, ItemBody } from './message.ts'
 import type { Timetable } from './timetable.ts'
 
 /** Beyond these the oldest is left to itself. */
-export const MAX_KEPT_ITEMS = 256
+const MAX_KEPT_ITEMS = 256
 /** In a network where half of the nodes go in 15 minutes, more than half of the copies are then still there. */
-export const KEEP_MS = 10 * 60_000
+const KEEP_MS = 10 * 60_000
 const KEEP_JITTER = 0.25
 
 export interface KeptItem {

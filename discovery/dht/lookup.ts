@@ -9,15 +9,16 @@
  * that its own nodes name: a liar leads one path astray at most (S/Kademlia). A window has one node of an address and two
  * of a network over all paths: sybils of a few networks are a few voices. A lookup asks at most MAX_ASKED nodes.
  */
+import { sameAddress } from '../../transport/address.ts'
 import { compareDistance, sameKey } from './dht-id.ts'
 import type { Contact, DhtKey } from './message.ts'
-import type { Networks } from './networks.ts'
+import type { Location, Networks } from './networks.ts'
 
 /** How many of the nearest are to answer, on each path (BEP 5's k). */
 export const WINDOW = 8
 /** How many answers are awaited at first, and at most: more when answers are late, and when only the last few are missing. */
-export const MIN_PARALLEL = 4
-export const MAX_PARALLEL = 12
+const MIN_PARALLEL = 4
+const MAX_PARALLEL = 12
 const PARALLEL_STEP = 2
 /**
  * So many more are asked along with the last few of the window. Where some of those are dead, their successors have then
@@ -27,7 +28,7 @@ const SPARE = 3
 /** Liars can name as many nodes as they like. */
 export const MAX_ASKED = 160
 /** Of a path; the farthest are forgotten. */
-export const MAX_CANDIDATES = 96
+const MAX_CANDIDATES = 96
 /** Of one answer: 8 is usual. */
 const MAX_NAMED = 16
 const WINDOW_PER_NETWORK = 2
@@ -46,13 +47,10 @@ export interface LookupOptions {
 }
 
 /** A node that may be asked, on one path. */
-export interface Candidate extends Contact {
+export interface Candidate extends Contact, Location {
   /** What it was named with, until it answers. */
   id: DhtKey
   readonly path: number
-  /** See networks.ts. */
-  readonly place: string
-  readonly network: string | undefined
   state: 'heard' | 'asked' | 'late' | 'silent' | 'answered' | 'failed'
 }
 
@@ -159,10 +157,8 @@ export class Lookup {
     const index = this.#indexOf(candidates, id)
     if (index === MAX_CANDIDATES || !this.#accepts(contact)) return
     // The same id with another address is another candidate: one of the two lies, and asking tells which.
-    const place = this.#networks.place(address)
-    if (candidates.some((known) => known.place === place && sameKey(known.id, id))) return
-    const network = this.#networks.of(address)
-    candidates.splice(index, 0, { id, address, path, place, network, state: 'heard' })
+    if (candidates.some((known) => sameKey(known.id, id) && sameAddress(known.address, address))) return
+    candidates.splice(index, 0, { id, address, path, ...this.#networks.locate(address), state: 'heard' })
     if (candidates.length > MAX_CANDIDATES) candidates.pop()
   }
 

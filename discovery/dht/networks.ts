@@ -8,8 +8,15 @@
 import ipaddr from 'ipaddr.js'
 import { SkeinError } from '../../certs/errors.ts'
 import { type Address, unmapHost } from '../../transport/address.ts'
-import { hostBytes, IPV4_BYTES } from './compact-address.ts'
+import { hostBytes } from './compact-address.ts'
 import { isExemptHost } from './dht-id.ts'
+
+export interface Location {
+  /** What there may be one node of: a host where hosts count, otherwise host and port. */
+  readonly place: string
+  /** What there may be few nodes of; undefined where hosts do not count. */
+  readonly network: string | undefined
+}
 
 export class Networks {
   readonly #trusted: readonly [ipaddr.IPv4 | ipaddr.IPv6, number][]
@@ -23,17 +30,12 @@ export class Networks {
     })
   }
 
-  /** The network that an address counts for; undefined if it counts for none. */
-  of({ host }: Address): string | undefined {
-    const bytes = hostBytes(host)
-    if (bytes === undefined || isExemptHost(host) || this.#isTrusted(host)) return undefined
-    return bytes.subarray(0, bytes.length === IPV4_BYTES ? 3 : 8).join('.')
-  }
-
-  /** What there may be one node of: a host where hosts count, otherwise host and port. */
-  place(address: Address): string {
-    const host = unmapHost(address.host)
-    return this.of(address) === undefined ? `${host} ${address.port}` : host
+  /** What an address counts for. */
+  locate({ host, port }: Address): Location {
+    const plain = unmapHost(host)
+    if (isExemptHost(plain) || this.#isTrusted(plain)) return { place: `${plain} ${port}`, network: undefined }
+    if (!plain.includes(':')) return { place: plain, network: plain.slice(0, plain.lastIndexOf('.')) }
+    return { place: plain, network: hostBytes(plain)!.subarray(0, 8).join('.') }
   }
 
   #isTrusted(host: string): boolean {

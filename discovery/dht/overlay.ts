@@ -25,13 +25,13 @@ import type { Timetable } from './timetable.ts'
 import { AddressVotes } from './votes.ts'
 
 /** Addresses to begin with that are asked at once; more would only be more of the same. */
-export const MAX_BOOTSTRAP_ADDRESSES = 64
+const MAX_BOOTSTRAP_ADDRESSES = 64
 /** Under way at once; one more is refused. */
-export const MAX_LOOKUPS = 256
+const MAX_LOOKUPS = 256
 /** A lookup that liars keep busy is ended. */
 const LOOKUP_LIMIT_MS = 15_000
 /** Contacts of the table that a path begins with. */
-const CONTACTS_PER_PATH = 12
+const CONTACTS_PER_PATH = 24
 /** Queriers asked at once whether they are who they say. */
 const MAX_CHECKS = 16
 /** How often the table is looked after: a share of its stale contacts and one bucket each time. */

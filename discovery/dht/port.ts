@@ -14,7 +14,7 @@ import { UdpSocket } from '../../transport/socket.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { type Family, familyOf } from './compact-address.ts'
 import { Dht } from './dht.ts'
-import type { Contact } from './message.ts'
+import type { SavedTable } from './table-file.ts'
 
 export interface DhtNodeOptions {
   readonly clock: Clock
@@ -22,14 +22,14 @@ export interface DhtNodeOptions {
   readonly network?: 'private' | 'public'
   /** Asks and stores, but answers nobody: for those that do not stay (BEP 43). */
   readonly readOnly?: boolean
-  /** Contacts of an earlier run. */
-  readonly contacts?: readonly Contact[]
+  /** Of an earlier run. */
+  readonly saved?: SavedTable | undefined
 }
 
 /** A DHT node on the port of a transport. */
-export const dhtOn = (transport: Transport, options: DhtNodeOptions): Dht => {
+export const dhtOn = (transport: Transport, { saved, ...options }: DhtNodeOptions): Dht => {
   const send = (bytes: Uint8Array, to: Address): void => transport.sendDatagram(to, bytes)
-  const dht = new Dht({ ...options, send, families: familiesOf(transport.addresses()) })
+  const dht = new Dht({ ...options, ...saved, send, families: familiesOf(transport.addresses()) })
   transport.onDatagram('krpc', (bytes, from) => dht.receive(bytes, from))
   return dht
 }
@@ -50,7 +50,7 @@ export interface DhtPort {
 }
 
 /** Opens a port for a DHT alone. Throws ERR_SKEIN_PORT_BUSY or ERR_SKEIN_BIND. */
-export const openDhtPort = async ({ host, port, ...options }: DhtPortOptions): Promise<DhtPort> => {
+export const openDhtPort = async ({ host, port, saved, ...options }: DhtPortOptions): Promise<DhtPort> => {
   let dht: Dht | undefined
   const socket = await UdpSocket.open(host, port, (datagram, fromHost, fromPort) => {
     if (classify(datagram) === 'krpc') dht?.receive(datagram, { host: unmapHost(fromHost), port: fromPort })
@@ -63,7 +63,7 @@ export const openDhtPort = async ({ host, port, ...options }: DhtPortOptions): P
     const wire = wireAddress(to, bound.host, dualStack)
     if (wire !== undefined) socket.send(bytes, bytes.length, wire.host, wire.port)
   }
-  dht = new Dht({ ...options, send, families: familiesOf(addresses()) })
+  dht = new Dht({ ...options, ...saved, send, families: familiesOf(addresses()) })
   let closing: Promise<void> | undefined
   const close = (): Promise<void> => {
     dht?.stop()

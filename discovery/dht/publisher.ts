@@ -96,7 +96,9 @@ export class RecordPublisher {
 }
 
 const handlesOf = ({ id, name, registrations = [] }: NodeRecord): Map<string, Handle> => {
-  const handles: Handle[] = [{ kind: 'id', text: id }, ...[name, ...registrations.map((one) => one.name)].map(byName)]
+  // Also by the name without its host: of two nodes that share one, the last to publish is found.
+  const names = [name, name.split('@', 1)[0] ?? name, ...registrations.map((one) => one.name)]
+  const handles: Handle[] = [{ kind: 'id', text: id }, ...names.map(byName)]
   return new Map(handles.map((handle) => [`${handle.kind}\n${handle.text}`, handle]))
 }
 

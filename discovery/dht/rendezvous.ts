@@ -15,10 +15,12 @@ import { Chore, jittered } from '../chore.ts'
 import { type ResolveAddress, resolveAll } from '../resolve.ts'
 import { Sightings } from '../sightings.ts'
 import type { DiscoveryEvent, DiscoverySource, NodeRecord, SourceStatus } from '../source.ts'
-import { type Dht, STORED_ON } from './dht.ts'
+import type { Dht } from './dht.ts'
 import { RecordFinder } from './finder.ts'
 import { daysAt, meetingPoint } from './places.ts'
 import { RecordPublisher } from './publisher.ts'
+import { STORED_ON } from './storing.ts'
+import { TableSaver } from './table-saver.ts'
 
 const SOURCE = 'dht'
 export const MAX_BOOTSTRAP_ADDRESSES = 64
@@ -61,6 +63,8 @@ export interface RendezvousOptions {
   /** DHT nodes to begin with; the host may be a name. */
   readonly bootstrap?: readonly Address[]
   readonly resolve: ResolveAddress
+  /** Where contacts are kept for the next run. */
+  readonly contactsFile?: string | undefined
   /** How often the meeting point is looked at. */
   readonly pollIntervalMs?: number
 }
@@ -68,7 +72,7 @@ export interface RendezvousOptions {
 /** What the source needs of a DHT. */
 export type RendezvousDht = Pick<
   Dht,
-  'publicAddress' | 'bootstrap' | 'getPeers' | 'announce' | 'getItem' | 'putMutable' | 'contacts' | 'stop'
+  'id' | 'publicAddress' | 'bootstrap' | 'getPeers' | 'announce' | 'getItem' | 'putMutable' | 'contacts' | 'stop'
 >
 
 /** A source that finds the members of a cluster through a DHT. */
@@ -84,6 +88,7 @@ class Rendezvous implements DiscoverySource {
   readonly #announce: Chore
   readonly #publish: Chore
   readonly #review: Chore
+  readonly #saver: TableSaver | undefined
   readonly #suggestions = new Map<string, Address>()
   /** When each address was last found at the meeting point, by its text; the oldest first. */
   readonly #hints = new Map<string, number>()
@@ -101,10 +106,11 @@ class Rendezvous implements DiscoverySource {
   #storedOn = 0
 
   constructor(options: RendezvousOptions) {
-    const { clock, random, bootstrap = [] } = options
+    const { clock, dht, random, bootstrap = [], contactsFile } = options
     this.#options = options
     this.#bootstrap = bootstrap.slice(0, MAX_BOOTSTRAP_ADDRESSES)
     this.#publisher = new RecordPublisher(options)
+    this.#saver = contactsFile === undefined ? undefined : new TableSaver(dht, contactsFile, clock)
     const chore = (work: () => Promise<void>, pauseMs: () => number): Chore =>
       new Chore({ clock, work, pauseMs: () => jittered(pauseMs(), JITTER, random.float()) })
     this.#join = chore(
@@ -205,7 +211,9 @@ class Rendezvous implements DiscoverySource {
       await Promise.race([withdrawn, enough])
       late?.cancel()
     }
+    const saved = this.#saver?.stop()
     dht.stop()
+    await saved
   }
 
   #describe(contacts: number): string {
@@ -214,6 +222,7 @@ class Rendezvous implements DiscoverySource {
     if (this.#isPublic) parts.push(`the record is on ${this.#storedOn} nodes, announced on ${this.#announcedOn}`)
     parts.push(`${this.#hints.size} addresses at the meeting point, ${this.#finder?.size ?? 0} records`)
     if (publicAddress !== undefined) parts.push(`seen from outside as ${formatAddress(publicAddress)}`)
+    if (this.#saver?.failure !== undefined) parts.push(this.#saver.failure)
     return parts.join('; ')
   }
 
@@ -231,7 +240,8 @@ class Rendezvous implements DiscoverySource {
     const before = dht.contacts().length
     const given = before === 0 ? await resolveAll(this.#bootstrap, resolve) : []
     const addresses = [...given, ...suggested].filter((address) => !this.#isSelf(address))
-    if (addresses.length > 0) await dht.bootstrap(addresses).catch(() => 0)
+    // Without any there may still be contacts of an earlier run.
+    if (addresses.length > 0 || before === 0) await dht.bootstrap(addresses).catch(() => 0)
     if (this.#stopping !== undefined) return
     const contacts = dht.contacts().length
     this.#joined = contacts > 0

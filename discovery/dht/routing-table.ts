@@ -13,7 +13,7 @@ import type { Address } from '../../transport/address.ts'
 import type { Random } from '../../transport/random.ts'
 import { commonPrefixBits, compareDistance, DHT_ID_BITS, randomId, sameKey } from './dht-id.ts'
 import type { Contact, DhtKey } from './message.ts'
-import type { Networks } from './networks.ts'
+import type { Location, Networks } from './networks.ts'
 import type { RoundTrip } from './round-trip.ts'
 
 /** How many contacts a reply names (BEP 5). */
@@ -21,8 +21,8 @@ export const CONTACTS_PER_REPLY = 8
 export const BUCKET_PLACES = 16
 export const CLOSE_BUCKET_PLACES = 32
 /** A bucket is close while no more contacts than this share at least its bits. */
-export const CLOSE_CONTACTS = 64
-export const REPLACEMENTS_PER_BUCKET = 8
+const CLOSE_CONTACTS = 64
+const REPLACEMENTS_PER_BUCKET = 8
 export const NETWORK_PLACES_PER_BUCKET = 2
 export const NETWORK_PLACES = 10
 /** A contact not heard for so long is pinged. */
@@ -31,14 +31,11 @@ const REFRESH_MS = 15 * 60_000
 /** Refreshes come up to this part earlier or later, so that nodes started together do not refresh together. */
 const REFRESH_JITTER = 0.25
 /** So many failures in a row, and a contact goes; the first is enough where a replacement waits. */
-export const MAX_FAILURES = 2
+const MAX_FAILURES = 2
 
 /** A contact that answered, and how it has done since. */
-export interface TableContact extends Contact {
+export interface TableContact extends Contact, Location {
   readonly roundTrip: RoundTrip
-  /** What its address counts for; see networks.ts. */
-  readonly place: string
-  readonly network: string | undefined
   lastHeardMs: number
   /** In a row; a contact that failed is named to nobody. */
   failures: number
@@ -107,25 +104,21 @@ export class RoutingTable {
   }
 
   at(address: Address): TableContact | undefined {
-    const contact = this.#places.get(this.#networks.place(address))
+    const contact = this.#places.get(this.#networks.locate(address).place)
     return contact?.address.port === address.port ? contact : undefined
   }
 
   /** Whether a node would enter if it answered: whether it is worth a question. */
   wants({ id, address }: Contact): boolean {
-    return (
-      !sameKey(id, this.#id) &&
-      !this.#places.has(this.#networks.place(address)) &&
-      this.#tree.get(id) === null &&
-      this.#hasRoom(id) &&
-      this.#isSpread(id, this.#networks.of(address))
-    )
+    if (sameKey(id, this.#id) || !this.#hasRoom(id) || this.#tree.get(id) !== null) return false
+    const { place, network } = this.#networks.locate(address)
+    return !this.#places.has(place) && this.#isSpread(id, network)
   }
 
   /** A node answered from the address it was asked at. */
   answered(contact: Contact, roundTrip: () => RoundTrip, nowMs: number): void {
     if (sameKey(contact.id, this.#id)) return
-    const place = this.#networks.place(contact.address)
+    const { place, network } = this.#networks.locate(contact.address)
     const neighbour = this.#places.get(place)
     if (neighbour !== undefined) {
       if (sameKey(neighbour.id, contact.id) && neighbour.address.port === contact.address.port) {
@@ -142,7 +135,6 @@ export class RoutingTable {
       if (namesake.failures === 0) return
       this.#remove(namesake)
     }
-    const network = this.#networks.of(contact.address)
     if (!this.#isSpread(contact.id, network)) return
     const entry: TableContact = {
       // Copies: the bytes of the message it came in are not kept for it.

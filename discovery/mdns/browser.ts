@@ -39,6 +39,8 @@ const RESOLVE_DELAY_MS = 20
 const RESOLVE_PAUSE_MS = 1000
 /** After this many questions without an answer an instance is forgotten; asking for the service may find it again. */
 const MAX_RESOLVE_TRIES = 4
+/** What is only proposed is believed until three probes and the first announcement must have come, and some. */
+const PROBE_TTL_SECONDS = 4
 /** An instance has one SRV and one TXT record; a second one is an update under way. */
 const MAX_UNIQUE_RECORDS = 2
 
@@ -134,6 +136,7 @@ export class Browser {
 
   handle(nowMs: number, packet: Packet): void {
     if (packet.kind === 'query') {
+      if (packet.authorities.length > 0) this.#handleProbe(nowMs, packet)
       // RFC 6762 section 7.3. Known answers would keep some of the answers away from us.
       if (packet.answers.length > 0) return
       for (const { name, type } of packet.questions)
@@ -173,6 +176,31 @@ export class Browser {
     const changes = this.#changes
     this.#changes = []
     return changes
+  }
+
+  /**
+   * Who probes is up, and says all there is to know most of a second before it announces it. So it counts for a moment, as
+   * long as it takes nothing away from names that are known: those who hold them will object.
+   */
+  #handleProbe(nowMs: number, packet: Packet): void {
+    const isNew = ({ name }: ResourceRecord): boolean =>
+      !this.#instances.has(nameKey(name)) && !this.#residents.has(nameKey(name))
+    const proposed = packet.authorities
+      .filter(isNew)
+      .map((record) => ({ ...record, flush: false, ttlSeconds: Math.min(record.ttlSeconds, PROBE_TTL_SECONDS) }))
+    const pointers = proposed
+      .filter(({ type }) => type === 'SRV')
+      .map(
+        ({ name, ttlSeconds }): PointerRecord => ({
+          type: 'PTR',
+          name: SERVICE_TYPE,
+          ttlSeconds,
+          flush: false,
+          target: name,
+        }),
+      )
+    if (pointers.length > 0)
+      this.#handleResponse(nowMs, { ...packet, answers: [...pointers, ...proposed], additionals: [] })
   }
 
   #handleResponse(nowMs: number, packet: Packet): void {

@@ -96,11 +96,13 @@ export class Responder {
 
   /** Takes everything back; the packets are to be sent now. */
   goodbye(): Packet[] {
-    const { service } = this
+    const state = this.#state
     this.#state = { type: 'silent' }
     this.#replies.clear()
-    // Other nodes of this machine or LAN may still have the kind of service.
-    return service === undefined ? [] : responses(recordsOf(service).map((record) => ({ ...record, ttlSeconds: 0 })))
+    // Whoever heard a probe may count on this node already.
+    if (state.type === 'silent' || (state.type === 'probing' && state.sent === 0)) return []
+    // The type of service is not taken back: other nodes have it too.
+    return responses(recordsOf(state.service).map((record) => ({ ...record, ttlSeconds: 0 })))
   }
 
   /**

@@ -11,6 +11,7 @@ import { Command, CommanderError } from 'commander'
 import { addCall } from './call.ts'
 import { addDemo } from './demo.ts'
 import { addDemoNode } from './demo-node.ts'
+import { addDht } from './dht.ts'
 import { describeFailure, EXIT_BAD_ARGUMENTS, EXIT_DONE, exitCodeFor, Failed } from './failure.ts'
 import { addNodes } from './nodes.ts'
 import { addPing } from './ping.ts'
@@ -25,9 +26,14 @@ Examples:
   skein call b echo '{"hello": 1}'    ask the process "echo" of b, and print its reply
   skein start --name c --seed 192.168.1.7:4433 --cookie-file cookie.txt
                                       join from another machine, with the cookie of the first
+  skein start --bootstrap             a DHT node through which clusters meet; it needs no cookie
+  skein start --name d --dht 203.0.113.7:4433
+                                      join from anywhere, by that DHT node
+  skein dht find d                    where a node is
 
 Nodes of one user on one machine share a cookie that is made on first use. Settings can come from SKEIN_NAME,
-SKEIN_CLUSTER, SKEIN_HOST, SKEIN_PORT, SKEIN_COOKIE, SKEIN_COOKIE_FILE, SKEIN_DISCOVERY and SKEIN_SEEDS too.
+SKEIN_CLUSTER, SKEIN_HOST, SKEIN_PORT, SKEIN_COOKIE, SKEIN_COOKIE_FILE, SKEIN_DISCOVERY, SKEIN_SEEDS,
+SKEIN_BOOTSTRAP and SKEIN_DNS too.
 Exit codes: 0 done, 1 failed, 2 bad arguments.`
 
 const versionOfPackage = (): string => {
@@ -48,6 +54,7 @@ const buildProgram = (): Command => {
   addNodes(program)
   addPing(program)
   addCall(program)
+  addDht(program)
   const entry = fileURLToPath(import.meta.url)
   addDemo(program, entry)
   addDemoNode(program)

@@ -10,6 +10,7 @@ export interface ClusterOptions {
   readonly host?: string
   readonly cookieFile?: string
   readonly seed?: readonly string[]
+  readonly dht?: readonly string[]
   readonly logLevel?: LogLevel
   readonly json?: boolean
 }
@@ -22,13 +23,12 @@ export const addClusterOptions = (command: Command): Command =>
     .option('--cluster <name>', 'name of the cluster (default: "default")')
     .option('--host <ip>', 'address to bind (default: all; 127.0.0.1 keeps to this machine)')
     .option('--cookie-file <file>', "file with the cluster's cookie (default: the user's own)")
-    .addOption(
-      new Option('--seed <host:port>', 'a node to try in any case; may be repeated').argParser(
-        (seed: string, before: readonly string[] | undefined) => [...(before ?? []), seed],
-      ),
-    )
+    .addOption(new Option('--seed <host:port>', 'a node to try in any case; may be repeated').argParser(appended))
+    .addOption(new Option('--dht <host:port>', 'a node of the DHT to begin with; may be repeated').argParser(appended))
     .addOption(new Option('--log-level <level>', 'what goes to stderr as log').choices(LOG_LEVELS))
     .option('--json', 'print one JSON value per line')
+
+const appended = (text: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), text]
 
 export const parsePort = (text: string): number => {
   if (/^\d{1,5}$/.test(text) && Number(text) <= MAX_PORT) return Number(text)
@@ -42,13 +42,17 @@ export const parseMilliseconds = (text: string): number => {
 
 /** What of these options a node takes as its own. The log is quieter than a program's: events are printed anyway. */
 export const toStartOptions = (options: ClusterOptions, cookie: ResolvedCookie): StartOptions => {
-  const { cluster, host, seed, logLevel } = options
+  const { cluster, host, seed, dht, logLevel } = options
+  const discovery = {
+    ...(seed === undefined ? {} : { seeds: seed }),
+    ...(dht === undefined ? {} : { dht: { bootstrap: dht } }),
+  }
   const chosen = logLevel ?? (processEnvironment().SKEIN_LOG_LEVEL === undefined ? 'error' : undefined)
   return {
     cookie: cookie.cookie,
     ...(cluster === undefined ? {} : { cluster }),
     ...(host === undefined ? {} : { host }),
-    ...(seed === undefined ? {} : { discovery: { seeds: seed } }),
+    discovery,
     ...(chosen === undefined ? {} : { logLevel: chosen }),
   }
 }

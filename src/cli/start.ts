@@ -6,10 +6,12 @@
 import type { Command } from 'commander'
 import type { ResolvedCookie } from '../../certs/cookie.ts'
 import { formatAddress } from '../../transport/address.ts'
+import { startBootstrap } from '../bootstrap.ts'
 import type { NodeEvent } from '../event-stream.ts'
 import type { SkeinNode } from '../node.ts'
 import { Pid } from '../pid.ts'
 import { startNode } from '../start.ts'
+import { printReport } from './dht.ts'
 import { echo } from './echo.ts'
 import { addClusterOptions, type ClusterOptions, findCookie, parsePort, toStartOptions } from './options.ts'
 import { firstSentence, invocation, type Palette, palette, printJson, printLine } from './output.ts'
@@ -17,6 +19,7 @@ import { firstSentence, invocation, type Palette, palette, printJson, printLine 
 interface StartCommandOptions extends ClusterOptions {
   readonly name?: string
   readonly port?: number
+  readonly bootstrap?: boolean
 }
 
 export const addStart = (program: Command): void => {
@@ -24,11 +27,13 @@ export const addStart = (program: Command): void => {
     .command('start')
     .description('start a node that stays, and print what happens to it')
     .option('--name <name>', 'name of the node (default: made up)')
+    .option('--bootstrap', 'start a node of the DHT and nothing else: it needs no cookie and joins no cluster')
     .option('--port <port>', 'UDP port (default: 4433, or any free one if that is busy)', parsePort)
   addClusterOptions(command).action(run)
 }
 
 const run = async (options: StartCommandOptions): Promise<void> => {
+  if (options.bootstrap === true) return runBootstrap(options)
   const cookie = await findCookie(options)
   const { name, port, json = false } = options
   const node = await startNode({
@@ -45,6 +50,33 @@ const run = async (options: StartCommandOptions): Promise<void> => {
   else await tellPeople(node, events, cookie)
   await node.stop()
 }
+
+const runBootstrap = async ({ host, port, dht, json = false }: StartCommandOptions): Promise<void> => {
+  const node = await startBootstrap({
+    ...(host === undefined ? {} : { host }),
+    ...(port === undefined ? {} : { port }),
+    ...(dht === undefined ? {} : { dht: { bootstrap: dht } }),
+  })
+  const addresses = node.addresses.map(formatAddress)
+  const { id } = node.report()
+  if (json) printJson({ type: 'started', id, addresses })
+  else {
+    printLine(`${palette().bold('a bootstrap node of the DHT')} is up`)
+    printLine(`  id           ${id}`)
+    printLine(`  listens on   ${addresses.join(', ')} (UDP)`)
+    printLine(`  try          ${invocation()} start --dht ${addresses[0]}, here or elsewhere; Ctrl-C stops this node`)
+  }
+  await interrupted()
+  const report = node.report()
+  await node.stop()
+  if (json) printJson({ type: 'stopped', ...report })
+  else printReport('it', report)
+}
+
+const interrupted = (): Promise<void> =>
+  new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+  })
 
 const tellPrograms = async (node: SkeinNode, events: AsyncIterable<NodeEvent>): Promise<void> => {
   const { name, id, incarnation, addresses } = node
@@ -84,8 +116,8 @@ const describe = (event: NodeEvent, paint: Palette): string | undefined => {
     case 'undiscovered': {
       const what = event.type === 'discovered' ? 'discovered' : 'lost sight'
       const sources = event.sources.length === 0 ? '' : `, through ${event.sources.join(' and ')}`
-      // A seed is an address that may turn out to be anybody.
-      return `${what}  ${event.node ?? 'a seed'} at ${event.addresses.map(formatAddress).join(', ')}${sources}`
+      // A seed, or an address from the DHT, may turn out to be anybody.
+      return `${what}  ${event.node ?? 'somebody'} at ${event.addresses.map(formatAddress).join(', ')}${sources}`
     }
     case 'discoveryStatus': {
       const { source, state, detail } = event.status

@@ -1,8 +1,8 @@
 /**
  * The short-lived node behind `skein nodes`, `ping` and `call`: hidden, with a made-up name, on any free port.
  *
- * It looks for one member of the cluster, by multicast DNS and by dialling the seeds and this machine's default port, all
- * at once; the first that answers tells of the others. When nobody answers the error lists what was tried. Every wait is
+ * It looks for one member of the cluster, by multicast DNS, the DHT and DNS, and by dialling the seeds and this machine's
+ * default port, all at once; the first that answers tells of the others. When nobody answers the error lists what was tried. Every wait is
  * bounded, so a command ends within a few seconds whatever happens.
  */
 import { isIP } from 'node:net'
@@ -15,6 +15,7 @@ import type { ConnectedNode } from '../cluster/peers.ts'
 import { type Config, processEnvironment, resolveConfig } from '../config.ts'
 import { DEFAULT_PORT } from '../discovery-config.ts'
 import type { SkeinNode } from '../node.ts'
+import type { DiscoveredNode } from '../node-discovery.ts'
 import { startNode } from '../start.ts'
 import { SYSTEM_PROCESS, type SystemReply, type SystemRequest } from '../system-process.ts'
 import { type ClusterOptions, findCookie, toStartOptions } from './options.ts'
@@ -84,6 +85,21 @@ export class Tool {
     return members.sort((one, other) => (one.name < other.name ? -1 : 1))
   }
 
+  /** The name of whichever member answers first. */
+  anyMember(): Promise<string> {
+    return this.#findMember()
+  }
+
+  /** Where a node is, by all ways of discovery. */
+  async lookup(name: string): Promise<readonly DiscoveredNode[]> {
+    // A member is a node of the DHT too, and knows of others.
+    const member = this.#findMember().catch(() => undefined)
+    const found = await this.node.discovery.lookup(name)
+    if (found.length > 0) return found
+    await member
+    return this.node.discovery.lookup(name)
+  }
+
   /** Asks the system process of a node. */
   async ask(node: string, request: SystemRequest): Promise<SystemReply> {
     const target = { name: SYSTEM_PROCESS, node }
@@ -110,7 +126,8 @@ export class Tool {
 
   #firstDiscovered(dial: (name: string) => Promise<string>): Promise<string> {
     return new Promise((resolve, reject) => {
-      if (!this.#config.discovery.mdns) {
+      const { mdns, dht, dns } = this.#config.discovery
+      if (!mdns && dht === undefined && dns.length === 0) {
         reject(new Error('switched off'))
         return
       }
@@ -118,7 +135,10 @@ export class Tool {
       const timer = setTimeout(giveUp, FIND_TIMEOUT_MS)
       const watch = async (): Promise<void> => {
         for await (const event of this.node.events) {
-          if (event.type === 'discovered' && event.node !== undefined) dial(event.node).then(resolve, () => {})
+          if (event.type !== 'discovered' || event.sources.every((source) => source === 'seeds')) continue
+          // The DHT knows no names, only where members met.
+          for (const target of event.node === undefined ? event.addresses.map(formatAddress) : [event.node])
+            dial(target).then(resolve, () => {})
         }
         // The node has stopped: somebody else was quicker.
         clearTimeout(timer)
@@ -143,8 +163,8 @@ export class Tool {
   #nobody(attempts: readonly Attempt[]): SkeinError {
     const searched = this.node.discovery
       .status()
-      .filter(({ source }) => source === 'mdns')
-      .map(({ state, detail }) => ({ what: 'mdns', code: state, message: detail }))
+      .filter(({ source }) => source === 'mdns' || source === 'dht' || source === 'dns')
+      .map(({ source, state, detail }) => ({ what: source, code: state, message: detail }))
     return new SkeinError('ERR_SKEIN_CONNECT_FAILED', `No node of cluster "${this.cluster}" answered.`, {
       attempts: [...attempts, ...searched],
       hint: 'Start one with "skein start --name a". If one runs, cluster and cookie must be the same here: nodes are silent to strangers.',

@@ -10,6 +10,7 @@ import { type Address, formatAddress } from '../../transport/address.ts'
 import type { Clock, Timer } from '../../transport/clock.ts'
 import { DialRace, type Place } from './dial-race.ts'
 import type { Peer } from './peer.ts'
+import { search } from './search.ts'
 import type { SessionEnd } from './session.ts'
 
 /** Dials under way at once. */
@@ -18,8 +19,6 @@ const MAX_DIALS = 1024
 const WINNER_TIMEOUT_MS = 1000
 /** How long a name is waited for that is unknown, or known where nobody answers, while all sources look again. */
 const LOOKUP_TIMEOUT_MS = 3000
-/** The pause between two such looks; it doubles. */
-const ASK_AGAIN_MS = 300
 
 export type DialOutcome =
   | { readonly type: 'up'; readonly peer: Peer }
@@ -142,25 +141,9 @@ export class Dialler {
     return outcome
   }
 
-  /** Asks for a name again and again, for a while: who has just started, or moved, may not be published yet. */
   #search(name: string, onOver: () => void): Timer {
-    let again: Timer | undefined
-    let isOver = false
-    const ask = async (pauseMs: number): Promise<void> => {
-      await this.#directory.refresh(name)
-      if (!isOver) again = this.#clock.after(pauseMs, () => void ask(pauseMs * 2))
-    }
-    const cancel = (): void => {
-      isOver = true
-      again?.cancel()
-      deadline.cancel()
-    }
-    const deadline = this.#clock.after(LOOKUP_TIMEOUT_MS, () => {
-      cancel()
-      onOver()
-    })
-    void ask(ASK_AGAIN_MS)
-    return { cancel }
+    const ask = (): Promise<void> => this.#directory.refresh(name)
+    return search({ clock: this.#clock, timeoutMs: LOOKUP_TIMEOUT_MS, ask, onOver })
   }
 
   #peerAmong(places: readonly Place[]): Peer | undefined {

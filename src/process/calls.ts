@@ -79,7 +79,11 @@ export class Calls {
   }) {
     this.#directory = options.directory
     this.#clock = options.clock
-    this.#deadlines = new Deadlines(options.clock, (call, timeoutMs) => this.#expired(call, timeoutMs))
+    this.#deadlines = new Deadlines(
+      options.clock,
+      (number) => this.#pending.get(number),
+      (call, timeoutMs) => this.#expired(call, timeoutMs),
+    )
     this.#post = options.post
     this.#limit = options.limit
   }

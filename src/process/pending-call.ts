@@ -63,7 +63,7 @@ export const newCall = (
     olderOfCaller: undefined,
     newerOfCaller: undefined,
     line: undefined,
-    batch: undefined,
+    due: undefined,
     before: undefined,
     after: undefined,
   }

@@ -183,8 +183,8 @@ test('in the public network a node takes an id that fits its address, and keeps 
   // Those who are there from the beginning have ids that fit; the others find theirs by the votes.
   for (let i = 0; i < 10; i++) simulation.join({ id: idForHost(address(i).host, simulation.random) })
   simulation.clock.advance(1000)
-  simulation.grow(30)
-  simulation.clock.advance(10 * 60_000)
+  simulation.grow(20)
+  simulation.clock.advance(3 * 60_000)
   const fitting = simulation.nodes.filter(({ dht, address }) => idFitsHost(dht.id, address.host))
   assert.is(fitting.length, simulation.nodes.length, `${fitting.length} of ${simulation.nodes.length}`)
   for (const { dht } of simulation.nodes)
@@ -195,12 +195,12 @@ test('in the public network a node takes an id that fits its address, and keeps 
   assert.ok(stored >= 12, `${stored}`)
 })
 
-test('cut off for an hour, a node keeps its contacts, and works again afterwards', async () => {
-  const simulation = smallNetwork(30)
+test('cut off for half an hour, a node keeps its contacts, and works again afterwards', async () => {
+  const simulation = smallNetwork(20)
   const node = simulation.nodes[5]!
   const before = node.dht.contacts().length
   simulation.setLoss(1)
-  simulation.clock.advance(60 * 60_000)
+  simulation.clock.advance(30 * 60_000)
   assert.ok(node.dht.contacts().length >= before * 0.8, `${node.dht.contacts().length} of ${before}`)
   simulation.setLoss(0)
   const target = new Uint8Array(20)

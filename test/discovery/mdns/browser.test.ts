@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert'
 import { Browser, MAX_SERVICES } from '../../../discovery/mdns/browser.ts'
-import { type Packet, queries, type ResourceRecord, responses } from '../../../discovery/mdns/packet.ts'
+import { type Packet, probes, queries, type ResourceRecord, responses } from '../../../discovery/mdns/packet.ts'
 import { recordsOf, SERVICE_TYPE, serviceOf } from '../../../discovery/mdns/service.ts'
 import type { NodeRecord } from '../../../discovery/source.ts'
 import { formatAddress } from '../../../transport/address.ts'
@@ -71,6 +71,34 @@ test('an announcement is a sighting, and the same one again is nothing new', () 
   one.handle(0, announcementOf(nodeRecord(2)))
   assert.equal(changesOf(one), ['node2@host 2 10.77.0.2:4433'])
   one.handle(1000, announcementOf(nodeRecord(2)))
+  assert.equal(changesOf(one), [])
+})
+
+const probeOf = (node: NodeRecord): Packet => {
+  const [pointer, ...proposed] = recordsFor(node)
+  assert.ok(pointer?.type === 'PTR')
+  return probes([pointer.target, proposed.at(-1)!.name], proposed)[0]!
+}
+
+test('who probes is seen already, for a few seconds if no announcement follows', () => {
+  const one = browser()
+  one.handle(0, probeOf(nodeRecord(2)))
+  assert.equal(changesOf(one), ['node2@host 2 10.77.0.2:4433'])
+  runUntil(one, 5000)
+  assert.equal(changesOf(one), ['gone'])
+  assert.equal(one.size, { records: 0, instances: 0 })
+  one.handle(6000, probeOf(nodeRecord(2)))
+  one.handle(6900, announcementOf(nodeRecord(2)))
+  runUntil(one, 60_000)
+  assert.equal(changesOf(one), ['node2@host 2 10.77.0.2:4433'])
+})
+
+test('a probe takes nothing away from those who are there', () => {
+  const one = browser()
+  one.handle(0, announcementOf(nodeRecord(2)))
+  one.takeChanges()
+  one.handle(3000, probeOf(nodeRecord(2, { incarnation: '00000000000000ff', addresses: addressesOf('10.66.0.6:1') })))
+  runUntil(one, 60_000)
   assert.equal(changesOf(one), [])
 })
 

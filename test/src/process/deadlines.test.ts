@@ -12,21 +12,33 @@ interface Noted extends Expiring<Noted> {
   whenExpired: (() => void) | undefined
 }
 
-const newNoted = (): Noted => ({
+const all = new Map<number, Noted>()
+
+const newNoted = (): Noted => {
+  const noted: Noted = { ...BLANK, number: all.size + 1 }
+  all.set(noted.number, noted)
+  return noted
+}
+
+const BLANK: Omit<Noted, 'number'> = {
   expiredMs: undefined,
   whenExpired: undefined,
   line: undefined,
-  batch: undefined,
+  due: undefined,
   before: undefined,
   after: undefined,
-})
+}
 
 const newDeadlines = (clock: VirtualClock): Deadlines<Noted> =>
-  new Deadlines(clock, (noted) => {
-    assert.is(noted.expiredMs, undefined, 'once')
-    noted.expiredMs = clock.now()
-    noted.whenExpired?.()
-  })
+  new Deadlines(
+    clock,
+    (number) => all.get(number),
+    (noted) => {
+      assert.is(noted.expiredMs, undefined, 'once')
+      noted.expiredMs = clock.now()
+      noted.whenExpired?.()
+    },
+  )
 
 test('each expires exactly when it is due, whatever others do; one that has ended never does', () => {
   const seed = Date.now() & 0x7fffffff
@@ -38,23 +50,23 @@ test('each expires exactly when it is due, whatever others do; one that has ende
   }
   const clock = new VirtualClock()
   const deadlines = newDeadlines(clock)
-  const all: { noted: Noted; dueMs: number; endedMs: number | undefined }[] = []
+  const waits: { noted: Noted; dueMs: number; endedMs: number | undefined }[] = []
   for (let step = 0; step < 5000; step++) {
     const kind = below(3)
     if (kind === 0) {
       const durationMs = [0, 5, 100, 5000, below(300)][below(5)]!
       const noted = newNoted()
       deadlines.begin(noted, durationMs)
-      all.push({ noted, dueMs: clock.now() + durationMs, endedMs: undefined })
-    } else if (kind === 1 && all.length > 0) {
-      const one = all[below(all.length)]!
+      waits.push({ noted, dueMs: clock.now() + durationMs, endedMs: undefined })
+    } else if (kind === 1 && waits.length > 0) {
+      const one = waits[below(waits.length)]!
       one.endedMs ??= clock.now()
       deadlines.end(one.noted)
       deadlines.end(one.noted)
     } else clock.advance(below(20))
   }
   clock.advance(10_000)
-  for (const { noted, dueMs, endedMs } of all) {
+  for (const { noted, dueMs, endedMs } of waits) {
     if (noted.expiredMs === undefined) assert.ok(endedMs !== undefined && endedMs <= dueMs)
     else {
       assert.is(noted.expiredMs, dueMs)
