@@ -76,7 +76,7 @@ export class Dht {
   readonly #overlays: ReadonlyMap<Family, Overlay>
   readonly #responder: Responder
   readonly #keeper: Keeper
-  readonly #counters = { received: 0, receivedBad: 0, receivedQueries: 0 }
+  readonly #counters = { received: 0, receivedBad: 0, dropped: 0, receivedQueries: 0 }
   #stopped = false
 
   constructor(options: DhtOptions) {
@@ -99,6 +99,7 @@ export class Dht {
         id: options.id,
         onIdChanged: () => this.#responder.idsChanged(),
         onProven: (host) => this.#responder.prove(host),
+        onForeign: (contact) => this.#overlays.get(familyOf(contact.address.host))?.suggest(contact),
       })
     this.#overlays = new Map(families.map((family) => [family, overlayOf(family)]))
     this.#responder = new Responder({
@@ -148,10 +149,18 @@ export class Dht {
     const overlay = this.#overlays.get(familyOf(from.host))
     if (this.#stopped || overlay === undefined) return
     this.#counters.received++
+    // Decoding costs more than all else that a flood can make us do.
+    if (this.#responder.isOverRate(from) && !overlay.expects(from)) {
+      this.#counters.dropped++
+      return
+    }
     const message = decodeMessage(bytes)
-    if (message === undefined) this.#counters.receivedBad++
-    else if (message.kind === 'reply' || message.kind === 'fault') overlay.receive(message, from)
-    else if (!this.#options.readOnly) {
+    if (message === undefined) {
+      this.#counters.receivedBad++
+      this.#responder.charge(from)
+    } else if (message.kind === 'reply' || message.kind === 'fault') {
+      if (!overlay.receive(message, from)) this.#responder.charge(from)
+    } else if (!this.#options.readOnly) {
       this.#counters.receivedQueries++
       const answer = this.#responder.answer(message, from, bytes.length)
       if (answer === undefined) return
@@ -189,10 +198,16 @@ export class Dht {
   /** Who announced itself under this key; `onPeers` hears of them as they come, each once. */
   async getPeers(key: DhtKey, onPeers: (peers: readonly Address[]) => void = () => {}): Promise<Address[]> {
     const found = new Map<string, Address>()
-    await this.#lookupAll(key, { method: 'get_peers', target: key, want: [] }, (reply) => {
-      const fresh = (reply.peers ?? []).filter((peer) => !found.has(formatAddress(peer)))
+    const hear = (peers: readonly Address[]): void => {
+      const fresh = peers.filter((peer) => !found.has(formatAddress(peer)))
       for (const peer of fresh.slice(0, MAX_PEERS_FOUND - found.size)) found.set(formatAddress(peer), peer)
       if (fresh.length > 0) onPeers(fresh)
+    }
+    // We may be one of those who keep them.
+    const nowMs = this.#options.clock.now()
+    for (const family of this.#overlays.keys()) hear(this.#responder.peers.sample(key, family, MAX_PEERS_FOUND, nowMs))
+    await this.#lookupAll(key, { method: 'get_peers', target: key, want: [] }, (reply) => {
+      hear(reply.peers ?? [])
       return false
     })
     return [...found.values()]
@@ -219,7 +234,9 @@ export class Dht {
     const isKey = what instanceof Uint8Array
     const target = isKey ? what : mutableTarget(what.publicKey, what.salt)
     const salt = isKey ? undefined : what.salt
-    let best: ItemBody | undefined
+    // We may be one of those who keep it.
+    const own = this.#responder.items.get(target, this.#options.clock.now())
+    let best: ItemBody | undefined = (own?.mutable?.sequence ?? 0) > (sequence ?? -1) ? own : undefined
     const isBetter = ({ mutable }: ItemBody): boolean =>
       mutable === undefined ? best === undefined : mutable.sequence > (best?.mutable?.sequence ?? sequence ?? -1)
     const question: Question = { method: 'get', target, want: [], ...(sequence === undefined ? {} : { sequence }) }

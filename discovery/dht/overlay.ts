@@ -14,7 +14,7 @@ import { SkeinError } from '../../certs/errors.ts'
 import type { Address } from '../../transport/address.ts'
 import type { Clock } from '../../transport/clock.ts'
 import type { Random } from '../../transport/random.ts'
-import type { Family } from './compact-address.ts'
+import { type Family, familyOf } from './compact-address.ts'
 import { idFitsHost, idForHost, randomId, sameKey } from './dht-id.ts'
 import { type Candidate, Lookup } from './lookup.ts'
 import type { Contact, DhtKey, Fault, Query, Reply, Want } from './message.ts'
@@ -58,6 +58,8 @@ export interface OverlayOptions {
   readonly onIdChanged: () => void
   /** This host answered us, so it is where it says. */
   readonly onProven: (host: string) => void
+  /** Somebody named a node of the other family. */
+  readonly onForeign: (contact: Contact) => void
 }
 
 export interface LookupRequest {
@@ -110,19 +112,28 @@ export class Overlay {
     return this.table.closestGood(target, count)
   }
 
-  /** An answer came in. */
-  receive(answer: Reply | Fault, from: Address): void {
-    this.#queries.receive(answer, from)
+  /** Whether a query to this address is under way. */
+  expects(from: Address): boolean {
+    return this.#queries.expects(from)
+  }
+
+  /** An answer came in. False if nobody asked for it. */
+  receive(answer: Reply | Fault, from: Address): boolean {
+    return this.#queries.receive(answer, from)
   }
 
   /** A query came in and was answered: the querier may be worth knowing. */
   heard(query: Query, from: Address): void {
-    const contact = { id: query.id, address: from }
-    if (query.readOnly || this.#checks >= MAX_CHECKS || !this.#accepts(contact) || !this.table.wants(contact)) return
+    if (!query.readOnly) this.suggest({ id: query.id, address: from })
+  }
+
+  /** Somebody may be there: asked if there is room for such a node. */
+  suggest(contact: Contact): void {
+    if (this.#checks >= MAX_CHECKS || !this.#accepts(contact) || !this.table.wants(contact)) return
     const settled = (): void => {
       this.#checks--
     }
-    if (this.ask(from, { method: 'ping' }, { onAnswer: settled, onFailed: settled })) this.#checks++
+    if (this.ask(contact.address, { method: 'ping' }, { onAnswer: settled, onFailed: settled })) this.#checks++
   }
 
   /** Asks one node; what its answer tells of it is taken care of. False if too much is under way, or after `stop`. */
@@ -255,7 +266,8 @@ export class Overlay {
   }
 
   #accepts({ id, address }: Contact): boolean {
-    return !sameKey(id, this.#id) && (!this.#options.isPublic || idFitsHost(id, address.host))
+    const { family, isPublic } = this.#options
+    return !sameKey(id, this.#id) && familyOf(address.host) === family && (!isPublic || idFitsHost(id, address.host))
   }
 
   /** A node answered from where it was asked. */
@@ -265,6 +277,8 @@ export class Overlay {
     const contact = answer.kind === 'reply' ? { id: answer.id, address: from } : undefined
     if (contact !== undefined && this.#accepts(contact))
       this.table.answered(contact, () => this.#queries.firstRoundTrip(tookMs), now)
+    for (const named of answer.kind === 'reply' ? answer.nodes : [])
+      if (familyOf(named.address.host) !== this.#options.family) this.#options.onForeign(named)
     if (answer.observed !== undefined && this.votes.add(answer.observed, from, now)) this.#fitId(this.votes.host!)
   }
 

@@ -63,6 +63,8 @@ interface Outstanding {
 export class Queries {
   readonly #options: QueriesOptions
   readonly #outstanding = new Map<number, Outstanding>()
+  /** How many queries are under way to each address. */
+  readonly #asked = new Map<string, number>()
   /** Of all who answered, for those never heard of. */
   #usual: RoundTrip | undefined
   #lastAnswerMs = Number.NEGATIVE_INFINITY
@@ -109,9 +111,16 @@ export class Queries {
       roundTrip,
       timer: timetable.after(timeoutMs, () => this.#late(number)),
     })
+    const place = placeOf(to)
+    this.#asked.set(place, (this.#asked.get(place) ?? 0) + 1)
     this.#sent++
     this.#options.send(bytes, to)
     return true
+  }
+
+  /** Whether a query to this address is under way. */
+  expects(from: Address): boolean {
+    return this.#asked.has(placeOf(from))
   }
 
   /** The round trip to begin with for a node whose first answer took so long. */
@@ -170,7 +179,7 @@ export class Queries {
   #silent(number: number, leftMs: number): void {
     const outstanding = this.#outstanding.get(number)!
     outstanding.timer = this.#options.timetable.after(leftMs, () => {
-      this.#outstanding.delete(number)
+      this.#forget(number, outstanding)
       outstanding.asker.onFailed()
     })
     outstanding.asker.onSilent?.()
@@ -179,6 +188,10 @@ export class Queries {
   #forget(number: number, outstanding: Outstanding): void {
     this.#outstanding.delete(number)
     outstanding.timer.cancel()
+    const place = placeOf(outstanding.to)
+    const left = (this.#asked.get(place) ?? 0) - 1
+    if (left > 0) this.#asked.set(place, left)
+    else this.#asked.delete(place)
   }
 
   /** An answer to the second try may be one to the first (Karn): it tells too much, so only this one node is judged by it. */
@@ -193,6 +206,8 @@ export class Queries {
     return sampleMs
   }
 }
+
+const placeOf = ({ host, port }: Address): string => `${unmapHost(host)} ${port}`
 
 const numberOf = (transaction: Uint8Array): number =>
   transaction[0]! * 2 ** 24 + transaction[1]! * 2 ** 16 + transaction[2]! * 2 ** 8 + transaction[3]!

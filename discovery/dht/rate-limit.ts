@@ -60,6 +60,13 @@ export class RateLimit {
     return true
   }
 
+  /** Whether this address has used up what it may ask; nothing is counted or remembered, so it costs little. */
+  isUsedUp(from: Address, nowMs: number): boolean {
+    const { source, network } = keysOf(from)
+    if (this.#sources.tokensOf(source, nowMs) < 1) return true
+    return network !== undefined && this.#networks.tokensOf(network, nowMs) < 1
+  }
+
   /** How many sources and networks are remembered. */
   get size(): { readonly sources: number; readonly networks: number } {
     return { sources: this.#sources.size, networks: this.#networks.size }
@@ -100,6 +107,12 @@ class Buckets {
     const fresh = { tokens: this.#rate.burst, atMs: nowMs }
     this.#buckets.set(key, fresh)
     return fresh
+  }
+
+  /** What is in the bucket of this key. */
+  tokensOf(key: string, nowMs: number): number {
+    const known = this.#buckets.get(key)
+    return known === undefined ? this.#rate.burst : this.#level(known, nowMs)
   }
 
   #level({ tokens, atMs }: Bucket, nowMs: number): number {

@@ -36,6 +36,7 @@ const HINT_LIFETIME_MS = 45 * 60_000
 const MIN_RETRY_MS = 1000
 const MAX_RETRY_MS = 30_000
 const JOINED_CHECK_MS = 60_000
+const LONELY_CHECK_MS = 2000
 const ANNOUNCE_MS = 15 * 60_000
 const PUBLISH_MS = 30 * 60_000
 /** 30 +- 5 minutes. */
@@ -244,9 +245,10 @@ class Rendezvous implements DiscoverySource {
     if (addresses.length > 0 || before === 0) await dht.bootstrap(addresses).catch(() => 0)
     if (this.#stopping !== undefined) return
     const contacts = dht.contacts().length
+    const wasJoined = this.#joined
     this.#joined = contacts > 0
     this.#failedJoins = this.#joined ? 0 : this.#failedJoins + 1
-    if (contacts <= before) return
+    if (!this.#joined || (wasJoined && contacts <= before)) return
     this.#looks = 0
     this.#spreads = 0
     for (const chore of [this.#meet, this.#announce, this.#publish]) chore.soon()
@@ -254,6 +256,8 @@ class Rendezvous implements DiscoverySource {
 
   #joinPauseMs(): number {
     if (this.#joined) return JOINED_CHECK_MS
+    // Nobody to ask: others may come to us.
+    if (this.#bootstrap.length === 0) return LONELY_CHECK_MS
     return Math.min(MIN_RETRY_MS * 2 ** Math.max(0, this.#failedJoins - 1), MAX_RETRY_MS)
   }
 

@@ -92,6 +92,16 @@ export class Responder {
     return encodeMessage(answer, maxBytes)
   }
 
+  /** Whether no query of this address would be answered now. */
+  isOverRate(from: Address): boolean {
+    return this.#queries.isUsedUp(from, this.#options.clock.now())
+  }
+
+  /** What nobody asked for costs its sender as much as a query. */
+  charge(from: Address): void {
+    this.#queries.admit(from, this.#options.clock.now())
+  }
+
   /** This host answered a query of ours, so it is where it says, and gets longer replies for a while. */
   prove(host: string): void {
     this.#proven.add(host, this.#options.clock.now())

@@ -7,12 +7,16 @@
  */
 import { createIdentity, type Identity } from '../../certs/identity.ts'
 import { deriveKeys } from '../../certs/keys.ts'
+import { signingKeyOf } from '../../certs/signing-key.ts'
+import { dhtOn } from '../../discovery/dht/port.ts'
+import { dhtSource } from '../../discovery/dht/rendezvous.ts'
 import { seedSource } from '../../discovery/seeds.ts'
 import { type Address, formatAddress } from '../../transport/address.ts'
 import { MemoryNetwork, type MemoryNetworkOptions } from '../../transport/memory-network.ts'
 import { type Random, seededRandom } from '../../transport/random.ts'
 import { VirtualClock } from '../../transport/virtual-clock.ts'
 import type { LivenessPreset } from '../cluster/liveness.ts'
+import type { MeshPolicy } from '../cluster/strategy.ts'
 import type { Logger } from '../config.ts'
 import { DEFAULT_PORT } from '../discovery-config.ts'
 import { type SkeinNode, startNodeOn } from '../node.ts'
@@ -23,7 +27,9 @@ export interface SimulationOptions {
   readonly seed?: number
   readonly cluster?: string
   readonly cookie?: string
-  readonly mesh?: 'full' | 'none'
+  readonly mesh?: MeshPolicy
+  /** How nodes find each other: the first one is the seed of the others, or their bootstrap node in a DHT. Default: seeds. */
+  readonly discovery?: 'seeds' | 'dht'
   readonly liveness?: LivenessPreset
   /** Delay, loss and limits of the network. */
   readonly network?: Omit<MemoryNetworkOptions, 'clock' | 'random'>
@@ -35,7 +41,7 @@ export interface SimulatedNodeOptions {
   readonly cluster?: string
   readonly cookie?: string
   readonly identity?: Identity
-  readonly mesh?: 'full' | 'none'
+  readonly mesh?: MeshPolicy
   readonly hidden?: boolean
   /** False: it knows no seed. */
   readonly seeded?: boolean
@@ -81,19 +87,33 @@ export class SimulatedCluster {
     const keys = deriveKeys(Buffer.from(options.cookie ?? sharedCookie), cluster)
     const verified = { nodeId: identity.nodeId, publicKey: identity.publicKey, certificate: identity.certificate }
     const first: Address = { host: simulatedHost(0), port: DEFAULT_PORT }
-    const seeds = seeded && index > 0 ? [formatAddress(first)] : []
+    const known = seeded && index > 0 ? [first] : []
+    const transport = this.network.transport({ host, port: DEFAULT_PORT, identity: verified, gate: keys.gate })
+    const hidden = options.hidden ?? false
+    const source =
+      this.#options.discovery === 'dht'
+        ? dhtSource({
+            dht: dhtOn(transport, { clock, random, readOnly: hidden }),
+            clock,
+            random,
+            keys,
+            signer: signingKeyOf(identity),
+            bootstrap: known,
+            resolve: () => Promise.resolve([]),
+          })
+        : seedSource({ seeds: known.map(formatAddress), clock, random })
     const parts: NodeParts = {
       name: options.name ?? `n${index}@${host}`,
       cluster,
       identity,
       keys,
-      transport: this.network.transport({ host, port: DEFAULT_PORT, identity: verified, gate: keys.gate }),
+      transport,
       clock,
       random,
       logger: SILENT,
       mesh: options.mesh ?? this.#options.mesh ?? 'full',
-      hidden: options.hidden ?? false,
-      sources: [seedSource({ seeds, clock, random })],
+      hidden,
+      sources: [source],
       ...(liveness === undefined ? {} : { liveness }),
     }
     const node = startNodeOn(parts)

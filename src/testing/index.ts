@@ -12,5 +12,5 @@ export {
   simulatedHost,
   simulatedNodes,
 } from './cluster.ts'
-export { SimulatedHost } from './host.ts'
+export type { SimulatedHost } from './host.ts'
 export { ScenarioFailure, type ScenarioOptions, type Simulation, simulate } from './simulation.ts'

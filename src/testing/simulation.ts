@@ -13,6 +13,7 @@
  */
 import { SkeinError } from '../../certs/errors.ts'
 import type { Identity } from '../../certs/identity.ts'
+import type { Timer } from '../../transport/clock.ts'
 import type { LinkConditions } from '../../transport/memory-link.ts'
 import { type Random, seededRandom } from '../../transport/random.ts'
 import type { SkeinNode } from '../node.ts'
@@ -69,6 +70,11 @@ interface Invariant {
   readonly check: Check
 }
 
+interface Waiting {
+  readonly look: () => void
+  readonly timer: Timer
+}
+
 interface SimulationParts<Name extends string> {
   readonly seed: number
   readonly cluster: SimulatedCluster
@@ -89,6 +95,8 @@ export class Simulation<Name extends string = string> {
   readonly #parts: SimulationParts<Name>
   readonly #always: Invariant[] = []
   readonly #atEnd: Invariant[] = []
+  /** Those who wait in `until`. */
+  readonly #waiting = new Set<Waiting>()
 
   /** @internal Made by `simulate`. */
   constructor(parts: SimulationParts<Name>) {
@@ -127,26 +135,23 @@ export class Simulation<Name extends string = string> {
     const { withinMs = DEFAULT_PATIENCE_MS } = options
     const endMs = this.nowMs + withinMs
     return new Promise((resolve, reject) => {
-      const look = (): void => {
-        if (this.#parts.isOver()) return
-        if (condition()) resolve()
-        else if (this.nowMs >= endMs) reject(new Error(`in vain for ${withinMs} ms: ${what}`))
-        else return
+      const settle = (end: () => void): void => {
         waiting.timer.cancel()
         this.#waiting.delete(waiting)
+        end()
       }
-      const guarded = (): void => {
+      const look = (): void => {
+        if (this.#parts.isOver()) return
         try {
-          look()
+          if (condition()) settle(resolve)
+          else if (this.nowMs >= endMs) settle(() => reject(new Error(`in vain for ${withinMs} ms: ${what}`)))
         } catch (error) {
-          waiting.timer.cancel()
-          this.#waiting.delete(waiting)
-          reject(error)
+          settle(() => reject(error))
         }
       }
-      const waiting = { look: guarded, timer: this.#parts.cluster.clock.after(withinMs, guarded) }
+      const waiting: Waiting = { look, timer: this.#parts.cluster.clock.after(withinMs, look) }
       this.#waiting.add(waiting)
-      guarded()
+      look()
     })
   }
 
@@ -218,8 +223,6 @@ export class Simulation<Name extends string = string> {
     hold(this.#always)
     hold(this.#atEnd)
   }
-
-  readonly #waiting = new Set<{ readonly look: () => void; readonly timer: { cancel(): void } }>()
 
   #all(): SimulatedHost[] {
     return Object.values<SimulatedHost>(this.hosts)

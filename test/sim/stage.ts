@@ -140,9 +140,7 @@ export class Director implements Stage {
         return
       }
       case 'spawn':
-        return this.#by(step.by, (by) => {
-          world.spawn(by.place, by, step.how, step.trapExit, step.style)
-        })
+        return this.#spawn(step)
       case 'spawnOn': {
         const { node } = this.#host(step.host)
         return this.#by(step.by, (by) => world.spawnOn(by, node.name, step))
@@ -245,6 +243,14 @@ export class Director implements Stage {
   }
 
   // ---- what steps are made of
+
+  /** By an actor, or by a node where none is left. */
+  #spawn({ by, how, trapExit, style }: Extract<Step, { do: 'spawn' }>): void {
+    const actor = nth(this.#living(), by)
+    const host = this.#world.hosts.find((one) => one.state === 'running')
+    if (actor !== undefined) this.#world.spawn(actor.place, actor, how, trapExit, style)
+    else if (host !== undefined) this.#world.spawn(this.#world.place(host), undefined, 'spawn', trapExit, style)
+  }
 
   #send(by: Actor, to: Actor, byName: boolean, load: Load): void {
     const send = (size: number): void =>

@@ -7,7 +7,7 @@ import type { KrpcMessage, Query, Reply } from '../../../discovery/dht/message.t
 import { immutableTarget, makeMutable } from '../../../discovery/dht/signed-item.ts'
 import type { Address } from '../../../transport/address.ts'
 import { suite } from '../../support/suite.ts'
-import { loopbackAddress, publicAddress, type SimulatedNode, Simulation } from './simulation.ts'
+import { loopbackAddress, type SimulatedNode, Simulation } from './simulation.ts'
 
 const test = suite('dht')
 const text = (value: string): Uint8Array => Buffer.from(`${value.length}:${value}`)
@@ -231,24 +231,35 @@ test('saved contacts are asked before they are believed', async () => {
   assert.not(node.dht.contacts().some(({ id }) => sameKey(id, gone.id)))
 })
 
-test('both families are networks of their own in one node', async () => {
-  const six = (index: number): Address => ({ host: `fd00::${index + 1}`, port: 1 })
-  const four = new Simulation({ seed: 1, delayMs: 5, address: publicAddress })
-  const sent: Address[] = []
-  const dht = new Dht({
-    clock: four.clock,
-    random: four.random,
+test('both families are networks of their own in one node, and lead to each other', async () => {
+  const simulation = new Simulation({ seed: 1, delayMs: 5 })
+  const [four, six] = [
+    { host: '20.1.1.1', port: 1 },
+    { host: '2001:db8::4', port: 1 },
+  ]
+  const id = (n: number): Uint8Array => new Uint8Array(20).fill(n)
+  const first = scripted(simulation, four, () => ({ id: id(1), nodes: [{ id: id(2), address: six }] }))
+  const second = scripted(simulation, six, () => ({ id: id(2), nodes: [{ id: id(9), address: { ...four, port: 2 } }] }))
+  const own = { ip4: { host: '20.2.2.2', port: 5 }, ip6: { host: '2001:db8::5', port: 5 } }
+  const node = new Dht({
+    clock: simulation.clock,
+    random: simulation.random,
     families: ['ip4', 'ip6'],
-    send: (_, to) => sent.push(to),
+    send: (bytes, to) => simulation.send(bytes, to.host.includes(':') ? own.ip6 : own.ip4, to),
   })
-  const bootstrapped = dht.bootstrap([{ host: '20.1.1.1', port: 1 }, six(3)])
-  const queries = [...sent]
+  for (const address of Object.values(own)) simulation.attach(address, (bytes, from) => node.receive(bytes, from))
+  await simulation.until(node.bootstrap([four]))
+  simulation.clock.advance(1000)
   assert.equal(
-    queries.map(({ host }) => host),
-    ['20.1.1.1', 'fd00::4'],
+    node.contacts().map(({ address }) => address),
+    [four, six],
   )
-  assert.is(await four.until(bootstrapped), 0)
-  dht.stop()
+  const before = [first.asked.length, second.asked.length]
+  await simulation.until(node.getItem(id(7)))
+  assert.ok(first.asked.length > before[0]! && second.asked.length > before[1]!, 'each is asked in its own network')
+  const wanted = first.asked.flatMap((query) => (query.method === 'find_node' ? query.want : []))
+  assert.ok(wanted.includes('n4') && wanted.includes('n6'))
+  node.stop()
 })
 
 test('stop: everything under way ends, and no timer is left', async () => {

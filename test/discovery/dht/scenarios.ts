@@ -72,7 +72,7 @@ const findRandom = (simulation: Simulation, into: Lookups): Promise<void> => {
 
 const getItem = (simulation: Simulation, into: Lookups, key: MutableKey, sequence = 1): Promise<void> => {
   const asker = simulation.any()
-  const isRight = async () => (await asker.dht.getItem(key))?.mutable?.sequence === sequence
+  const isRight = async () => ((await asker.dht.getItem(key))?.mutable?.sequence ?? 0) >= sequence
   return look(simulation, into, asker, isRight)
 }
 
@@ -151,9 +151,12 @@ export const churn = async (size: ChurnSize): Promise<Lookups & { died: number }
   const published = Array.from({ length: records }, (_, i) => {
     const { key, publish } = newPublication()
     const record = { key, sequence: 0 }
+    let next = 1
     const again = (): void => {
-      record.sequence++
-      void publish(publishers[i % publishers.length]!, record.sequence)
+      const sequence = next++
+      void publish(publishers[i % publishers.length]!, sequence).then(() => {
+        record.sequence = sequence
+      })
       simulation.clock.after((25 + 10 * simulation.random.float()) * MINUTE_MS, again)
     }
     again()

@@ -160,7 +160,7 @@ export class Simulation {
 }
 
 /** Every node on an address and most in a network of its own. */
-export const publicAddress = (_index: number, random: Random): Address => {
+const publicAddress = (_index: number, random: Random): Address => {
   const byte = (): number => Math.floor(random.float() * 256)
   return {
     host: `${20 + Math.floor(random.float() * 80)}.${byte()}.${byte()}.${1 + Math.floor(random.float() * 254)}`,
