@@ -10,8 +10,9 @@ import { openLine } from './wire.ts'
 
 const PER_SECOND = 50_000
 const ROUNDS = 5
+/** 100 MB in all. */
 const FRAME_BYTES = 64 * 1024
-const FRAMES = 6000
+const FRAMES = 1600
 type Kind = 'none' | 'plain' | 'krpc'
 
 export async function* junk(): AsyncGenerator<Measurement> {

@@ -10,12 +10,13 @@
 import { resolveSrv } from 'node:dns/promises'
 import { SkeinError } from '../certs/errors.ts'
 import { type Address, formatAddress, parseHostPort, sameAddress } from '../transport/address.ts'
-import type { Clock, Timer } from '../transport/clock.ts'
+import type { Clock } from '../transport/clock.ts'
 import type { Random } from '../transport/random.ts'
 import { Chore, jittered } from './chore.ts'
 import { type ResolveAddress, resolveAll, resolveBySystem, resolveOne } from './resolve.ts'
 import { Sightings } from './sightings.ts'
 import type { DiscoveryEvent, DiscoverySource, NodeRecord, SourceStatus } from './source.ts'
+import { within } from './within.ts'
 
 const SOURCE = 'dns'
 export const MAX_DNS_NAMES = 16
@@ -92,12 +93,7 @@ class DnsSource implements DiscoverySource {
     if (this.#record !== undefined || this.#stopped) return
     this.#record = record
     this.#sightings = new Sightings(SOURCE, emit)
-    let deadline: Timer | undefined
-    const late = new Promise<void>((resolve) => {
-      deadline = this.#options.clock.after(START_DEADLINE_MS, resolve)
-    })
-    await Promise.race([this.#poll.run(), late])
-    deadline?.cancel()
+    await within(this.#options.clock, START_DEADLINE_MS, this.#poll.run())
   }
 
   update(record: NodeRecord): void {

@@ -14,6 +14,7 @@ import type { Random } from '../transport/random.ts'
 import { MAX_ADDRESSES_PER_NAME, type ResolveAddress, resolveBySystem } from './resolve.ts'
 import { Sightings } from './sightings.ts'
 import type { DiscoveryEvent, DiscoverySource, NodeRecord, SourceStatus } from './source.ts'
+import { within } from './within.ts'
 
 const SOURCE = 'seeds'
 /** A list longer than this is no list of seeds: the first few members tell of all others. */
@@ -93,12 +94,7 @@ class SeedSource implements DiscoverySource {
     this.#own = record.addresses
     this.#sightings = new Sightings(SOURCE, emit)
     const asked = Promise.all(this.#seeds.map((seed) => this.#ask(seed)))
-    let deadline: Timer | undefined
-    const late = new Promise<void>((resolve) => {
-      deadline = this.#clock.after(START_DEADLINE_MS, resolve)
-    })
-    await Promise.race([asked, late])
-    deadline?.cancel()
+    await within(this.#clock, START_DEADLINE_MS, asked)
   }
 
   update(record: NodeRecord): void {

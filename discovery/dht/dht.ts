@@ -150,7 +150,7 @@ export class Dht {
     if (this.#stopped || overlay === undefined) return
     this.#counters.received++
     // Decoding costs more than all else that a flood can make us do.
-    if (this.#responder.isOverRate(from) && !overlay.expects(from)) {
+    if (this.#responder.isOverRate(from) && !overlay.expects(bytes, from)) {
       this.#counters.dropped++
       return
     }

@@ -112,9 +112,9 @@ export class Overlay {
     return this.table.closestGood(target, count)
   }
 
-  /** Whether a query to this address is under way. */
-  expects(from: Address): boolean {
-    return this.#queries.expects(from)
+  /** Whether this datagram may be an answer we wait for. */
+  expects(datagram: Uint8Array, from: Address): boolean {
+    return this.#queries.expects(datagram, from)
   }
 
   /** An answer came in. False if nobody asked for it. */

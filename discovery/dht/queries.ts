@@ -24,6 +24,8 @@ const UNKNOWN_TIMEOUT_MS = 400
 const SILENT_FACTOR = 2
 const HARD_LIMIT_MS = 3000
 const TRANSACTION_BYTES = 4
+/** What stands before a transaction id of ours in an answer. */
+const TRANSACTION_KEY = `1:t${TRANSACTION_BYTES}:`
 
 /** A query without what this file adds. */
 export type Question = Query extends infer Kind
@@ -63,8 +65,6 @@ interface Outstanding {
 export class Queries {
   readonly #options: QueriesOptions
   readonly #outstanding = new Map<number, Outstanding>()
-  /** How many queries are under way to each address. */
-  readonly #asked = new Map<string, number>()
   /** Of all who answered, for those never heard of. */
   #usual: RoundTrip | undefined
   #lastAnswerMs = Number.NEGATIVE_INFINITY
@@ -111,16 +111,18 @@ export class Queries {
       roundTrip,
       timer: timetable.after(timeoutMs, () => this.#late(number)),
     })
-    const place = placeOf(to)
-    this.#asked.set(place, (this.#asked.get(place) ?? 0) + 1)
     this.#sent++
     this.#options.send(bytes, to)
     return true
   }
 
-  /** Whether a query to this address is under way. */
-  expects(from: Address): boolean {
-    return this.#asked.has(placeOf(from))
+  /** Whether this datagram names a query under way to this address, told without decoding it. Each is named once. */
+  expects(datagram: Uint8Array, from: Address): boolean {
+    const bytes = Buffer.from(datagram.buffer, datagram.byteOffset, datagram.byteLength)
+    const start = bytes.lastIndexOf(TRANSACTION_KEY) + TRANSACTION_KEY.length
+    if (start < TRANSACTION_KEY.length || start + TRANSACTION_BYTES > bytes.length) return false
+    const outstanding = this.#outstanding.get(bytes.readUInt32BE(start))
+    return outstanding !== undefined && sameAddress(outstanding.to, { host: unmapHost(from.host), port: from.port })
   }
 
   /** The round trip to begin with for a node whose first answer took so long. */
@@ -188,10 +190,6 @@ export class Queries {
   #forget(number: number, outstanding: Outstanding): void {
     this.#outstanding.delete(number)
     outstanding.timer.cancel()
-    const place = placeOf(outstanding.to)
-    const left = (this.#asked.get(place) ?? 0) - 1
-    if (left > 0) this.#asked.set(place, left)
-    else this.#asked.delete(place)
   }
 
   /** An answer to the second try may be one to the first (Karn): it tells too much, so only this one node is judged by it. */
@@ -206,8 +204,6 @@ export class Queries {
     return sampleMs
   }
 }
-
-const placeOf = ({ host, port }: Address): string => `${unmapHost(host)} ${port}`
 
 const numberOf = (transaction: Uint8Array): number =>
   transaction[0]! * 2 ** 24 + transaction[1]! * 2 ** 16 + transaction[2]! * 2 ** 8 + transaction[3]!

@@ -6,15 +6,17 @@
  * meeting point is an address and nothing more, a hint to dial; records are looked up by name or id when somebody asks.
  * Work comes round in four chores of their own pace. Failures are a status; nothing here throws after `start`.
  */
+import { isIP } from 'node:net'
 import type { ClusterKeys } from '../../certs/keys.ts'
 import type { SigningKey } from '../../certs/signing-key.ts'
 import { type Address, formatAddress, sameAddress } from '../../transport/address.ts'
-import type { Clock, Timer } from '../../transport/clock.ts'
+import type { Clock } from '../../transport/clock.ts'
 import type { Random } from '../../transport/random.ts'
 import { Chore, jittered } from '../chore.ts'
 import { type ResolveAddress, resolveAll } from '../resolve.ts'
 import { Sightings } from '../sightings.ts'
 import type { DiscoveryEvent, DiscoverySource, NodeRecord, SourceStatus } from '../source.ts'
+import { within } from '../within.ts'
 import type { Dht } from './dht.ts'
 import { RecordFinder } from './finder.ts'
 import { daysAt, meetingPoint } from './places.ts'
@@ -23,7 +25,7 @@ import { STORED_ON } from './storing.ts'
 import { TableSaver } from './table-saver.ts'
 
 const SOURCE = 'dht'
-export const MAX_BOOTSTRAP_ADDRESSES = 64
+const MAX_BOOTSTRAP_ADDRESSES = 64
 /** Addresses that other sources told of and that were not asked yet. */
 const MAX_SUGGESTIONS = 64
 /** With so many contacts the DHT finds the others by itself. */
@@ -48,6 +50,8 @@ const MIN_SPREAD_MS = 5000
 const FIRST_LOOK_AGAIN_MS = 250
 const DEFAULT_POLL_INTERVAL_MS = 60_000
 const REVIEW_MS = 30_000
+/** Names of bootstrap addresses are waited for no longer. */
+const RESOLVE_MS = 3000
 /** `start` waits no longer for nodes that do not answer. */
 const START_DEADLINE_MS = 2000
 /** `stop` waits no longer for the record to be taken back. */
@@ -144,12 +148,7 @@ class Rendezvous implements DiscoverySource {
     this.#sightings = new Sightings(SOURCE, emit)
     this.#finder = new RecordFinder({ dht, clock, keys, ownId: record.id, sightings: this.#sightings })
     this.#review.soon(REVIEW_MS)
-    let deadline: Timer | undefined
-    const late = new Promise<void>((resolve) => {
-      deadline = clock.after(START_DEADLINE_MS, resolve)
-    })
-    await Promise.race([this.#join.run(), late])
-    deadline?.cancel()
+    await within(clock, START_DEADLINE_MS, this.#join.run())
   }
 
   update(record: NodeRecord): void {
@@ -204,13 +203,8 @@ class Rendezvous implements DiscoverySource {
     for (const chore of [this.#join, this.#meet, this.#announce, this.#publish, this.#review]) chore.stop()
     const { clock, dht } = this.#options
     if (this.#record !== undefined && this.#publisher.hasPublished && dht.contacts().length > 0) {
-      let late: Timer | undefined
-      const enough = new Promise<void>((resolve) => {
-        late = clock.after(FAREWELL_MS, resolve)
-      })
       const withdrawn = this.#publisher.withdraw(this.#record, clock.wallNow()).catch(() => {})
-      await Promise.race([withdrawn, enough])
-      late?.cancel()
+      await within(clock, FAREWELL_MS, withdrawn)
     }
     const saved = this.#saver?.stop()
     dht.stop()
@@ -235,11 +229,12 @@ class Rendezvous implements DiscoverySource {
   // Chores
 
   async #tryToJoin(): Promise<void> {
-    const { dht, resolve } = this.#options
+    const { clock, dht, resolve } = this.#options
     const suggested = [...this.#suggestions.values()]
     this.#suggestions.clear()
     const before = dht.contacts().length
-    const given = before === 0 ? await resolveAll(this.#bootstrap, resolve) : []
+    const resolved = before === 0 ? await within(clock, RESOLVE_MS, resolveAll(this.#bootstrap, resolve)) : undefined
+    const given = resolved ?? this.#bootstrap.filter(({ host }) => isIP(host) !== 0)
     const addresses = [...given, ...suggested].filter((address) => !this.#isSelf(address))
     // Without any there may still be contacts of an earlier run.
     if (addresses.length > 0 || before === 0) await dht.bootstrap(addresses).catch(() => 0)

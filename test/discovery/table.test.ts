@@ -231,6 +231,31 @@ test('a source that throws or rejects is a failed status, and the others go on',
   assert.equal(good.calls, ['start', 'update', 'refresh', 'stop'])
 })
 
+test('what a node registered finds it too; sources that want to learn hear what others see, not their own', async () => {
+  const dht = new ScriptedSource('dht')
+  const seeds = new ScriptedSource('seeds')
+  const learnt: string[][] = []
+  const learner = Object.assign(dht, {
+    learn: (addresses: NodeRecord['addresses']) => void learnt.push(addresses.map(formatAddress)),
+  })
+  const table = new DiscoveryTable({ sources: [learner, seeds], onEvent: () => {} })
+  table.update(nodeRecord(1))
+  await table.start(nodeRecord(1))
+  assert.equal(dht.calls, ['start'], 'before the start there is nothing to update')
+
+  const registrations = [{ name: 'web', metadata: { port: '80' } }]
+  dht.say('found', { ...sighting(2, '10.0.0.2:1'), registrations })
+  assert.equal(learnt, [])
+  seeds.say('found', seed('10.0.0.3:1'))
+  assert.equal(learnt, [['10.0.0.3:1']])
+  assert.equal(
+    table.find('web').map(({ name, registrations: said }) => [name, said]),
+    [['node2@host', registrations]],
+  )
+  await table.refresh('web')
+  assert.ok(dht.calls.includes('refresh') && seeds.calls.includes('refresh'))
+})
+
 test('after stop nothing is told', async () => {
   const { mdns, table, told } = await setUp()
   await table.stop()

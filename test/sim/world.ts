@@ -8,11 +8,11 @@
 import { isSkeinError } from '../../certs/errors.ts'
 import { type From, Pid, type Ref, type RemoteName, type Self } from '../../src/index.ts'
 import type { SimulatedHost, Simulation } from '../../src/testing/index.ts'
+import { describe } from './describe.ts'
 import {
   Actor,
   type Answer,
   type Call,
-  describe,
   type Fact,
   type Flight,
   isFuzz,
@@ -30,13 +30,12 @@ import {
   show,
   Violation,
 } from './facts.ts'
+import { receiver } from './receiver.ts'
 
 /** The body of every message is this byte of its number, repeated. */
 const BODY_MASK = 0xff
 /** The behaviour that every node knows. */
 const BEHAVIOUR = 'actor'
-/** How long an actor of style "timeout" waits at a time. */
-const RECEIVE_TIMEOUT_MS = 700
 
 /** A call that its server has not answered. */
 interface HeldCall {
@@ -501,22 +500,3 @@ const note = (times: Map<string, number[]>, node: string, atMs: number): void =>
 
 const isTyped = <T extends string>(message: unknown, type: T): message is { type: T; [key: string]: unknown } =>
   typeof message === 'object' && message !== null && 'type' in message && message.type === type
-
-/** The ways to wait for a message: all of them give every message in order. */
-const receiver = (self: Self, style: Style): (() => Promise<unknown>) => {
-  if (style === 'receive') return () => self.receive()
-  if (style === 'match') return () => self.receive((message) => message !== undefined)
-  if (style === 'iterate') {
-    const steps = self[Symbol.asyncIterator]()
-    return async () => (await steps.next()).value
-  }
-  return async () => {
-    for (;;) {
-      try {
-        return await self.receive(undefined, { timeoutMs: RECEIVE_TIMEOUT_MS })
-      } catch (error) {
-        if (!isSkeinError(error, 'ERR_SKEIN_RECEIVE_TIMEOUT')) throw error
-      }
-    }
-  }
-}

@@ -122,9 +122,9 @@ test('a policy of the user decides whom to connect to; one that throws wants nob
 
 test('events tell of what the DHT found, and of its status', async (t) => {
   const cluster = emptyCluster(t, { discovery: 'dht' })
-  await cluster.start(0)
-  const b = await cluster.start(1)
-  const events = watch(b)
+  const a = await cluster.start(0)
+  await cluster.start(1)
+  const events = watch(a)
   await until(cluster, 'the other node', () =>
     events.some((event) => event.type === 'discovered' && event.sources.includes('dht')),
   )

@@ -26,6 +26,8 @@ export interface LanOptions {
   readonly ipv6Only?: boolean
   /** Hosts that have nothing but a loopback. */
   readonly loopbackOnly?: boolean
+  /** A switch that passes no multicast on, as clouds have. IPv6 finds no neighbours then. */
+  readonly multicast?: boolean
 }
 
 /** A LAN of `count` hosts, 10.77.0.1 and fd77::1 upwards on eth0; taken down after the test. */
@@ -66,6 +68,9 @@ const addHost = (t: TestContext, bridge: string, namespace: string, number: numb
   const port = `p${number}`
   ip('link', 'add', 'eth0', 'netns', namespace, 'type', 'veth', 'peer', 'name', port, 'netns', bridge)
   ip('-n', bridge, 'link', 'set', port, 'master', 'br0', 'up')
+  if (options.multicast === false) {
+    ip('-n', bridge, 'link', 'set', port, 'type', 'bridge_slave', 'mcast_flood', 'off')
+  }
   if (!options.ipv6Only) host.ip('addr', 'add', `${host.ipv4}/24`, 'dev', 'eth0')
   // Nobody else is there: detecting duplicate addresses would only take a second.
   host.ip('addr', 'add', `${host.ipv6}/64`, 'dev', 'eth0', 'nodad')

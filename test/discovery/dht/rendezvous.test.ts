@@ -293,6 +293,14 @@ test('the status says what is missing, and a contact that another source finds i
   await world.untilSeen('both work', () => alone.source.status().state === 'working')
 })
 
+test('a name service that hangs holds up nobody who has an address', async (t) => {
+  const world = new World(t)
+  const there = world.add().address
+  const bootstrap = [{ host: 'slow.example', port: 1 }, there]
+  const a = world.member({ bootstrap, resolve: () => new Promise(() => {}) })
+  await world.untilSeen('a contact', () => a.source.status().state === 'working')
+})
+
 test('who starts before its bootstrap node is there joins when it comes', async (t) => {
   const world = new World(t)
   const late = { host: '203.0.113.5', port: 4433 }

@@ -2,7 +2,7 @@
  * What a DHT has to stand, in the simulator: small in tests, large in `npm run bench -- dht`. Every scenario returns what it
  * saw and judges nothing. Times are virtual milliseconds.
  */
-import { generateKeyPairSync, sign } from 'node:crypto'
+import { SEED_BYTES, signingKeyFromSeed } from '../../../certs/signing-key.ts'
 import type { MutableKey } from '../../../discovery/dht/dht.ts'
 import { compareDistance } from '../../../discovery/dht/dht-id.ts'
 import { decodeMessage, encodeMessage } from '../../../discovery/dht/krpc.ts'
@@ -23,15 +23,13 @@ export interface Publication {
   publish(by: SimulatedNode, sequence: number): Promise<number>
 }
 
-const newPublication = (): Publication => {
-  const { publicKey, privateKey } = generateKeyPairSync('ed25519')
-  const key = { publicKey: new Uint8Array(Buffer.from(publicKey.export({ format: 'jwk' }).x!, 'base64url')) }
+const newPublication = ({ random }: Simulation): Publication => {
+  const { publicKey, sign } = signingKeyFromSeed(random.bytes(SEED_BYTES))
   return {
-    key,
+    key: { publicKey },
     publish: async ({ dht }, sequence) => {
-      const signing = (bytes: Uint8Array): Uint8Array => sign(null, bytes, privateKey)
       const value = Buffer.from(`i${sequence}e`)
-      return (await dht.putMutable({ ...key, sign: signing, sequence, value })).stored
+      return (await dht.putMutable({ publicKey, sign, sequence, value })).stored
     },
   }
 }
@@ -79,7 +77,7 @@ const getItem = (simulation: Simulation, into: Lookups, key: MutableKey, sequenc
 const publishAll = async (simulation: Simulation, count: number): Promise<MutableKey[]> => {
   const keys: MutableKey[] = []
   for (let i = 0; i < count; i++) {
-    const { key, publish } = newPublication()
+    const { key, publish } = newPublication(simulation)
     await simulation.until(publish(simulation.any(), 1))
     keys.push(key)
   }
@@ -149,7 +147,7 @@ export const churn = async (size: ChurnSize): Promise<Lookups & { died: number }
   simulation.grow(nodes)
   const publishers = simulation.some(0.05)
   const published = Array.from({ length: records }, (_, i) => {
-    const { key, publish } = newPublication()
+    const { key, publish } = newPublication(simulation)
     const record = { key, sequence: 0 }
     let next = 1
     const again = (): void => {
@@ -190,7 +188,7 @@ const SYBIL_NETWORKS = 4
 export const sybils = async ({ seed, nodes }: Size, gets: number): Promise<Lookups> => {
   const simulation = new Simulation({ seed, delayMs: 25 })
   simulation.grow(nodes)
-  const { key, publish } = newPublication()
+  const { key, publish } = newPublication(simulation)
   await simulation.until(publish(simulation.any(), 1))
   const old = await simulation.until(simulation.any().dht.getItem(key))
   settleSybils(simulation, mutableTarget(key.publicKey), seed % 2 === 0, ({ id }) =>
