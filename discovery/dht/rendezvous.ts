@@ -101,6 +101,8 @@ class Rendezvous implements DiscoverySource {
   #finder: RecordFinder | undefined
   #record: NodeRecord | undefined
   #stopping: Promise<void> | undefined
+  /** Names of bootstrap addresses are being looked up. */
+  #resolving: Promise<void> | undefined
   #joined = false
   #failedJoins = 0
   /** Looks since the last reason to look quickly. */
@@ -229,13 +231,11 @@ class Rendezvous implements DiscoverySource {
   // Chores
 
   async #tryToJoin(): Promise<void> {
-    const { clock, dht, resolve } = this.#options
-    const suggested = [...this.#suggestions.values()]
-    this.#suggestions.clear()
+    const { dht } = this.#options
     const before = dht.contacts().length
-    const resolved = before === 0 ? await within(clock, RESOLVE_MS, resolveAll(this.#bootstrap, resolve)) : undefined
-    const given = resolved ?? this.#bootstrap.filter(({ host }) => isIP(host) !== 0)
-    const addresses = [...given, ...suggested].filter((address) => !this.#isSelf(address))
+    const given = before === 0 ? await this.#bootstrapAddresses() : []
+    const addresses = [...given, ...this.#suggestions.values()]
+    this.#suggestions.clear()
     // Without any there may still be contacts of an earlier run.
     if (addresses.length > 0 || before === 0) await dht.bootstrap(addresses).catch(() => 0)
     if (this.#stopping !== undefined) return
@@ -247,6 +247,20 @@ class Rendezvous implements DiscoverySource {
     this.#looks = 0
     this.#spreads = 0
     for (const chore of [this.#meet, this.#announce, this.#publish]) chore.soon()
+  }
+
+  /** Those that are known at once; those of names as soon as they are, waited for only where there are no others. */
+  async #bootstrapAddresses(): Promise<readonly Address[]> {
+    const { clock, resolve } = this.#options
+    const literal = this.#bootstrap.filter(({ host }) => isIP(host) !== 0)
+    const names = this.#bootstrap.filter(({ host }) => isIP(host) === 0)
+    if (names.length === 0) return literal.filter((address) => !this.#isSelf(address))
+    this.#resolving ??= resolveAll(names, resolve).then((addresses) => {
+      this.#resolving = undefined
+      this.learn(addresses)
+    })
+    if (literal.length === 0) await within(clock, RESOLVE_MS, this.#resolving)
+    return literal.filter((address) => !this.#isSelf(address))
   }
 
   #joinPauseMs(): number {
