@@ -299,6 +299,8 @@ test('a name service that hangs holds up nobody who has an address', async (t) =
   const bootstrap = [{ host: 'slow.example', port: 1 }, there]
   const a = world.member({ bootstrap, resolve: () => new Promise(() => {}) })
   await world.untilSeen('a contact', () => a.source.status().state === 'working')
+  const b = world.member({ bootstrap: [{ host: 'boot.example', port: there.port }], resolve: async () => [there.host] })
+  await world.untilSeen('the other one, by a name', () => sees(b, a))
 })
 
 test('who starts before its bootstrap node is there joins when it comes', async (t) => {
