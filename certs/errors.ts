@@ -71,7 +71,7 @@ export const ERRORS = {
   // connecting
   ERR_SKEIN_CONNECT_TIMEOUT: entry(
     'The other node did not answer in time.',
-    'It may be down, behind a firewall, or silent because its cookie differs: a Skein port never answers a stranger.',
+    'It may be down, behind a firewall, or silent because its cookie differs: QUIC of a Skein port never answers a stranger.',
   ),
   ERR_SKEIN_CONNECT_FAILED: entry(
     'No attempt to reach the node succeeded.',

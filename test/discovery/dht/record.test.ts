@@ -56,17 +56,20 @@ test('a stranger opens nothing, and the value of one item means nothing in anoth
   assert.is(openRecord(value, KEYS, itemKey(KEYS.rendezvous, 20_001, 'name', 'app1@host').publicKey), undefined)
 })
 
+const TELLING_BYTES = 8
+
 test('a value has one of two sizes, fits BEP 44, and holds no name, address, id or key in clear', async () => {
   const signer = await newSigner()
   const sizes = new Set<number>()
   for (let count = 0; count <= 16; count++) {
     const addresses = Array.from({ length: count }, (_, i) => ({ host: `2001:db8::${i + 1}`, port: 4433 }))
-    for (const name of ['a@b', `${'n'.repeat(64)}@${'h'.repeat(190)}`]) {
+    for (const name of ['a@b', 'app1@webhost', `${'n'.repeat(64)}@${'h'.repeat(190)}`]) {
       const value = seal(signRecord(said({ addresses, name }), signer, KEYS.clusterTag))
       assert.ok(value.length <= MAX_VALUE_BYTES, `${value.length} bytes`)
       sizes.add(value.length)
-      const texts = [name, signer.id, 'app1', 'web', signer.publicKey, ...addresses.map((one) => compactAddress(one)!)]
-      for (const text of texts) assert.is(Buffer.from(value).indexOf(text), -1)
+      const texts = [name, signer.id, signer.publicKey, ...addresses.map((one) => compactAddress(one)!)]
+      // What is short stands in random bytes by chance.
+      for (const text of texts) if (text.length >= TELLING_BYTES) assert.is(Buffer.from(value).indexOf(text), -1)
       assert.is(openRecord(value, KEYS, ITEM)?.name, name)
     }
   }
