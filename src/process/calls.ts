@@ -69,6 +69,10 @@ export class Calls {
   readonly #limit: number
   readonly #pending = new NumberTable<PendingCall>()
   readonly #deadlines: Deadlines<PendingCall>
+  /** Calls with greater numbers began in this turn and are not kept yet. Many are over already. */
+  #keptUpTo = 0
+  /** At the end of this turn. */
+  #keepsSoon = false
 
   /** `limit`: calls that this node waits for, and calls that one other node waits for. */
   constructor(options: {
@@ -79,11 +83,7 @@ export class Calls {
   }) {
     this.#directory = options.directory
     this.#clock = options.clock
-    this.#deadlines = new Deadlines(
-      options.clock,
-      (number) => this.#pending.get(number),
-      (call, timeoutMs) => this.#expired(call, timeoutMs),
-    )
+    this.#deadlines = new Deadlines(options.clock, (call, timeoutMs) => this.#expired(call, timeoutMs))
     this.#post = options.post
     this.#limit = options.limit
   }
@@ -166,6 +166,7 @@ export class Calls {
   }
 
   ended(process: Process, reason: Reason): void {
+    this.#keepBegun()
     for (const pending of callsOf(process)) this.#abandon(pending, process.endedError())
     for (const call of unansweredOf(process)) {
       if (call.kind === 'pending') this.#fail(call, reason)
@@ -257,16 +258,48 @@ export class Calls {
     if (this.#pending.size >= this.#limit) {
       throw new SkeinError('ERR_SKEIN_LIMIT', `This node waits for ${this.#limit} calls, the limit "calls".`)
     }
-    const pending = newCall(this.#pending.next(), caller, target, at, inspects)
+    const pending = newCall(
+      this.#pending.next(),
+      caller,
+      target,
+      at,
+      inspects,
+      signal === undefined ? timeoutMs : Number.POSITIVE_INFINITY,
+    )
     this.#pending.set(pending.number, pending)
-    if (caller !== undefined) addToCaller(caller, pending)
+    if (!this.#keepsSoon) this.#keepSoon()
     if (signal !== undefined) {
       pending.patience = new Patience(this.#clock, options, (why) => {
         if (why.type === 'timeout') this.#expired(pending, why.timeoutMs)
         else this.#abandon(pending, this.#aborted(target, signal))
       })
-    } else if (timeoutMs < Number.POSITIVE_INFINITY) this.#deadlines.begin(pending, timeoutMs)
+    }
     return pending
+  }
+
+  #keepSoon(): void {
+    this.#keepsSoon = true
+    this.#clock.endOfTurn(() => {
+      this.#keepsSoon = false
+      this.#keepBegun()
+    })
+  }
+
+  /** Calls that go on are put where their ends, and the ends of others, find them. */
+  #keepBegun(): void {
+    const from = this.#keptUpTo + 1
+    this.#keptUpTo = this.#pending.last
+    if (this.#pending.size === 0) return
+    const nowMs = this.#clock.now()
+    for (let number = from; number <= this.#keptUpTo; number++) {
+      const pending = this.#pending.get(number)
+      if (pending === undefined) continue
+      const { caller, at, timeoutMs } = pending
+      pending.isKept = true
+      if (timeoutMs < Number.POSITIVE_INFINITY) this.#deadlines.begin(pending, timeoutMs, nowMs)
+      if (caller !== undefined) addToCaller(caller, pending)
+      if (at instanceof Process) addUnanswered(at, pending)
+    }
   }
 
   #expired(pending: PendingCall, timeoutMs: number): void {
@@ -278,7 +311,6 @@ export class Calls {
     if (server.mailbox.refuses) {
       throw new SkeinError('ERR_SKEIN_QUEUE_FULL', `The mailbox of ${this.#name(pending.target)} is full.`)
     }
-    addUnanswered(server, pending)
     const call = new Ref(this.#directory.origin, pending.number)
     this.#post.putCall(server, { pid: pending.caller?.pid, call }, request)
   }
@@ -317,11 +349,12 @@ export class Calls {
   #settle(pending: PendingCall): void {
     const { caller, at } = pending
     this.#pending.delete(pending.number)
-    this.#deadlines.end(pending)
     pending.patience?.end()
-    if (caller !== undefined) removeFromCaller(caller, pending)
     if (at instanceof Bridge) at.calls.delete(pending)
-    else removeUnanswered(at, pending)
+    if (!pending.isKept) return
+    this.#deadlines.end(pending)
+    if (caller !== undefined) removeFromCaller(caller, pending)
+    if (at instanceof Process) removeUnanswered(at, pending)
   }
 
   #forget(served: ServedCall | undefined): void {

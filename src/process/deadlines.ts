@@ -1,8 +1,7 @@
 /**
- * Deadlines of many waits with few timers. Most waits are over within the turn in which they began: only those that are
- * not get a place here, when it ends, and the clock is asked once for all of them. Waits of the same duration stand in one
- * line, and since each that comes is due after those before it, one timer, for the first, does for all. When waits end
- * the timer is left as it is, and looks again when it fires.
+ * Deadlines of many waits with few timers: waits of the same duration stand in one line, and since each that comes is due
+ * after those before it, one timer, for the first, does for all. When waits end the timer is left as it is, and looks
+ * again when it fires.
  *
  * The timers run in the background: whoever waits has something else, a socket or a simulation, to keep things going.
  */
@@ -13,10 +12,8 @@ const MAX_IDLE_LINES = 16
 
 /** What has a deadline: it stands in one line at a time. The fields are for Deadlines alone. */
 export interface Expiring<T> {
-  readonly number: number
   line: Line<T> | undefined
-  /** How long it waits, until it stands in a line; then the time at which it is due. Undefined if it does not wait. */
-  due: number | undefined
+  dueMs: number
   before: T | undefined
   after: T | undefined
 }
@@ -33,55 +30,21 @@ export class Deadlines<T extends Expiring<T>> {
   readonly #clock: Clock
   readonly #expired: (one: T, durationMs: number) => void
   readonly #lines = new Map<number, Line<T>>()
-  readonly #find: (number: number) => T | undefined
-  /** Numbers of those that began in this turn: many are over already, and the numbers hold nothing of them. */
-  #begun: number[] = []
-
-  /** `find` knows those that are not over; `expired` is told of one that waited longer than this. Neither must throw. */
-  constructor(clock: Clock, find: (number: number) => T | undefined, expired: (one: T, durationMs: number) => void) {
+  /** `expired` is told of one that waited longer than this. It must not throw. */
+  constructor(clock: Clock, expired: (one: T, durationMs: number) => void) {
     this.#clock = clock
-    this.#find = find
     this.#expired = expired
   }
 
-  /** `durationMs` is finite. Each waits once. */
-  begin(one: T, durationMs: number): void {
-    one.due = durationMs
-    if (this.#begun.push(one.number) === 1) this.#clock.endOfTurn(() => this.#endTurn())
-  }
-
-  /** Idempotent. After this it does not expire. */
-  end(one: T): void {
-    const { line } = one
-    one.due = undefined
-    if (line !== undefined) this.#leave(line, one)
-  }
-
-  /** Nothing expires any more. */
-  stop(): void {
-    for (const line of this.#lines.values()) line.timer?.cancel()
-    this.#lines.clear()
-    this.#begun = []
-  }
-
-  #endTurn(): void {
-    const nowMs = this.#clock.now()
-    const begun = this.#begun
-    this.#begun = []
-    for (const number of begun) {
-      const one = this.#find(number)
-      if (one?.due !== undefined) this.#enter(one, one.due, nowMs)
-    }
-  }
-
-  #enter(one: T, durationMs: number, nowMs: number): void {
+  /** `durationMs` is finite; `nowMs` is never less than it was for the one before. Each waits once. */
+  begin(one: T, durationMs: number, nowMs: number): void {
     let line = this.#lines.get(durationMs)
     if (line === undefined) {
       line = { durationMs, first: undefined, last: undefined, timer: undefined }
       this.#lines.set(durationMs, line)
     }
     one.line = line
-    one.due = nowMs + durationMs
+    one.dueMs = nowMs + durationMs
     one.before = line.last
     if (line.last === undefined) line.first = one
     else line.last.after = one
@@ -89,8 +52,10 @@ export class Deadlines<T extends Expiring<T>> {
     line.timer ??= this.#clock.after(durationMs, () => this.#fire(line), true)
   }
 
-  #leave(line: Line<T>, one: T): void {
-    const { before, after } = one
+  /** Idempotent. After this it does not expire. */
+  end(one: T): void {
+    const { line, before, after } = one
+    if (line === undefined) return
     one.line = undefined
     one.before = undefined
     one.after = undefined
@@ -101,19 +66,25 @@ export class Deadlines<T extends Expiring<T>> {
     if (line.first === undefined && this.#lines.size > MAX_IDLE_LINES) this.#remove(line)
   }
 
+  /** Nothing expires any more. */
+  stop(): void {
+    for (const line of this.#lines.values()) line.timer?.cancel()
+    this.#lines.clear()
+  }
+
   #fire(line: Line<T>): void {
     line.timer = undefined
     const nowMs = this.#clock.now()
     for (;;) {
       const { first } = line
-      if (first === undefined || dueMsOf(first) > nowMs) break
+      if (first === undefined || first.dueMs > nowMs) break
       this.end(first)
       this.#expired(first, line.durationMs)
     }
     // What expired may have ended others of the line, and the line with them.
     if (this.#lines.get(line.durationMs) !== line) return
     if (line.first === undefined) this.#remove(line)
-    else line.timer = this.#clock.after(dueMsOf(line.first) - nowMs, () => this.#fire(line), true)
+    else line.timer = this.#clock.after(line.first.dueMs - nowMs, () => this.#fire(line), true)
   }
 
   #remove(line: Line<T>): void {
@@ -121,5 +92,3 @@ export class Deadlines<T extends Expiring<T>> {
     this.#lines.delete(line.durationMs)
   }
 }
-
-const dueMsOf = ({ due }: Expiring<unknown>): number => due ?? Number.POSITIVE_INFINITY

@@ -21,6 +21,11 @@ export class NumberTable<T> {
     return this.#size
   }
 
+  /** The greatest number given out so far. */
+  get last(): number {
+    return this.#last
+  }
+
   /** A number for one more. */
   next(): number {
     if (this.#size * 2 >= this.#values.length) this.#grow()

@@ -1,6 +1,7 @@
 /**
  * Calls under way, as those who have to do with them keep them: the caller its own, the called process those it has not
- * answered. They are lists through the calls themselves, because a call is usually over very soon, and a Set from which
+ * answered. Most calls within a node are over in the turn in which they began, and never get there: calls.ts keeps a call
+ * when the turn ends, or when somebody asks for the lists. They are lists through the calls themselves, because a call is usually over very soon, and a Set from which
  * as much is deleted as is added holds back what it held (number-table.ts says why).
  */
 import type { Bridge } from './bridge.ts'
@@ -27,6 +28,10 @@ export interface PendingCall extends Unanswered, Expiring<PendingCall> {
   readonly promise: Promise<unknown>
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
+  /** Milliseconds; Infinity if it has no deadline of its own. */
+  readonly timeoutMs: number
+  /** It stands in the lists of caller and called process, and its deadline runs. */
+  isKept: boolean
   /** In place of a deadline, for a call that can also be abandoned. */
   patience: Patience | undefined
   /** In the list of its caller. */
@@ -40,6 +45,7 @@ export const newCall = (
   target: AnyTarget,
   at: Process | Bridge,
   inspects: boolean,
+  timeoutMs: number,
 ): PendingCall => {
   let resolve!: PendingCall['resolve']
   let reject!: PendingCall['reject']
@@ -57,13 +63,15 @@ export const newCall = (
     promise,
     resolve,
     reject,
+    timeoutMs,
+    isKept: false,
     patience: undefined,
     olderUnanswered: undefined,
     newerUnanswered: undefined,
     olderOfCaller: undefined,
     newerOfCaller: undefined,
     line: undefined,
-    due: undefined,
+    dueMs: 0,
     before: undefined,
     after: undefined,
   }

@@ -12,33 +12,21 @@ interface Noted extends Expiring<Noted> {
   whenExpired: (() => void) | undefined
 }
 
-const all = new Map<number, Noted>()
-
-const newNoted = (): Noted => {
-  const noted: Noted = { ...BLANK, number: all.size + 1 }
-  all.set(noted.number, noted)
-  return noted
-}
-
-const BLANK: Omit<Noted, 'number'> = {
+const newNoted = (): Noted => ({
   expiredMs: undefined,
   whenExpired: undefined,
   line: undefined,
-  due: undefined,
+  dueMs: 0,
   before: undefined,
   after: undefined,
-}
+})
 
 const newDeadlines = (clock: VirtualClock): Deadlines<Noted> =>
-  new Deadlines(
-    clock,
-    (number) => all.get(number),
-    (noted) => {
-      assert.is(noted.expiredMs, undefined, 'once')
-      noted.expiredMs = clock.now()
-      noted.whenExpired?.()
-    },
-  )
+  new Deadlines(clock, (noted) => {
+    assert.is(noted.expiredMs, undefined, 'once')
+    noted.expiredMs = clock.now()
+    noted.whenExpired?.()
+  })
 
 test('each expires exactly when it is due, whatever others do; one that has ended never does', () => {
   const seed = Date.now() & 0x7fffffff
@@ -56,7 +44,7 @@ test('each expires exactly when it is due, whatever others do; one that has ende
     if (kind === 0) {
       const durationMs = [0, 5, 100, 5000, below(300)][below(5)]!
       const noted = newNoted()
-      deadlines.begin(noted, durationMs)
+      deadlines.begin(noted, durationMs, clock.now())
       waits.push({ noted, dueMs: clock.now() + durationMs, endedMs: undefined })
     } else if (kind === 1 && waits.length > 0) {
       const one = waits[below(waits.length)]!
@@ -79,12 +67,12 @@ test('each expires exactly when it is due, whatever others do; one that has ende
 test('thousands of waits make one timer, and durations that are used once leave none', () => {
   const clock = new VirtualClock()
   const deadlines = newDeadlines(clock)
-  for (let n = 0; n < 1000; n++) deadlines.begin(newNoted(), 5000)
+  for (let n = 0; n < 1000; n++) deadlines.begin(newNoted(), 5000, clock.now())
   clock.advance(0)
   assert.is(clock.pending, 1)
   for (let n = 0; n < 1000; n++) {
     const noted = newNoted()
-    deadlines.begin(noted, 10_000 + n)
+    deadlines.begin(noted, 10_000 + n, clock.now())
     deadlines.end(noted)
   }
   clock.advance(0)
@@ -99,10 +87,10 @@ test('what expires may begin and end others', () => {
   const [one, two, three] = [newNoted(), newNoted(), newNoted()]
   one.whenExpired = () => {
     deadlines.end(two)
-    deadlines.begin(three, 10)
+    deadlines.begin(three, 10, clock.now())
   }
-  deadlines.begin(one, 10)
-  deadlines.begin(two, 10)
+  deadlines.begin(one, 10, clock.now())
+  deadlines.begin(two, 10, clock.now())
   clock.advance(100)
   assert.equal([one.expiredMs, two.expiredMs, three.expiredMs], [10, undefined, 20])
 })
