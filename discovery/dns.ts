@@ -144,7 +144,7 @@ class DnsSource implements DiscoverySource {
       const addresses =
         question.type === 'host'
           ? await resolveOne(question.address, resolve)
-          : await resolveAll((await resolveServices(question.name)).map(toAddress), resolve)
+          : await resolveAll((await resolveServices(question.name)).slice(0, MAX_FOUND).map(toAddress), resolve)
       if (addresses.length === 0) throw new Error('no address')
       this.#answers.set(question.name, addresses)
       this.#failures.delete(question.name)

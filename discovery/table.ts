@@ -26,6 +26,8 @@ export interface KnownNode extends Sighting {
 export interface TableEvent {
   readonly type: 'found' | 'changed' | 'lost'
   readonly node: KnownNode
+  /** Of what changed: its key until now. A new one is that of another node in its place, or of an address whose node is known. */
+  readonly formerKey?: string
 }
 
 export interface DiscoveryTableOptions {
@@ -202,7 +204,7 @@ export class DiscoveryTable {
       return
     }
     if (told !== undefined && sameSighting(told, node)) return
-    this.#onEvent({ type: told === undefined ? 'found' : 'changed', node })
+    this.#onEvent(told === undefined ? { type: 'found', node } : { type: 'changed', node, formerKey: told.key })
     for (const source of this.#sources) {
       const knows = node.sources.length === 1 && node.sources[0] === source.source
       if (!knows) void this.#guard(source, () => source.learn?.(node.addresses))

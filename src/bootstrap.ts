@@ -3,6 +3,7 @@
  * address meet through it. It accepts no QUIC: whatever is not a message of the DHT is dropped unanswered.
  */
 import { isSkeinError } from '../certs/errors.ts'
+import { Chore } from '../discovery/chore.ts'
 import { type DhtPort, type DhtPortOptions, openDhtPort } from '../discovery/dht/port.ts'
 import { loadTable } from '../discovery/dht/table-file.ts'
 import { TableSaver } from '../discovery/dht/table-saver.ts'
@@ -15,6 +16,8 @@ import { type DhtReport, reportOf } from './dht-report.ts'
 import type { DhtOptions } from './discovery-config.ts'
 import { fail } from './option-checks.ts'
 
+/** While it knows nobody. A name that had no address, or moved, is looked up again. */
+const JOIN_AGAIN_MS = 30_000
 const DUAL_STACK = '::'
 const ALL_IPV4 = '0.0.0.0'
 
@@ -25,12 +28,14 @@ export interface BootstrapOptions extends Pick<StartOptions, 'host' | 'port'> {
 
 export class BootstrapNode implements AsyncDisposable {
   readonly #port: DhtPort
+  readonly #join: Chore
   readonly #saver: TableSaver | undefined
   #stopping: Promise<void> | undefined
 
   /** @internal Use startBootstrap. */
-  constructor(port: DhtPort, saver: TableSaver | undefined) {
+  constructor(port: DhtPort, join: Chore, saver: TableSaver | undefined) {
     this.#port = port
+    this.#join = join
     this.#saver = saver
   }
 
@@ -46,6 +51,7 @@ export class BootstrapNode implements AsyncDisposable {
 
   /** Frees the port. Idempotent; never rejects. */
   stop(): Promise<void> {
+    this.#join.stop()
     this.#stopping ??= Promise.all([this.#saver?.stop(), this.#port.close()]).then(() => {})
     return this.#stopping
   }
@@ -70,8 +76,16 @@ export const startBootstrap = async ({ host, port, dht }: BootstrapOptions = {})
   const saved = contactsFile === undefined ? undefined : await loadTable(contactsFile)
   const opened = await open(config.host, config.port, { clock: systemClock, random: systemRandom, network, saved })
   const saver = contactsFile === undefined ? undefined : new TableSaver(opened.dht, contactsFile, systemClock)
-  void opened.dht.bootstrap(await resolveAll(bootstrap, resolveBySystem)).catch(() => {})
-  return new BootstrapNode(opened, saver)
+  const join = new Chore({
+    clock: systemClock,
+    work: async () => {
+      if (opened.dht.contacts().length > 0) return
+      await opened.dht.bootstrap(await resolveAll(bootstrap, resolveBySystem)).catch(() => {})
+    },
+    pauseMs: () => JOIN_AGAIN_MS,
+  })
+  join.soon()
+  return new BootstrapNode(opened, join, saver)
 }
 
 /** Nobody chose an address: both families, or IPv4 alone where the machine has no IPv6. A busy port is an error: an address that others know. */

@@ -2,11 +2,11 @@
  * What a user may set about discovery, in code or by environment variables. See config.ts, of which this is a part.
  */
 import { MAX_DNS_NAMES } from '../discovery/dns.ts'
+import { MAX_SEEDS } from '../discovery/seeds.ts'
 import { type Address, parseHostPort } from '../transport/address.ts'
 import { boolean, checkKeys, fail, isRecord, oneOf, string } from './option-checks.ts'
 
 export const DEFAULT_PORT = 4433
-const MAX_SEEDS = 256
 
 export interface DiscoveryOptions {
   /** Multicast DNS on the local network. Default: true. */

@@ -11,6 +11,7 @@ import type { NodeRecord, Registration, SourceStatus } from '../discovery/source
 import type { DiscoveryTable, KnownNode } from '../discovery/table.ts'
 import type { Address } from '../transport/address.ts'
 import type { Clock } from '../transport/clock.ts'
+import { AddressWatch } from './address-watch.ts'
 import { isNodeName, isShortName } from './cluster/node-name.ts'
 import { search } from './cluster/search.ts'
 
@@ -45,11 +46,19 @@ export interface NodeDiscoveryParts {
 export class NodeDiscovery {
   readonly #parts: NodeDiscoveryParts
   readonly #registrations = new Map<string, Registration>()
-  readonly #lookups = new Set<() => void>()
+  /** Those under way, each with what ends it. */
+  readonly #lookups = new Map<() => void, () => void>()
+  readonly #addresses: AddressWatch
+  #stopping: Promise<void> | undefined
 
   /** @internal */
   constructor(parts: NodeDiscoveryParts) {
     this.#parts = parts
+    this.#addresses = new AddressWatch({
+      clock: parts.clock,
+      current: () => parts.self().addresses,
+      onChange: () => parts.table.update(this.record()),
+    })
   }
 
   /** Each source and how it fares. */
@@ -97,7 +106,7 @@ export class NodeDiscovery {
   async lookup(nameOrId: string, { timeoutMs = DEFAULT_LOOKUP_TIMEOUT_MS } = {}): Promise<DiscoveredNode[]> {
     const wanted = String(nameOrId)
     const known = this.#find(wanted)
-    if (known.length > 0) return known
+    if (known.length > 0 || this.#stopping !== undefined) return known
     if (this.#lookups.size >= MAX_LOOKUPS) {
       throw new SkeinError('ERR_SKEIN_LIMIT', `${MAX_LOOKUPS} lookups are already under way.`)
     }
@@ -110,7 +119,7 @@ export class NodeDiscovery {
       const look = (): void => {
         if (this.#find(wanted).length > 0) settle()
       }
-      this.#lookups.add(look)
+      this.#lookups.set(look, settle)
       const { clock, ask } = this.#parts
       const looking = search({ clock, timeoutMs, ask: () => ask(wanted), onOver: settle })
     })
@@ -129,7 +138,22 @@ export class NodeDiscovery {
 
   /** @internal Something new is known. */
   noticed(): void {
-    for (const look of [...this.#lookups]) look()
+    for (const look of [...this.#lookups.keys()]) look()
+  }
+
+  /** @internal Publishes this node, and again whenever its addresses change. Never rejects. */
+  start(): Promise<void> {
+    if (this.#stopping !== undefined) return Promise.resolve()
+    this.#addresses.start()
+    return this.#parts.table.start(this.record())
+  }
+
+  /** @internal Ends all sources, and lookups with what is known. Idempotent, never rejects. */
+  stop(): Promise<void> {
+    this.#addresses.stop()
+    this.#stopping ??= this.#parts.table.stop()
+    for (const settle of [...this.#lookups.values()]) settle()
+    return this.#stopping
   }
 
   #find(wanted: string): DiscoveredNode[] {

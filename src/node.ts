@@ -354,7 +354,7 @@ export class SkeinNode implements AsyncDisposable {
   }
 
   async #discover(): Promise<void> {
-    await this.#table.start(this.discovery.record())
+    await this.discovery.start()
     for (const status of this.#table.status()) this.#emit({ type: 'discoveryStatus', status })
   }
 
@@ -375,7 +375,7 @@ export class SkeinNode implements AsyncDisposable {
     })
     const timer = clock.after(STOP_TIMEOUT_MS + timeoutMs, giveUp)
     // The connections go first: for others this node's processes are gone because the node is.
-    await Promise.race([Promise.all([this.#peers.stop(), this.#table.stop()]), late])
+    await Promise.race([Promise.all([this.#peers.stop(), this.discovery.stop()]), late])
     await Promise.race([this.#processes.stop(timeoutMs), late])
     await Promise.race([transport.close().catch((error: unknown) => this.#defect(error)), late])
     timer.cancel()
@@ -456,10 +456,10 @@ export class SkeinNode implements AsyncDisposable {
     }
   }
 
-  #discovered({ type, node }: TableEvent): void {
+  #discovered({ type, node, formerKey }: TableEvent): void {
     const { name, id, addresses, sources } = node
     if (type === 'lost') this.#mesh?.lost(node)
-    else this.#mesh?.known(node)
+    else this.#mesh?.known(node, formerKey)
     if (type !== 'lost' && name !== undefined) this.#dialler.becameKnown(name)
     if (type !== 'lost') this.discovery.noticed()
     this.#emit({ type: type === 'lost' ? 'undiscovered' : 'discovered', node: name, id, addresses, sources })

@@ -18,7 +18,7 @@ import { loadTable } from '../discovery/dht/table-file.ts'
 import { dnsSource } from '../discovery/dns.ts'
 import { mdnsSource } from '../discovery/mdns/source.ts'
 import { resolveBySystem } from '../discovery/resolve.ts'
-import { seedSource } from '../discovery/seeds.ts'
+import { MAX_SEEDS, seedSource } from '../discovery/seeds.ts'
 import type { DiscoverySource } from '../discovery/source.ts'
 import { type Address, formatAddress, sameAddress } from '../transport/address.ts'
 import { systemClock } from '../transport/clock.ts'
@@ -47,26 +47,31 @@ export const startNode = async (options: StartOptions = {}): Promise<SkeinNode> 
   const keys = deriveKeys(cookie, config.cluster)
   const identity = await identityFor(config)
   const transport = await openPort(config, identity, keys.gate)
-  const sources = sourcesFor(config, transport.addresses())
-  const dht = await startDht(config, transport)
-  if (dht !== undefined) sources.push(dhtSourceFor(dht, config, { identity, keys }))
-  return startNodeOn({
-    name,
-    cluster: config.cluster,
-    identity,
-    keys,
-    transport,
-    clock: systemClock,
-    random: systemRandom,
-    logger: config.logger ?? defaultLogger(config, name),
-    mesh: config.strategy.mesh,
-    connectTimeoutMs: config.strategy.connectTimeoutMs,
-    hidden: config.hidden,
-    maxMessageBytes: config.maxMessageBytes,
-    sources,
-    ...(dht === undefined ? {} : { dht: () => reportOf(dht) }),
-    resolve: resolveBySystem,
-  })
+  try {
+    const sources = sourcesFor(config, transport.addresses())
+    const dht = await startDht(config, transport)
+    if (dht !== undefined) sources.push(dhtSourceFor(dht, config, { identity, keys }))
+    return startNodeOn({
+      name,
+      cluster: config.cluster,
+      identity,
+      keys,
+      transport,
+      clock: systemClock,
+      random: systemRandom,
+      logger: config.logger ?? defaultLogger(config, name),
+      mesh: config.strategy.mesh,
+      connectTimeoutMs: config.strategy.connectTimeoutMs,
+      hidden: config.hidden,
+      maxMessageBytes: config.maxMessageBytes,
+      sources,
+      ...(dht === undefined ? {} : { dht: () => reportOf(dht) }),
+      resolve: resolveBySystem,
+    })
+  } catch (error) {
+    await transport.close()
+    throw error
+  }
 }
 
 const madeUpName = (): string =>
@@ -110,7 +115,8 @@ const sourcesFor = (config: Config, own: readonly Address[]): DiscoverySource[] 
   const local = localSeed(host)
   const automatic = discovery.mdns || discovery.dht !== undefined
   const isSelf = own.some(({ port }) => port === DEFAULT_PORT)
-  if (automatic && !isSelf && !seeds.some((seed) => sameAddress(seed, local))) seeds.push(local)
+  const hasRoom = seeds.length < MAX_SEEDS
+  if (automatic && hasRoom && !isSelf && !seeds.some((seed) => sameAddress(seed, local))) seeds.push(local)
   const sources: DiscoverySource[] = []
   // A node that listens on one address of the machine has nothing to say, or to ask, on its other interfaces.
   const interfaces = isAnywhere(host) ? {} : { interfaces: [host] }

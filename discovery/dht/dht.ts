@@ -15,7 +15,7 @@ import { type Family, familyOf } from './compact-address.ts'
 import { Keeper, type KeptItem } from './keeper.ts'
 import { decodeMessage } from './krpc.ts'
 import type { Candidate } from './lookup.ts'
-import type { Contact, DhtKey, ItemBody, Want } from './message.ts'
+import { type Contact, type DhtKey, FAULT, type ItemBody, type Want } from './message.ts'
 import { Networks } from './networks.ts'
 import { type LookupRequest, Overlay } from './overlay.ts'
 import type { Question } from './queries.ts'
@@ -29,6 +29,8 @@ import type { PortMapping } from './votes.ts'
 
 /** Of one lookup; who announces more than that is not found by all. */
 const MAX_PEERS_FOUND = 512
+/** No node of ours names more; what a liar makes up is not to leave no room for the others. */
+const MAX_PEERS_OF_REPLY = 100
 
 export interface DhtOptions {
   readonly clock: Clock
@@ -199,15 +201,20 @@ export class Dht {
   async getPeers(key: DhtKey, onPeers: (peers: readonly Address[]) => void = () => {}): Promise<Address[]> {
     const found = new Map<string, Address>()
     const hear = (peers: readonly Address[]): void => {
-      const fresh = peers.filter((peer) => !found.has(formatAddress(peer)))
-      for (const peer of fresh.slice(0, MAX_PEERS_FOUND - found.size)) found.set(formatAddress(peer), peer)
+      const fresh: Address[] = []
+      for (const peer of peers) {
+        const text = formatAddress(peer)
+        if (found.size === MAX_PEERS_FOUND || found.has(text)) continue
+        found.set(text, peer)
+        fresh.push(peer)
+      }
       if (fresh.length > 0) onPeers(fresh)
     }
     // We may be one of those who keep them.
     const nowMs = this.#options.clock.now()
     for (const family of this.#overlays.keys()) hear(this.#responder.peers.sample(key, family, MAX_PEERS_FOUND, nowMs))
     await this.#lookupAll(key, { method: 'get_peers', target: key, want: [] }, (reply) => {
-      hear(reply.peers ?? [])
+      hear(reply.peers?.slice(0, MAX_PEERS_OF_REPLY) ?? [])
       return false
     })
     return [...found.values()]
@@ -281,15 +288,20 @@ export class Dht {
     return [...this.#overlays.values()]
   }
 
-  #put(item: ItemBody, salt: Uint8Array | undefined, compareAndSwap?: number): Promise<PutResult> {
+  async #put(item: ItemBody, salt: Uint8Array | undefined, compareAndSwap?: number): Promise<PutResult> {
     const target = targetOf(item, salt)
-    this.#keeper.keep({ target, item, salt })
+    const kept = { target, item, salt }
+    if (compareAndSwap === undefined) this.#keeper.keep(kept)
     const condition = compareAndSwap === undefined ? {} : { compareAndSwap }
-    return this.#store({
+    const result = await this.#store({
       target,
       finding: { method: 'get', target, want: [] },
       storing: (token) => ({ method: 'put', token, item, ...saltOf(salt), ...condition }),
     })
+    // It is given out anew without its condition, so not if anybody found that not to be met.
+    const isSwapped = compareAndSwap !== undefined && !result.refused.includes(FAULT.compareAndSwapMismatch)
+    if (isSwapped) this.#keeper.keep(kept)
+    return result
   }
 
   /** Gives an item to those of the nodes nearest to it that lack it. */

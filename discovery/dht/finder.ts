@@ -73,15 +73,22 @@ export class RecordFinder {
   async #lookUp(wanted: string): Promise<void> {
     const { clock, dht, keys } = this.#options
     const kind = isNodeId(wanted) ? 'id' : 'name'
-    await Promise.all(
+    const found = await Promise.all(
       daysAt(clock.wallNow()).map(async (day) => {
         const { publicKey } = itemKey(keys.rendezvous, day, kind, wanted)
         const item = await dht.getItem({ publicKey }).catch(() => undefined)
-        const record = item && openRecord(item.value, keys, publicKey)
-        // A member may have put the record of one node where another is looked for.
-        if (record !== undefined && isAbout(record, wanted)) this.#keep(record)
+        return item && openRecord(item.value, keys, publicKey)
       }),
     )
+    // Of two days one may hold what the other has taken back: the newest of a node counts.
+    const newest = new Map<string, PublishedRecord>()
+    for (const record of found) {
+      // A member may have put the record of one node where another is looked for.
+      if (record === undefined || !isAbout(record, wanted)) continue
+      const other = newest.get(record.id)
+      if (other === undefined || other.sequence < record.sequence) newest.set(record.id, record)
+    }
+    for (const record of newest.values()) this.#keep(record)
   }
 
   #keep(record: PublishedRecord): void {

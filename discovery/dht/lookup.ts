@@ -62,7 +62,8 @@ export class Lookup {
   readonly #paths: Candidate[][]
   readonly #windows: Candidate[][]
   /** Every place asked, by whichever path. */
-  readonly #asked = new Map<string, Candidate>()
+  readonly #askedAt = new Map<string, Candidate>()
+  #asked = 0
   #waiting = 0
   #parallel = MIN_PARALLEL
 
@@ -78,7 +79,7 @@ export class Lookup {
 
   /** How many nodes were asked. */
   get asked(): number {
-    return this.#asked.size
+    return this.#asked
   }
 
   /** Those to ask now; they count as asked. */
@@ -92,7 +93,8 @@ export class Lookup {
         const candidate = this.#nextOf(window)
         if (candidate === undefined) continue
         candidate.state = 'asked'
-        this.#asked.set(candidate.place, candidate)
+        this.#askedAt.set(candidate.place, candidate)
+        this.#asked++
         this.#waiting++
         asked.push(candidate)
         found = true
@@ -145,7 +147,7 @@ export class Lookup {
 
   /** Those that answered, the nearest first, spread as a window is. */
   closest(count: number): Candidate[] {
-    const answered = [...this.#asked.values()].filter(({ state }) => state === 'answered')
+    const answered = [...this.#askedAt.values()].filter(({ state }) => state === 'answered')
     answered.sort((a, b) => compareDistance(this.target, a.id, b.id))
     const spread = new Spread([])
     return answered.filter((candidate) => spread.admits(candidate)).slice(0, count)
@@ -186,8 +188,8 @@ export class Lookup {
     const spread = new Spread(this.#windows.flatMap((window, other) => (other === path ? [] : window.slice(0, WINDOW))))
     const window: Candidate[] = []
     for (const candidate of this.#paths[path]!) {
-      const asked = this.#asked.get(candidate.place)
-      if (asked !== undefined && asked !== candidate) continue
+      const asked = this.#askedAt.get(candidate.place)
+      if (asked !== undefined && asked !== candidate && isTaken(asked, candidate)) continue
       // Counted whatever its state: a network that names dead nodes without end still has two places.
       if (!spread.admits(candidate)) continue
       if (candidate.state === 'failed' || candidate.state === 'silent') continue
@@ -198,7 +200,7 @@ export class Lookup {
   }
 
   #nextOf(window: readonly Candidate[]): Candidate | undefined {
-    if (this.#asked.size >= MAX_ASKED) return undefined
+    if (this.#asked >= MAX_ASKED) return undefined
     // Once the nearest answered, hardly anybody nearer will be named: the others are asked at once.
     const isNear = window[0]?.state === 'answered'
     if (this.#waiting >= this.#paths.length * (isNear ? MAX_PARALLEL : this.#parallel)) return undefined
@@ -208,13 +210,20 @@ export class Lookup {
 
   #isPathDone(path: number): boolean {
     const window = this.#windows[path]!.slice(0, WINDOW)
-    const canAsk = this.#asked.size < MAX_ASKED
+    const canAsk = this.#asked < MAX_ASKED
     if (window.some(({ state }) => state === 'asked' || (state === 'heard' && canAsk))) return false
     if (window.length === WINDOW && !this.#patient) return true
     // Too few answered to go without those who are late.
     return !this.#windowOf(path, true).some(({ state }) => state === 'late')
   }
 }
+
+/**
+ * Whether a node of this place need not be asked, another one being asked there. Where that one did not answer, it may have
+ * been named with a wrong port by somebody who wants the right one not to be asked.
+ */
+const isTaken = (asked: Candidate, candidate: Candidate): boolean =>
+  asked.state === 'asked' || asked.state === 'answered' || sameAddress(asked.address, candidate.address)
 
 /** One node of a place, two of a network. */
 class Spread {

@@ -15,7 +15,7 @@ import type { Address } from '../../transport/address.ts'
 import type { Clock } from '../../transport/clock.ts'
 import type { Random } from '../../transport/random.ts'
 import { type Family, familyOf } from './compact-address.ts'
-import { idFitsHost, idForHost, randomId, sameKey } from './dht-id.ts'
+import { idFitsHost, idForHost, isExemptHost, randomId, sameKey } from './dht-id.ts'
 import { type Candidate, Lookup } from './lookup.ts'
 import type { Contact, DhtKey, Fault, Query, Reply, Want } from './message.ts'
 import type { Networks } from './networks.ts'
@@ -112,7 +112,7 @@ export class Overlay {
     return this.table.closestGood(target, count)
   }
 
-  /** Whether this datagram may be an answer we wait for. */
+  /** Whether this datagram may be an answer we wait for. True once for each answer. */
   expects(datagram: Uint8Array, from: Address): boolean {
     return this.#queries.expects(datagram, from)
   }
@@ -208,7 +208,8 @@ export class Overlay {
             lookup.failed(candidate)
             return
           }
-          lookup.answered(candidate, answer.id, answer.nodes)
+          const named = answer.nodes.filter((contact) => this.#mayName(candidate.address, contact))
+          lookup.answered(candidate, answer.id, named)
           if (onReply?.(answer, candidate) === true) end()
         }),
       onLate: () => step(() => lookup.late(candidate)),
@@ -233,13 +234,16 @@ export class Overlay {
     this.#retryAtMs = clock.now() + this.#retryMs
     const pending = new Set(asked)
     const askedAs = this.#id
-    const lookAround = (): void => this.findNode(this.#id, onDone)
+    const lookAround = (): void => {
+      if (this.#lookups < MAX_LOOKUPS) this.findNode(this.#id, onDone)
+      else onDone()
+    }
     // The first lookup waits for nobody who is late, the second begins once all have answered or failed.
     const settle = (address: Address) => (): void => {
-      if (!pending.delete(address) || pending.size > 0 || this.#stopped) return
+      if (!pending.delete(address) || pending.size > 0) return
       if (this.table.size > 0) lookAround()
       // They may all have refused an id that did not fit our address, and told us that address.
-      else if (sameKey(askedAs, this.#id)) onDone()
+      else if (this.#stopped || sameKey(askedAs, this.#id)) onDone()
       else this.bootstrap(addresses, onDone)
     }
     const question: Question = { method: 'find_node', target: this.#id, want }
@@ -270,6 +274,11 @@ export class Overlay {
     return !sameKey(id, this.#id) && familyOf(address.host) === family && (!isPublic || idFitsHost(id, address.host))
   }
 
+  /** In the public network a private address says nothing to us, and may be one of our own LAN that a stranger aims at. */
+  #mayName(namer: Address, { address }: Contact): boolean {
+    return !this.#options.isPublic || !isExemptHost(address.host) || isExemptHost(namer.host)
+  }
+
   /** A node answered from where it was asked. */
   #believe(answer: Reply | Fault, from: Address, tookMs: number): void {
     const now = this.#options.clock.now()
@@ -278,7 +287,8 @@ export class Overlay {
     if (contact !== undefined && this.#accepts(contact))
       this.table.answered(contact, () => this.#queries.firstRoundTrip(tookMs), now)
     for (const named of answer.kind === 'reply' ? answer.nodes : [])
-      if (familyOf(named.address.host) !== this.#options.family) this.#options.onForeign(named)
+      if (familyOf(named.address.host) !== this.#options.family && this.#mayName(from, named))
+        this.#options.onForeign(named)
     if (answer.observed !== undefined && this.votes.add(answer.observed, from, now)) this.#fitId(this.votes.host!)
   }
 

@@ -25,7 +25,9 @@ const SILENT_FACTOR = 2
 const HARD_LIMIT_MS = 3000
 const TRANSACTION_BYTES = 4
 /** What stands before a transaction id of ours in an answer. */
-const TRANSACTION_KEY = `1:t${TRANSACTION_BYTES}:`
+const TRANSACTION_KEY = Buffer.from(`1:t${TRANSACTION_BYTES}:`)
+/** Behind the transaction id of an answer stand its version and its kind, which are short. */
+const MAX_TAIL_BYTES = 128
 
 /** A query without what this file adds. */
 export type Question = Query extends infer Kind
@@ -56,6 +58,8 @@ interface Outstanding {
   readonly asker: Asker
   readonly sentAtMs: number
   readonly timeoutMs: number
+  /** Whether an answer to it was let through unread. */
+  isNamed: boolean
   /** Kept for the second try. */
   bytes: Uint8Array | undefined
   roundTrip: RoundTrip | undefined
@@ -107,6 +111,7 @@ export class Queries {
       asker,
       sentAtMs: clock.now(),
       timeoutMs,
+      isNamed: false,
       bytes,
       roundTrip,
       timer: timetable.after(timeoutMs, () => this.#late(number)),
@@ -116,13 +121,17 @@ export class Queries {
     return true
   }
 
-  /** Whether this datagram names a query under way to this address, told without decoding it. Each is named once. */
+  /**
+   * Whether this datagram names a query under way to this address, told without decoding it. True once for each query:
+   * whoever we ask cannot have more than that read.
+   */
   expects(datagram: Uint8Array, from: Address): boolean {
-    const bytes = Buffer.from(datagram.buffer, datagram.byteOffset, datagram.byteLength)
-    const start = bytes.lastIndexOf(TRANSACTION_KEY) + TRANSACTION_KEY.length
-    if (start < TRANSACTION_KEY.length || start + TRANSACTION_BYTES > bytes.length) return false
-    const outstanding = this.#outstanding.get(bytes.readUInt32BE(start))
-    return outstanding !== undefined && sameAddress(outstanding.to, { host: unmapHost(from.host), port: from.port })
+    if (this.#outstanding.size === 0) return false
+    const start = transactionStart(datagram)
+    const outstanding = start < 0 ? undefined : this.#outstanding.get(numberAt(datagram, start))
+    if (outstanding === undefined || outstanding.isNamed) return false
+    outstanding.isNamed = sameAddress(outstanding.to, { host: unmapHost(from.host), port: from.port })
+    return outstanding.isNamed
   }
 
   /** The round trip to begin with for a node whose first answer took so long. */
@@ -205,5 +214,22 @@ export class Queries {
   }
 }
 
-const numberOf = (transaction: Uint8Array): number =>
-  transaction[0]! * 2 ** 24 + transaction[1]! * 2 ** 16 + transaction[2]! * 2 ** 8 + transaction[3]!
+const numberOf = (transaction: Uint8Array): number => numberAt(transaction, 0)
+
+const numberAt = (bytes: Uint8Array, start: number): number =>
+  bytes[start]! * 2 ** 24 + bytes[start + 1]! * 2 ** 16 + bytes[start + 2]! * 2 ** 8 + bytes[start + 3]!
+
+/** Where the transaction id of an answer begins, -1 if there is none like ours. Allocates nothing. */
+const transactionStart = (bytes: Uint8Array): number => {
+  const last = bytes.length - TRANSACTION_BYTES
+  const first = Math.max(TRANSACTION_KEY.length, last - MAX_TAIL_BYTES)
+  for (let start = last; start >= first; start--) if (isKeyBefore(bytes, start)) return start
+  return -1
+}
+
+const isKeyBefore = (bytes: Uint8Array, end: number): boolean => {
+  for (let i = 1; i <= TRANSACTION_KEY.length; i++) {
+    if (bytes[end - i] !== TRANSACTION_KEY[TRANSACTION_KEY.length - i]) return false
+  }
+  return true
+}

@@ -103,6 +103,8 @@ class Rendezvous implements DiscoverySource {
   #stopping: Promise<void> | undefined
   /** Names of bootstrap addresses are being looked up. */
   #resolving: Promise<void> | undefined
+  /** What they stood for by the last answer. */
+  #resolved: readonly Address[] = []
   #joined = false
   #failedJoins = 0
   /** Looks since the last reason to look quickly. */
@@ -254,13 +256,16 @@ class Rendezvous implements DiscoverySource {
     const { clock, resolve } = this.#options
     const literal = this.#bootstrap.filter(({ host }) => isIP(host) !== 0)
     const names = this.#bootstrap.filter(({ host }) => isIP(host) === 0)
-    if (names.length === 0) return literal.filter((address) => !this.#isSelf(address))
-    this.#resolving ??= resolveAll(names, resolve).then((addresses) => {
-      this.#resolving = undefined
-      this.learn(addresses)
-    })
-    if (literal.length === 0) await within(clock, RESOLVE_MS, this.#resolving)
-    return literal.filter((address) => !this.#isSelf(address))
+    if (names.length > 0) {
+      this.#resolving ??= resolveAll(names, resolve).then((addresses) => {
+        this.#resolving = undefined
+        if (addresses.length > 0) this.#resolved = addresses
+        // Only the first answer is worth an attempt of its own; later ones are for the next.
+        if (this.#failedJoins === 0 && !this.#joined) this.#join.soon()
+      })
+      if (literal.length === 0) await within(clock, RESOLVE_MS, this.#resolving)
+    }
+    return [...literal, ...this.#resolved].filter((address) => !this.#isSelf(address))
   }
 
   #joinPauseMs(): number {

@@ -79,7 +79,8 @@ export class Responder {
   /** The datagram that answers this one of `requestBytes` bytes; undefined: silence. */
   answer(query: Query | Malformed, from: Address, requestBytes: number): Uint8Array | undefined {
     const nowMs = this.#options.clock.now()
-    if (!this.#queries.admit(from, nowMs)) {
+    const isProven = this.#proven.has(from.host, nowMs)
+    if (!this.#queries.admit(from, nowMs, isProven)) {
       this.#counters.limited++
       return undefined
     }
@@ -87,19 +88,23 @@ export class Responder {
     if (answer === undefined) return undefined
     if (answer.kind === 'reply') this.#counters.replies++
     else this.#counters.faults++
-    const isProven = this.#proven.has(from.host, nowMs)
-    const maxBytes = isProven ? MAX_REPLY_BYTES : Math.min(MAX_REPLY_BYTES, MAX_AMPLIFICATION * requestBytes)
+    const maxBytes = this.#proven.has(from.host, nowMs)
+      ? MAX_REPLY_BYTES
+      : Math.min(MAX_REPLY_BYTES, MAX_AMPLIFICATION * requestBytes)
     return encodeMessage(answer, maxBytes)
   }
 
   /** Whether no query of this address would be answered now. */
   isOverRate(from: Address): boolean {
-    return this.#queries.isUsedUp(from, this.#options.clock.now())
+    const nowMs = this.#options.clock.now()
+    if (this.#queries.isTotalUsedUp(nowMs) && !this.#proven.has(from.host, nowMs)) return true
+    return this.#queries.isUsedUp(from, nowMs)
   }
 
   /** What nobody asked for costs its sender as much as a query. */
   charge(from: Address): void {
-    this.#queries.admit(from, this.#options.clock.now())
+    const nowMs = this.#options.clock.now()
+    this.#queries.admit(from, nowMs, this.#proven.has(from.host, nowMs))
   }
 
   /** This host answered a query of ours, so it is where it says, and gets longer replies for a while. */

@@ -21,6 +21,7 @@ export class Timetable {
   /** Runs `fn` once, `ms` milliseconds from now. */
   after(ms: number, fn: () => void): Timer {
     const entry = new Entry(this.#clock.now() + ms, fn)
+    if (this.#stopped) return entry
     const heap = this.#heap
     let index = heap.length
     heap.push(entry)
@@ -45,7 +46,7 @@ export class Timetable {
   #arm(): void {
     this.#dropCancelled()
     const next = this.#heap[0]
-    if (next === undefined || this.#stopped || this.#timerAtMs <= next.atMs) return
+    if (next === undefined || this.#timerAtMs <= next.atMs) return
     this.#timer?.cancel()
     this.#timerAtMs = next.atMs
     this.#timer = this.#clock.after(Math.max(0, next.atMs - this.#clock.now()), () => this.#fire(), true)

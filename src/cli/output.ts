@@ -53,8 +53,12 @@ export const palette = (): Palette => {
   return { bold: paint(1, 22), dim: paint(2, 22), good: paint(32, 39), bad: paint(31, 39) }
 }
 
-/** Columns as wide as what stands in them; the first row is the heading. */
-export const table = (rows: readonly (readonly string[])[]): string[] => {
+/**
+ * Columns as wide as what stands in them; the first row is the heading. Others may have said what stands there: what a
+ * terminal would obey is shown as a question mark.
+ */
+export const table = (said: readonly (readonly string[])[]): string[] => {
+  const rows = said.map((row) => row.map((cell) => cell.replaceAll(/\p{C}/gu, '?')))
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   return rows.map((row) =>
     row

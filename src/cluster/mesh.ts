@@ -2,8 +2,9 @@
  * Dials every node that discovery knows, that the policy wants, and that is not connected.
  *
  * So that two nodes which find each other at once do not both dial, the one that started later goes first and the other
- * gives it a moment: a newcomer finds those who are there before they can know of it. Failures back off, doubling from 1 to 30 s with jitter, and end when the node is connected by
- * whatever way. A node that was disconnected on purpose is left alone until somebody asks for it. What it does not do:
+ * gives it a moment: a newcomer finds those who are there before they can know of it. Failures back off, doubling from 1
+ * to 30 s with jitter, for mere addresses from the DHT to 5 minutes, and end when the node is connected by whatever way. A
+ * node that was disconnected on purpose is left alone until somebody asks for it. What it does not do:
  * find nodes, or decide who may join.
  */
 import { type ErrorCode, isSkeinError } from '../../certs/errors.ts'
@@ -17,6 +18,10 @@ import type { DownReason } from './session.ts'
 const ELDER_DELAY_MS = 1000
 const MIN_BACKOFF_MS = 1000
 const MAX_BACKOFF_MS = 30_000
+/** For an address that anybody may have put into the DHT, or that outlived its node there. */
+const MAX_HEARSAY_BACKOFF_MS = 5 * 60_000
+/** Such addresses whose silence is remembered when they come and go; twice as many as the DHT remembers at once. */
+const MAX_SILENT = 1024
 /** Spreads dials that would begin at the same moment. */
 const JITTER_MS = 50
 /** Dials of the mesh at once; the others wait their turn. */
@@ -62,6 +67,8 @@ export class Mesh {
   readonly #candidates = new Map<string, Candidate>()
   /** Disconnected on purpose; among the candidates, so bounded like them. */
   readonly #parted = new Set<string>()
+  /** Hearsay that nobody answered at, by key: how often in a row. The one that failed last is the last. */
+  readonly #silent = new Map<string, number>()
   #timer: Timer | undefined
   #timerAtMs = Number.POSITIVE_INFINITY
   #dialling = 0
@@ -77,8 +84,10 @@ export class Mesh {
     this.#host = host
   }
 
-  /** Discovery found a node, or something new about one. */
-  known(node: KnownNode): void {
+  /** Discovery found a node, or something new about one, which had another key if its place was that of another node. */
+  known(node: KnownNode, formerKey = node.key): void {
+    const former = formerKey === node.key ? undefined : this.#candidates.get(formerKey)
+    if (former?.node.id !== undefined) this.lost(former.node)
     if (node.id !== undefined) this.#dropSeedsOf(node)
     const candidate = this.#candidates.get(node.key)
     if (candidate !== undefined) {
@@ -89,8 +98,10 @@ export class Mesh {
       this.#plan(candidate, Math.min(candidate.dueMs, this.#clock.now() + this.#firstDelayMs(node)))
       return
     }
-    const dueMs = this.#clock.now() + this.#firstDelayMs(node)
-    const fresh: Candidate = { node, dueMs, failures: 0, dialling: false, answeredBy: undefined }
+    const failures = (isHearsay(node) ? this.#silent.get(node.key) : undefined) ?? 0
+    const delayMs = failures === 0 ? this.#firstDelayMs(node) : this.#backoffMs(node, failures)
+    const dueMs = this.#clock.now() + delayMs
+    const fresh: Candidate = { node, dueMs, failures, dialling: false, answeredBy: undefined }
     this.#candidates.set(node.key, fresh)
     this.#plan(fresh, dueMs)
   }
@@ -188,16 +199,18 @@ export class Mesh {
     try {
       candidate.answeredBy = await this.#host.dial(node)
       candidate.failures = 0
+      this.#silent.delete(node.key)
       // Connected, and yet not as the incarnation that discovery tells of: nothing that dialling again at once would change.
       if (this.#wants({ ...candidate, dialling: false })) {
         candidate.failures++
-        candidate.dueMs = this.#clock.now() + this.#backoffMs(candidate.failures)
+        candidate.dueMs = this.#clock.now() + this.#backoffMs(node, candidate.failures)
       }
     } catch (error) {
       candidate.failures++
       candidate.dueMs = endedWith(error, 'ERR_SKEIN_SELF')
         ? Number.POSITIVE_INFINITY
-        : this.#clock.now() + this.#backoffMs(candidate.failures)
+        : this.#clock.now() + this.#backoffMs(node, candidate.failures)
+      if (isHearsay(node)) this.#noteSilence(node.key, candidate.failures)
       // Another key at its address: it was replaced, and what members told of it is out of date.
       const isStale = candidate.failures >= MAX_FAILURES || endedWith(error, 'ERR_SKEIN_CERT_FOREIGN')
       if (isStale && node.id !== undefined) this.#host.forget(node.id)
@@ -208,11 +221,24 @@ export class Mesh {
     else if (this.#wants(candidate)) this.#arm(candidate.dueMs)
   }
 
-  #backoffMs(failures: number): number {
-    const fullMs = Math.min(MIN_BACKOFF_MS * 2 ** (failures - 1), MAX_BACKOFF_MS)
+  #noteSilence(key: string, failures: number): void {
+    this.#silent.delete(key)
+    this.#silent.set(key, failures)
+    for (const oldest of this.#silent.keys()) {
+      if (this.#silent.size <= MAX_SILENT) break
+      this.#silent.delete(oldest)
+    }
+  }
+
+  #backoffMs(node: KnownNode, failures: number): number {
+    const maxMs = isHearsay(node) ? MAX_HEARSAY_BACKOFF_MS : MAX_BACKOFF_MS
+    const fullMs = Math.min(MIN_BACKOFF_MS * 2 ** (failures - 1), maxMs)
     return fullMs * (0.75 + 0.5 * this.#random.float())
   }
 }
+
+/** An address and nothing more, from the DHT's meeting point alone. */
+const isHearsay = ({ id, sources }: KnownNode): boolean => id === undefined && sources.every((one) => one === 'dht')
 
 const endedWith = (error: unknown, code: ErrorCode): boolean =>
   isSkeinError(error) && (error.code === code || error.attempts.some((attempt) => attempt.code === code))

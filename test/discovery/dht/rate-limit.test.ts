@@ -55,6 +55,15 @@ test('all sources together can be limited too, and who is refused for that pays 
   assert.is(admitted(limit, '203.0.113.1', 100, 2000), 20)
 })
 
+test('who is known is not counted among all sources together', () => {
+  const limit = new RateLimit()
+  for (let i = 0; i < 10_000; i++) limit.admit({ host: `45.${i >> 8}.${i & 255}.1`, port: 1 }, 0)
+  assert.ok(limit.isTotalUsedUp(0))
+  assert.is(limit.admit({ host: '192.0.2.1', port: 1 }, 0), false)
+  assert.is(limit.admit({ host: '192.0.2.1', port: 1 }, 0, true), true)
+  assert.ok(!limit.isTotalUsedUp(1000))
+})
+
 test('an IPv6 source is a /64, its network a /48', () => {
   const limit = new RateLimit()
   assert.is(admitted(limit, '2001:db8:1:1::1', 100, 0), 50)
@@ -71,7 +80,8 @@ test('on loopback every port is a source of its own', () => {
 })
 
 test('forged sources leave the tables bounded and free nobody who is held back', () => {
-  const limit = new RateLimit()
+  const { source, network } = RATE_LIMITS
+  const limit = new RateLimit({ source, network })
   assert.is(admitted(limit, '203.0.113.1', 1000, 0), 50)
   for (let i = 0; i < 100_000; i++) {
     limit.admit({ host: `${1 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}.1`, port: 1 }, 0)
