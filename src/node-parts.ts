@@ -33,6 +33,8 @@ export interface NodeParts {
   readonly hidden?: boolean
   readonly maxMessageBytes?: number
   readonly liveness?: LivenessPreset
+  /** Oldest and newest protocol version to speak; all that this code knows unless said otherwise. */
+  readonly protocolVersions?: readonly [number, number]
   /** For addresses given by host name; without it only literal ones work. */
   readonly resolve?: ResolveHost
 }

@@ -12,6 +12,8 @@ export interface Route {
   readonly node: string
   /** Known once connected; while dialling by name it is undefined and signals wait in order (bounded). */
   readonly origin: Origin | undefined
+  /** Of the protocol: the newest that both nodes speak; undefined while dialling. */
+  readonly version: number | undefined
   /** Queues a signal of process `signal.from`. False: above the high-water mark. Throws coded errors for what cannot be sent (too large, unserialisable, queue full). */
   send(signal: Signal): boolean
   drained(from: number): Promise<void>

@@ -30,7 +30,7 @@ export const HANDSHAKE_TIMEOUT_MS = 3000
 const KEY_BYTES = 32
 
 /** Oldest and newest protocol version this code speaks. */
-export const PROTOCOL_VERSIONS: readonly [number, number] = [1, 1]
+export const PROTOCOL_VERSIONS: readonly [number, number] = [1, 2]
 
 /** What this side brings into one handshake. */
 export interface Introduction {

@@ -53,6 +53,7 @@ interface Up {
   readonly phase: 'up'
   readonly lanes: LaneConnection
   readonly origin: Origin
+  readonly version: number
   /** By number of the sending process. */
   readonly senders: Map<number, LaneSender>
 }
@@ -74,6 +75,10 @@ export class Peer implements Route {
     return this.#origin
   }
 
+  get version(): number | undefined {
+    return this.#state.phase === 'up' ? this.#state.version : undefined
+  }
+
   get phase(): PeerState['phase'] {
     return this.#state.phase
   }
@@ -84,11 +89,11 @@ export class Peer implements Route {
   }
 
   /** The session is up: everything that waited goes out, in order. */
-  attach(lanes: LaneConnection, origin: Origin): void {
+  attach(lanes: LaneConnection, origin: Origin, version: number): void {
     const before = this.#state
     if (before.phase !== 'dialling') return
     this.#origin = origin
-    const state: Up = { phase: 'up', lanes, origin, senders: new Map() }
+    const state: Up = { phase: 'up', lanes, origin, version, senders: new Map() }
     this.#state = state
     for (const frame of before.waiting) this.#sendLate(state, frame)
     for (const number of before.gone) this.senderGone(number)

@@ -56,6 +56,8 @@ export interface ConnectedNode {
   readonly id: string
   readonly incarnation: string
   readonly hidden: boolean
+  /** Of the protocol: the newest that both nodes speak. */
+  readonly version: number
   /** Where its packets come from. */
   readonly address: Address
   /** Where it listens, by its own account. */
@@ -93,6 +95,8 @@ export interface PeersOptions {
   readonly sink: SignalSink
   readonly observer: PeersObserver
   readonly liveness?: LivenessPreset
+  /** Oldest and newest protocol version to speak. */
+  readonly versions?: readonly [number, number]
 }
 
 interface UpEntry {
@@ -278,7 +282,7 @@ export class Peers implements Router, SessionHost, DialTable {
       name: self.name,
       incarnation: self.incarnation,
       publicKey,
-      versions: PROTOCOL_VERSIONS,
+      versions: this.#options.versions ?? PROTOCOL_VERSIONS,
       capabilities: CAPABILITIES,
       addresses: transport.addresses().slice(0, MAX_NODE_ADDRESSES),
       hidden,
@@ -323,7 +327,7 @@ export class Peers implements Router, SessionHost, DialTable {
     return undefined
   }
 
-  established(session: Session, { id, hello }: Membership): Peer {
+  established(session: Session, { id, hello, version }: Membership): Peer {
     if (this.#pending.get(id) === session) this.#pending.delete(id)
     this.#up.get(id)?.session.end('closed', 'Replaced by a newer connection.')
     const origin = new Origin(hello.name, id, hello.incarnation)
@@ -333,6 +337,7 @@ export class Peers implements Router, SessionHost, DialTable {
       id,
       incarnation: hello.incarnation,
       hidden: hello.hidden,
+      version,
       address: session.remote,
       listens: hello.addresses,
       dialled: session.role === 'initiator',
@@ -343,7 +348,7 @@ export class Peers implements Router, SessionHost, DialTable {
     this.#failures.delete(hello.name)
     this.#count(node)
     this.#options.observer.nodeUp(node, session)
-    peer.attach(session.lanes, origin)
+    peer.attach(session.lanes, origin, version)
     this.#settleDial(session, { type: 'up', peer })
     for (const waiter of [...this.#upWaiters]) if (waiter.id === id) waiter.settle(peer)
     return peer

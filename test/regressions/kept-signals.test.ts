@@ -63,7 +63,7 @@ test('so does the connection itself', () => {
   const lanes = { close: (_wireCode: number, code: string) => closed.push(code) } as unknown as LaneConnection
   const peer = new Peer('b@test', {} as PeerHost)
   peer.giveUp()
-  peer.attach(lanes, new Origin('b@test', 'id-b', '00000000000000a1'))
+  peer.attach(lanes, new Origin('b@test', 'id-b', '00000000000000a1'), 2)
   assert.equal(closed, [])
   peer.giveUp()
   assert.equal(closed, ['ERR_SKEIN_LIMIT'])

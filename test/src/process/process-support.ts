@@ -38,6 +38,7 @@ const bodyOf = (signal: Signal): unknown => {
 export class TestRoute implements Route {
   readonly node: string
   readonly origin: Origin
+  readonly version = 2
   /** On their way, oldest first. */
   readonly waiting: Signal[] = []
   readonly gone: number[] = []

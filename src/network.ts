@@ -1,0 +1,294 @@
+/**
+ * The network side of a node: discovery, dials, connections and the mesh, put together.
+ *
+ * It does little itself: it passes what one part says to those whom it concerns. What it does not do: processes; signals
+ * reach them through the sink it is given, and news of nodes through its host.
+ */
+import { SkeinError } from '../certs/errors.ts'
+import type { NodeRecord } from '../discovery/source.ts'
+import { DiscoveryTable, type KnownNode, type TableEvent } from '../discovery/table.ts'
+import { type Address, formatAddress } from '../transport/address.ts'
+import { encodePeers, MAX_PEERS_IN_FRAME, type PeerHint } from './cluster/control.ts'
+import { Dialler } from './cluster/dialler.ts'
+import { Mesh } from './cluster/mesh.ts'
+import { fullNodeName, hostOfNodeName } from './cluster/node-name.ts'
+import { parseTarget } from './cluster/node-target.ts'
+import { PeerExchange } from './cluster/peer-exchange.ts'
+import { type ConnectedNode, Peers, type PeersObserver } from './cluster/peers.ts'
+import type { DownReason, Session, SessionEnd } from './cluster/session.ts'
+import { DEFAULT_STRATEGY } from './cluster/strategy.ts'
+import type { NodeEvent } from './event-stream.ts'
+import { NodeDiscovery } from './node-discovery.ts'
+import type { NodeParts } from './node-parts.ts'
+import type { Origin } from './pid.ts'
+import type { Router, SignalSink } from './route.ts'
+import type { Reason } from './signals.ts'
+import type { MessageCodec } from './wire/codec.ts'
+import { DEFAULT_MAX_MESSAGE_BYTES } from './wire/codec-types.ts'
+import { Wire } from './wire/wire.ts'
+
+const DEFAULT_PING_TIMEOUT_MS = 5000
+/** A message travels in a frame with a head: sender, target, call. */
+const FRAME_HEAD_BYTES = 4096
+
+/** Ends of handshakes that are everyday: they are no news for an operator. */
+const QUIET_ENDS: readonly SessionEnd['code'][] = [
+  'closed',
+  'ERR_SKEIN_SIMULTANEOUS',
+  'ERR_SKEIN_SELF',
+  'ERR_SKEIN_CONNECT_TIMEOUT',
+  'ERR_SKEIN_CONNECTION_LOST',
+  'ERR_SKEIN_STOPPED',
+]
+
+/** Whom the network tells. */
+export interface NetworkHost extends SignalSink {
+  /** A member is connected; not told of hidden nodes. */
+  nodeUp(node: string): void
+  nodeDown(node: string, reason: Reason): void
+  emit(event: NodeEvent): void
+}
+
+export interface NetworkOptions {
+  readonly parts: NodeParts
+  readonly self: Origin
+  readonly codec: MessageCodec
+  readonly host: NetworkHost
+}
+
+export class Network {
+  readonly discovery: NodeDiscovery
+  readonly #parts: NodeParts
+  readonly #self: Origin
+  readonly #host: NetworkHost
+  readonly #peers: Peers
+  readonly #exchange = new PeerExchange()
+  readonly #table: DiscoveryTable
+  readonly #dialler: Dialler
+  /** Only where the node takes part in one. */
+  readonly #mesh: Mesh | undefined
+  #stopped = false
+
+  constructor({ parts, self, codec, host }: NetworkOptions) {
+    const { identity, clock, random, transport, keys, mesh, hidden = false } = parts
+    this.#parts = parts
+    this.#self = self
+    this.#host = host
+    const takesPart = mesh !== 'none' && !hidden
+    this.#peers = new Peers({
+      self,
+      publicKey: identity.publicKey,
+      keys,
+      hidden,
+      mesh: takesPart,
+      transport,
+      clock,
+      random,
+      wire: new Wire(codec),
+      maxFrameBytes: (parts.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES) + FRAME_HEAD_BYTES,
+      sink: host,
+      observer: this.#observer(),
+      ...(parts.liveness === undefined ? {} : { liveness: parts.liveness }),
+      ...(parts.protocolVersions === undefined ? {} : { versions: parts.protocolVersions }),
+    })
+    this.#table = new DiscoveryTable({
+      sources: [...parts.sources, this.#exchange],
+      onEvent: (event) => this.#discovered(event),
+    })
+    this.discovery = new NodeDiscovery({
+      table: this.#table,
+      clock,
+      ask: (wanted) => this.#lookAgain(wanted),
+      self: () => this.#record(),
+    })
+    const { connectTimeoutMs = DEFAULT_STRATEGY.connectTimeoutMs } = parts
+    const directory = {
+      find: (node: string) => this.#table.find(node),
+      refresh: (node: string) => this.#lookAgain(node),
+      forget: (id: string) => this.#exchange.forget(id),
+    }
+    this.#dialler = new Dialler({ table: this.#peers, directory, clock, connectTimeoutMs })
+    const meshHost = {
+      isUp: (id: string, incarnation: string | undefined) => this.#peers.isUp(id, incarnation),
+      dial: (node: KnownNode) => this.#dialKnown(node),
+      wants: (node: KnownNode) => typeof mesh !== 'function' || this.#ask(mesh, node),
+      forget: (id: string) => this.#exchange.forget(id),
+    }
+    this.#mesh = takesPart
+      ? new Mesh({ selfId: self.id, selfIncarnation: self.incarnation, clock, random, host: meshHost })
+      : undefined
+  }
+
+  /** Ways for the signals of this node's processes. */
+  get router(): Router {
+    return this.#peers
+  }
+
+  /** Begins to accept connections and to look for others. */
+  start(): void {
+    this.#peers.start()
+    // Not within this turn: whoever has just started the node shall see the first events too.
+    this.#parts.clock.afterInput(() => {
+      if (!this.#stopped) void this.#discover()
+    })
+  }
+
+  /** The connected nodes, hidden ones included. */
+  connected(): ConnectedNode[] {
+    return this.#peers.connected()
+  }
+
+  /** As SkeinNode.connect. */
+  async connect(target: string): Promise<string> {
+    const parsed = await parseTarget(target, hostOfNodeName(this.#self.name), this.#parts.resolve)
+    if (parsed.type === 'addresses') return (await this.#dialler.toAddresses(target, parsed)).node
+    if (parsed.name === this.#self.name) throw new SkeinError('ERR_SKEIN_SELF', `${parsed.name} is this node itself.`)
+    return this.#peers.peerByName(parsed.name)?.node ?? (await this.#dialler.toName(parsed.name)).node
+  }
+
+  /** As SkeinNode.disconnect. */
+  async disconnect(name: string): Promise<boolean> {
+    const session = this.#peers.sessionByName(this.#fullName(name))
+    await session?.goodbye('disconnect')
+    return session !== undefined
+  }
+
+  /** As SkeinNode.ping. */
+  async ping(name: string, timeoutMs = DEFAULT_PING_TIMEOUT_MS): Promise<number> {
+    const full = this.#fullName(name)
+    if (full === this.#self.name) return 0
+    const session = this.#peers.sessionByName(full) ?? this.#peers.sessionByName(await this.connect(full))
+    if (session === undefined) throw new SkeinError('ERR_SKEIN_NOCONNECTION', `The connection to ${full} is gone.`)
+    return session.ping(timeoutMs)
+  }
+
+  /** No more dials: the first step of a stop. */
+  rest(): void {
+    this.#stopped = true
+    this.#mesh?.stop()
+    this.#dialler.stop()
+  }
+
+  /** Says goodbye to everybody, and is found no more. Bounded. */
+  async stop(): Promise<void> {
+    this.rest()
+    await Promise.all([this.#peers.stop(), this.discovery.stop()])
+  }
+
+  async #discover(): Promise<void> {
+    await this.discovery.start()
+    for (const status of this.#table.status()) this.#host.emit({ type: 'discoveryStatus', status })
+  }
+
+  #fullName(name: string): string {
+    return fullNodeName(name, hostOfNodeName(this.#self.name))
+  }
+
+  #record(): NodeRecord {
+    const { name, id, incarnation } = this.#self
+    const { hidden, keys, transport } = this.#parts
+    // Without addresses a record is not published: nobody shall find a hidden node.
+    return {
+      name,
+      id,
+      incarnation,
+      addresses: hidden === true ? [] : transport.addresses(),
+      clusterTag: keys.clusterTag,
+    }
+  }
+
+  #observer(): PeersObserver {
+    return {
+      nodeUp: (node, session) => this.#nodeUp(node, session),
+      nodeDown: (node, reason) => this.#nodeDown(node, reason),
+      refused: (session, end) => this.#refused(session, end),
+      ticked: (session, checksum) => {
+        const ask = this.#exchange.shouldAsk(this.#peers.checksum, checksum, this.#parts.clock.now())
+        if (ask && this.#mesh !== undefined) session.askForPeers()
+      },
+      askedForPeers: (session) => this.#tellPeers(session),
+      toldOfPeers: (hints) => this.#exchange.heard(hints),
+      dialByName: (name) => this.#dialler.toName(name),
+      defect: (error) => this.defect(error),
+    }
+  }
+
+  #nodeUp(node: ConnectedNode, session: Session): void {
+    const { name, id, incarnation, hidden, address } = node
+    this.#parts.logger.info({ peer: name, address: formatAddress(address) }, 'node up')
+    if (!hidden) {
+      this.#exchange.met({ name, id, incarnation, addresses: [address, ...node.listens] })
+      this.#host.nodeUp(name)
+    }
+    this.#mesh?.up(id)
+    this.#host.emit({ type: 'nodeup', node: name, id, incarnation, address, hidden })
+    // The first contact: whoever it knows is new to us. Later on ticks show whether there is something to ask for.
+    if (this.#mesh !== undefined && this.#peers.connectedCount === 1) session.askForPeers()
+  }
+
+  #nodeDown({ name, id, hidden }: ConnectedNode, reason: DownReason): void {
+    this.#parts.logger.info({ peer: name, reason }, 'node down')
+    if (!hidden) this.#host.nodeDown(name, reason)
+    this.#mesh?.down(id, reason)
+    this.#host.emit({ type: 'nodedown', node: name, id, reason })
+  }
+
+  #refused(session: Session, { code, message, byPeer }: SessionEnd): void {
+    if (code === 'closed' || QUIET_ENDS.includes(code)) return
+    const { claimedName: node, remote: address } = session
+    this.#parts.logger.warn({ peer: node, address: formatAddress(address), code, byPeer }, message)
+    this.#host.emit({ type: 'refused', node, address, code, message, byPeer })
+  }
+
+  /** Loopback addresses are of use only to who is on this machine too. */
+  #tellPeers(session: Session): void {
+    const local = isLoopback(session.remote)
+    const hints: PeerHint[] = this.#peers
+      .connected()
+      .filter((node) => !node.hidden && node.id !== session.id)
+      .map(({ name, id, incarnation, address, listens }) => {
+        const addresses = [address, ...listens].filter((one) => local || !isLoopback(one))
+        return { name, id, incarnation, addresses }
+      })
+    for (let i = 0; i < hints.length; i += MAX_PEERS_IN_FRAME) {
+      session.tellPeers(encodePeers(hints.slice(i, i + MAX_PEERS_IN_FRAME)))
+    }
+  }
+
+  #lookAgain(wanted: string): Promise<void> {
+    // Whoever is connected may know whom we do not.
+    for (const { name } of this.#peers.connected()) this.#peers.sessionByName(name)?.askForPeers()
+    return this.#table.refresh(wanted)
+  }
+
+  /** The user's own policy; one that throws wants nobody. */
+  #ask(wants: (node: KnownNode) => boolean, node: KnownNode): boolean {
+    try {
+      return wants(node)
+    } catch (error) {
+      this.defect(error)
+      return false
+    }
+  }
+
+  #discovered({ type, node, formerKey }: TableEvent): void {
+    const { name, id, addresses, sources } = node
+    if (type === 'lost') this.#mesh?.lost(node)
+    else this.#mesh?.known(node, formerKey)
+    if (type !== 'lost' && name !== undefined) this.#dialler.becameKnown(name)
+    if (type !== 'lost') this.discovery.noticed()
+    this.#host.emit({ type: type === 'lost' ? 'undiscovered' : 'discovered', node: name, id, addresses, sources })
+  }
+
+  async #dialKnown(node: KnownNode): Promise<string | undefined> {
+    const what = node.name ?? node.addresses.map(formatAddress).join(', ')
+    return (await this.#dialler.toAddresses(what, node)).origin?.id
+  }
+
+  /** An error that should be impossible: it costs no more than what it happened to. */
+  defect(error: unknown): void {
+    this.#parts.logger.error({ err: error }, 'a defect of this node')
+  }
+}
+
+const isLoopback = ({ host }: Address): boolean => host === '::1' || host.startsWith('127.')
