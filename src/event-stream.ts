@@ -41,6 +41,14 @@ export type NodeEvent =
   | { readonly type: 'discoveryStatus'; readonly status: SourceStatus }
   /** The function of a process threw, and the process ended with that. */
   | { readonly type: 'processCrashed'; readonly pid: Pid; readonly reason: unknown }
+  /** A member sent a service of this node what makes no sense, or what it may not; told once per member and code. */
+  | {
+      readonly type: 'memberRefused'
+      readonly node: string
+      readonly service: string
+      readonly code: ErrorCode
+      readonly message: string
+    }
   /** What a supervisor did about its children. */
   | SupervisorReport
   /** A message found nobody who takes it: noproc, noconnection or an error code. `from` is undefined where it is not known. */

@@ -16,6 +16,7 @@ import type { NodeParts } from './node-parts.ts'
 import { Origin, type Pid, type Ref, type Target } from './pid.ts'
 import type { Behaviour } from './process/behaviour.ts'
 import type { CallOptions, From } from './process/calls.ts'
+import type { BehaviourOptions } from './process/catalogue.ts'
 import type { AnyPid, AnyTarget } from './process/directory.ts'
 import type { ProcessInfo } from './process/inspection.ts'
 import { DEFAULT_SHUTDOWN_MS, Processes } from './process/processes.ts'
@@ -23,6 +24,7 @@ import type { CastOf, ReplyOf, RequestOf, SendOf } from './process/protocol.ts'
 import type { SpawnWithOptions } from './process/self.ts'
 import type { SpawnOnOptions } from './process/spawns.ts'
 import { passOn } from './process-reports.ts'
+import { NodeServices, type ServicesHost } from './services/services.ts'
 import type { Reason } from './signals.ts'
 import { SYSTEM_PROCESS, systemProcess } from './system-process.ts'
 import { MessageCodec } from './wire/codec.ts'
@@ -39,6 +41,7 @@ export class SkeinNode implements AsyncDisposable {
   readonly #codec: MessageCodec
   readonly #processes: Processes
   readonly #network: Network
+  readonly #services: NodeServices
   #stopping: Promise<void> | undefined
 
   /** @internal Use startNode or startNodeOn. */
@@ -57,8 +60,10 @@ export class SkeinNode implements AsyncDisposable {
       },
       report: (report) => passOn(report, logger, (event) => this.#emit(event)),
       stateCodec: this.#codec.forStorage(),
+      ...(parts.allow && { allow: parts.allow }),
     })
     this.#network = new Network({ parts, self: this.#origin, codec: this.#codec, host: this.#networkHost() })
+    this.#services = new NodeServices(this.#servicesHost())
     this.#begin()
   }
 
@@ -143,11 +148,11 @@ export class SkeinNode implements AsyncDisposable {
   }
 
   /**
-   * Lets every node start this behaviour here by name. Throws ERR_SKEIN_BAD_NAME, ERR_SKEIN_NAME_REGISTERED or
-   * ERR_SKEIN_LIMIT.
+   * Lets every node start this behaviour here by name, and ask for its version. Throws ERR_SKEIN_BAD_NAME,
+   * ERR_SKEIN_NAME_REGISTERED or ERR_SKEIN_LIMIT.
    */
-  behaviour<M, A extends unknown[]>(name: string, behaviour: Behaviour<M, A>): void {
-    this.#processes.catalogue.add(name, behaviour)
+  behaviour<M, A extends unknown[]>(name: string, behaviour: Behaviour<M, A>, options?: BehaviourOptions): void {
+    this.#processes.catalogue.add(name, behaviour, options)
   }
 
   /** Names of the behaviours that can be started here. */
@@ -286,6 +291,7 @@ export class SkeinNode implements AsyncDisposable {
     const timer = clock.after(STOP_TIMEOUT_MS + timeoutMs, giveUp)
     // The connections go first: for others this node's processes are gone because the node is.
     await Promise.race([this.#network.stop(), late])
+    this.#services.stop()
     await Promise.race([this.#processes.stop(timeoutMs), late])
     await Promise.race([transport.close().catch((error: unknown) => this.#network.defect(error)), late])
     timer.cancel()
@@ -299,6 +305,20 @@ export class SkeinNode implements AsyncDisposable {
       nodeUp: (node) => this.#processes.nodeUp(node),
       nodeDown: (node, reason) => this.#processes.nodeDown(node, reason),
       emit: (event) => this.#emit(event),
+    }
+  }
+
+  #servicesHost(): ServicesHost {
+    const { clock, random, hidden = false } = this.#parts
+    return {
+      self: this.#origin,
+      hidden,
+      clock,
+      random,
+      processes: this.#processes,
+      connected: () => this.#network.connected(),
+      emit: (event) => this.#emit(event),
+      defect: (error) => this.#network.defect(error),
     }
   }
 

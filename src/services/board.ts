@@ -1,0 +1,272 @@
+/**
+ * Entries that every node of the cluster sees and only their owner writes: names, memberships in groups, who can start
+ * what, how busy a node is.
+ *
+ * Each node tells its own entries to each peer of a channel: all of them when the peer comes up, then what changes. They
+ * go when the peer goes. Because order and wholeness of what arrives are promised by the connection (G1, G5), a snapshot
+ * and what follows it make a true copy; where a message was lost after all (a full mailbox) its number is missing, and the
+ * receiver asks for everything again. A slow peer costs no memory: what it has not been told is kept as a set of keys.
+ */
+import { isSkeinError, SkeinError } from '../../certs/errors.ts'
+import type { Clock } from '../../transport/clock.ts'
+import { type Channel, type ChannelPeer, nonsense } from './channel.ts'
+
+/** Entries of one message. */
+const MAX_CHUNK_ENTRIES = 512
+/** Entries that one node may have, here or elsewhere. */
+export const MAX_ENTRIES_PER_OWNER = 262_144
+/** Characters of a key. */
+export const MAX_KEY_LENGTH = 255
+
+/** Pause where a peer takes nothing. */
+const RETRY_MS = 20
+
+/** Undefined: this node. */
+export type Owner = ChannelPeer | undefined
+
+/** What is done with what peers write. A value is never undefined. */
+export interface BoardListener<V> {
+  /** Checks what a peer wrote. Throws a SkeinError to refuse the entry; the others stand. */
+  accept(value: unknown, key: string, owner: ChannelPeer): V
+  /** Of a peer; this node's own changes are not told. */
+  put?(owner: ChannelPeer, key: string, value: V, previous: V | undefined): void
+  removed?(owner: ChannelPeer, key: string, value: V): void
+  /** Everything the peer had when it came up is here. */
+  synced?(owner: ChannelPeer): void
+}
+
+/** As it travels. */
+interface Told {
+  readonly type: 'board'
+  /** Counts up from 0 for each peer; 0 begins anew. */
+  readonly number: number
+  readonly put: readonly (readonly [string, unknown])[]
+  readonly removed: readonly string[]
+  /** Nothing is left to tell for now. */
+  readonly complete: boolean
+}
+
+const ASK_AGAIN = { type: 'boardAgain' } as const
+
+/** What a peer is still to be told. */
+interface Outbox {
+  readonly keys: Set<string>
+  number: number
+  sending: boolean
+}
+
+/** What a peer told. */
+interface Copy<V> {
+  readonly entries: Map<string, V>
+  nextNumber: number
+  isSynced: boolean
+  /** It was asked to begin anew. */
+  isAsked: boolean
+}
+
+export class Board<V> {
+  readonly #channel: () => Channel
+  readonly #clock: Clock
+  readonly #listener: BoardListener<V>
+  readonly #own = new Map<string, V>()
+  readonly #outboxes = new Map<ChannelPeer, Outbox>()
+  readonly #copies = new Map<ChannelPeer, Copy<V>>()
+  #flushing = false
+
+  /** `channel` is a function because a channel is made with its handler, which has the board. */
+  constructor(channel: () => Channel, clock: Clock, listener: BoardListener<V>) {
+    this.#channel = channel
+    this.#clock = clock
+    this.#listener = listener
+  }
+
+  /** Entries of this node. */
+  get own(): ReadonlyMap<string, V> {
+    return this.#own
+  }
+
+  /** Each peer's entries, also those of peers that have not told everything yet. */
+  *copies(): IterableIterator<readonly [ChannelPeer, ReadonlyMap<string, V>]> {
+    for (const [peer, { entries }] of this.#copies) yield [peer, entries]
+  }
+
+  of(owner: ChannelPeer): ReadonlyMap<string, V> | undefined {
+    return this.#copies.get(owner)?.entries
+  }
+
+  /** The peer has told everything it had when it came up. */
+  isSynced(owner: ChannelPeer): boolean {
+    return this.#copies.get(owner)?.isSynced === true
+  }
+
+  /** Writes an entry of this node; peers are told at the end of the turn. Throws ERR_SKEIN_LIMIT or ERR_SKEIN_BAD_NAME. */
+  set(key: string, value: V): void {
+    if (!isKey(key)) throw new SkeinError('ERR_SKEIN_BAD_NAME', `A name has 1 to ${MAX_KEY_LENGTH} characters.`)
+    if (!this.#own.has(key) && this.#own.size >= MAX_ENTRIES_PER_OWNER) {
+      throw new SkeinError('ERR_SKEIN_LIMIT', `This node has ${MAX_ENTRIES_PER_OWNER} entries.`)
+    }
+    this.#own.set(key, value)
+    this.#changed(key)
+  }
+
+  delete(key: string): boolean {
+    if (!this.#own.delete(key)) return false
+    this.#changed(key)
+    return true
+  }
+
+  /** To be called by the channel's handler. */
+  peerUp(peer: ChannelPeer): void {
+    this.#copies.set(peer, { entries: new Map(), nextNumber: 0, isSynced: false, isAsked: false })
+    this.#beginAnew(peer)
+  }
+
+  /** To be called by the channel's handler: forgets its entries, one `removed` for each. */
+  peerDown(peer: ChannelPeer): void {
+    this.#outboxes.delete(peer)
+    const copy = this.#copies.get(peer)
+    this.#copies.delete(peer)
+    if (copy !== undefined) this.#empty(peer, copy)
+  }
+
+  /** To be called by the channel's handler: true if the message was the board's. Throws what it refuses. */
+  received(peer: ChannelPeer, message: unknown): boolean {
+    if (isAgain(message)) {
+      this.#beginAnew(peer)
+      return true
+    }
+    if (!isTold(message)) return false
+    const copy = this.#copies.get(peer)
+    if (copy !== undefined) this.#take(peer, copy, message)
+    return true
+  }
+
+  #take(peer: ChannelPeer, copy: Copy<V>, { number, put, removed, complete }: Told): void {
+    if (number === 0) {
+      this.#empty(peer, copy)
+      copy.isAsked = false
+    } else if (number !== copy.nextNumber) {
+      if (!copy.isAsked) this.#channel().send(peer, ASK_AGAIN)
+      copy.isAsked = true
+      return
+    }
+    copy.nextNumber = number + 1
+    let refusal: SkeinError | undefined
+    for (const key of removed) this.#remove(peer, copy, key)
+    for (const [key, value] of put) {
+      try {
+        this.#put(peer, copy, key, value)
+      } catch (error) {
+        if (!isSkeinError(error)) throw error
+        // The entry before it is no longer what its owner says.
+        this.#remove(peer, copy, key)
+        refusal ??= error
+      }
+    }
+    if (complete && !copy.isSynced) {
+      copy.isSynced = true
+      this.#listener.synced?.(peer)
+    }
+    if (refusal !== undefined) throw refusal
+  }
+
+  #put(peer: ChannelPeer, copy: Copy<V>, key: string, told: unknown): void {
+    if (!isKey(key)) throw nonsense('a name that is none')
+    const { entries } = copy
+    const previous = entries.get(key)
+    if (previous === undefined && entries.size >= MAX_ENTRIES_PER_OWNER) {
+      throw new SkeinError('ERR_SKEIN_LIMIT', `More than ${MAX_ENTRIES_PER_OWNER} entries of one node.`)
+    }
+    const value = this.#listener.accept(told, key, peer)
+    entries.set(key, value)
+    this.#listener.put?.(peer, key, value, previous)
+  }
+
+  #remove(peer: ChannelPeer, { entries }: Copy<V>, key: string): void {
+    const previous = entries.get(key)
+    if (previous === undefined) return
+    entries.delete(key)
+    this.#listener.removed?.(peer, key, previous)
+  }
+
+  #empty(peer: ChannelPeer, copy: Copy<V>): void {
+    for (const key of [...copy.entries.keys()]) this.#remove(peer, copy, key)
+  }
+
+  #beginAnew(peer: ChannelPeer): void {
+    const sending = this.#outboxes.get(peer)?.sending === true
+    const outbox: Outbox = { keys: new Set(this.#own.keys()), number: 0, sending }
+    this.#outboxes.set(peer, outbox)
+    if (!this.#tell(peer, outbox)) void this.#tellSlowly(peer)
+  }
+
+  #changed(key: string): void {
+    for (const { keys } of this.#outboxes.values()) keys.add(key)
+    if (this.#flushing) return
+    this.#flushing = true
+    this.#clock.endOfTurn(() => {
+      this.#flushing = false
+      for (const [peer, outbox] of this.#outboxes) {
+        if (!outbox.sending && outbox.keys.size > 0 && !this.#tell(peer, outbox)) void this.#tellSlowly(peer)
+      }
+    })
+  }
+
+  /** One message. True: that was all there is to tell. */
+  #tell(peer: ChannelPeer, outbox: Outbox): boolean {
+    const put: [string, V][] = []
+    const removed: string[] = []
+    for (const key of outbox.keys) {
+      if (put.length + removed.length === MAX_CHUNK_ENTRIES) break
+      const value = this.#own.get(key)
+      if (value === undefined) removed.push(key)
+      else put.push([key, value])
+    }
+    const complete = put.length + removed.length === outbox.keys.size
+    const told: Told = { type: 'board', number: outbox.number, put, removed, complete }
+    if (this.#channel().send(peer, told) === 'refused') return false
+    outbox.number++
+    for (const [key] of put) outbox.keys.delete(key)
+    for (const key of removed) outbox.keys.delete(key)
+    return complete
+  }
+
+  /** One message after the other, as fast as the peer takes them; until there is nothing left, or it is gone. */
+  async #tellSlowly(peer: ChannelPeer): Promise<void> {
+    const begun = this.#outboxes.get(peer)
+    if (begun === undefined || begun.sending) return
+    begun.sending = true
+    for (;;) {
+      await this.#channel().drained(peer)
+      // It may have begun anew meanwhile.
+      const outbox = this.#outboxes.get(peer)
+      if (outbox === undefined) return
+      const { number } = outbox
+      if (this.#tell(peer, outbox)) {
+        outbox.sending = false
+        return
+      }
+      // Nothing went out: there is no room at all, for whatever reason.
+      if (outbox.number === number) await new Promise<void>((go) => this.#clock.after(RETRY_MS, go, true))
+    }
+  }
+}
+
+const isKey = (key: unknown): key is string => typeof key === 'string' && key.length > 0 && key.length <= MAX_KEY_LENGTH
+
+const isAgain = (message: unknown): boolean => isObject(message) && message.type === ASK_AGAIN.type
+
+const isTold = (message: unknown): message is Told => {
+  if (!isObject(message) || message.type !== 'board') return false
+  const { number, put, removed, complete } = message
+  const isSound =
+    Number.isSafeInteger(number) &&
+    typeof complete === 'boolean' &&
+    Array.isArray(put) &&
+    put.every((entry) => Array.isArray(entry) && entry.length === 2) &&
+    Array.isArray(removed)
+  if (!isSound) throw nonsense('a board that is none')
+  return true
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null

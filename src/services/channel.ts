@@ -1,0 +1,208 @@
+/**
+ * How a service of this node speaks with the same service on the other nodes: one guarded process per service, under a
+ * name that begins with `skein.`, which finds its like on every connected node.
+ *
+ * Whom a message is from is certain: it is the node at the other end of the connection, so a member speaks for itself
+ * alone. Nothing of a peer comes before `peerUp` or after `peerDown`, in between it comes in the order sent, and a node
+ * that restarts or reconnects is a new peer. What a handler throws costs that one message. Hidden nodes take no part. What
+ * it does not do: queue; `send` says when a peer has enough to read.
+ */
+import { type ErrorCode, isSkeinError, SkeinError } from '../../certs/errors.ts'
+import type { ConnectedNode } from '../cluster/peers.ts'
+import type { Pid, Ref } from '../pid.ts'
+import { type Behaviour, CastEntry, type Traits } from '../process/behaviour.ts'
+import type { StandardSchema } from '../process/schema.ts'
+import type { Self, SpawnWithOptions } from '../process/self.ts'
+import { serve } from '../process/serve.ts'
+
+/** The first protocol version whose nodes have services. */
+const FIRST_VERSION = 2
+/** Senders of nonsense that are remembered, so that each is told of once; the oldest is forgotten first. */
+const MAX_REMEMBERED_REFUSALS = 256
+
+/** The same service on another node, for as long as the connection to it lasts. */
+export interface ChannelPeer {
+  /** Its process. */
+  readonly pid: Pid
+  /** name@host */
+  readonly node: string
+  readonly id: string
+  readonly incarnation: string
+}
+
+/** What a service does with what its peers say. */
+export interface ChannelHandler {
+  peerUp(peer: ChannelPeer): void
+  /** May throw a SkeinError: the message is refused, and the operator is told. */
+  received(peer: ChannelPeer, message: unknown): void
+  peerDown(peer: ChannelPeer): void
+}
+
+/** What a channel needs of its node. */
+export interface ChannelHost {
+  readonly hidden: boolean
+  spawn(behaviour: Behaviour<unknown>, options: SpawnWithOptions): Pid
+  /** A connected node. */
+  connected(node: string): ConnectedNode | undefined
+  /** A member sent what makes no sense; told once per peer and code. */
+  refused(refusal: { node: string; service: string; code: ErrorCode; message: string }): void
+  /** An error of this node itself. */
+  defect(error: unknown): void
+}
+
+/** pressed: it was sent, and now the peer has enough to read; wait for `drained`. refused: it was not sent. */
+export type SendOutcome = 'sent' | 'pressed' | 'refused'
+
+/** What is merely sent could pass for a system message, such as a DOWN: from other nodes only casts are taken. */
+const NOTHING: StandardSchema<never> = {
+  '~standard': {
+    version: 1,
+    vendor: 'skein',
+    validate: () => ({ issues: [{ message: 'A service takes casts only.' }] }),
+  },
+}
+
+const HELLO = { type: 'hello' } as const
+
+export class Channel {
+  readonly service: string
+  readonly #host: ChannelHost
+  readonly #handler: ChannelHandler
+  #self: Self<unknown> | undefined
+  /** By the key of the node's incarnation. */
+  readonly #peers = new Map<string, ChannelPeer>()
+  /** By the key of the monitor on its process. */
+  readonly #monitored = new Map<string, ChannelPeer>()
+  readonly #refusals = new Set<string>()
+
+  constructor(service: string, host: ChannelHost, handler: ChannelHandler) {
+    this.service = service
+    this.#host = host
+    this.#handler = handler
+    const run = (self: Self<unknown>): void => {
+      this.#self = self
+      if (!host.hidden) self.monitorNodes(true)
+      serve(self, (entry) => this.#take(self, entry))
+    }
+    const label = `service ${service}`
+    const traits: Traits = { serves: true, guarded: true, senders: true, schema: { info: NOTHING }, label }
+    host.spawn(Object.assign(run, { traits }), { name: service })
+  }
+
+  peers(): readonly ChannelPeer[] {
+    return [...this.#peers.values()]
+  }
+
+  /** Still connected. */
+  has(peer: ChannelPeer): boolean {
+    return this.#peers.get(peer.pid.origin.key) === peer
+  }
+
+  /** The peer on the node of this name. */
+  peerOn(node: string): ChannelPeer | undefined {
+    for (const peer of this.#peers.values()) if (peer.node === node) return peer
+    return undefined
+  }
+
+  send(peer: ChannelPeer, message: unknown): SendOutcome {
+    if (this.#self === undefined || !this.has(peer)) return 'refused'
+    try {
+      return this.#self.cast(peer.pid, message) ? 'sent' : 'pressed'
+    } catch (error) {
+      if (!isSkeinError(error, 'ERR_SKEIN_QUEUE_FULL')) this.#host.defect(error)
+      return 'refused'
+    }
+  }
+
+  /** To all peers; what one of them cannot take is not sent to it. Gives the peers it was sent to. */
+  broadcast(message: unknown): ChannelPeer[] {
+    return this.peers().filter((peer) => this.send(peer, message) !== 'refused')
+  }
+
+  /** Resolves when the peer takes more, or is gone. */
+  async drained(peer: ChannelPeer): Promise<void> {
+    if (this.#self !== undefined && this.has(peer)) await this.#self.drained(peer.pid)
+  }
+
+  /** The operator is told, once per peer and code. */
+  blame(peer: ChannelPeer, { code, message }: SkeinError): void {
+    const key = `${peer.pid.origin.key} ${code}`
+    if (this.#refusals.has(key)) return
+    for (const oldest of this.#refusals) {
+      if (this.#refusals.size < MAX_REMEMBERED_REFUSALS) break
+      this.#refusals.delete(oldest)
+    }
+    this.#refusals.add(key)
+    this.#host.refused({ node: peer.node, service: this.service, code, message })
+  }
+
+  #take(self: Self<unknown>, entry: unknown): void {
+    if (entry instanceof CastEntry) {
+      const { from, message } = entry
+      if (from !== undefined && from.node !== self.node) this.#received(self, from, message)
+    } else if (isNodeUp(entry)) this.#greet(self, entry.node)
+    else if (isDown(entry)) this.#down(entry.ref)
+  }
+
+  #greet(self: Self<unknown>, node: string): void {
+    const connected = this.#host.connected(node)
+    if (connected === undefined || connected.hidden || connected.version < FIRST_VERSION) return
+    try {
+      self.cast({ name: this.service, node }, HELLO)
+    } catch (error) {
+      this.#host.defect(error)
+    }
+  }
+
+  #received(self: Self<unknown>, from: Pid, message: unknown): void {
+    const known = this.#peers.get(from.origin.key)
+    if (known === undefined) {
+      if (isHello(message)) this.#up(self, from)
+      return
+    }
+    // Another process of its node does not speak for the service.
+    if (!known.pid.equals(from) || isHello(message)) return
+    this.#guard(known, () => this.#handler.received(known, message))
+  }
+
+  #up(self: Self<unknown>, pid: Pid): void {
+    const { name: node, id, incarnation, key } = pid.origin
+    const connected = this.#host.connected(node)
+    if (this.#host.hidden || connected === undefined || connected.hidden || connected.incarnation !== incarnation)
+      return
+    const peer: ChannelPeer = { pid, node, id, incarnation }
+    this.#peers.set(key, peer)
+    this.#monitored.set(self.monitor(pid).key, peer)
+    this.#guard(peer, () => this.#handler.peerUp(peer))
+  }
+
+  #down(ref: Ref): void {
+    const peer = this.#monitored.get(ref.key)
+    if (peer === undefined) return
+    this.#monitored.delete(ref.key)
+    this.#peers.delete(peer.pid.origin.key)
+    this.#guard(peer, () => this.#handler.peerDown(peer))
+  }
+
+  #guard(peer: ChannelPeer, work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      if (isSkeinError(error)) this.blame(peer, error)
+      else this.#host.defect(error)
+    }
+  }
+}
+
+/** For handlers: what a peer sent makes no sense. */
+export const nonsense = (what: string): SkeinError =>
+  new SkeinError('ERR_SKEIN_PROTOCOL', `A service of another node sent ${what}.`)
+
+const isTyped = (value: unknown): value is { readonly type: unknown } =>
+  typeof value === 'object' && value !== null && 'type' in value
+
+const isHello = (message: unknown): boolean => isTyped(message) && message.type === HELLO.type
+
+const isNodeUp = (entry: unknown): entry is { readonly node: string } => isTyped(entry) && entry.type === 'nodeup'
+
+const isDown = (entry: unknown): entry is { readonly ref: Ref } => isTyped(entry) && entry.type === 'DOWN'
