@@ -1,10 +1,12 @@
 /** `npm run bench -- NAME [--json]`: runs one benchmark, or all of them, against baselines measured in the same run. */
 import { type Baselines, startBaselines } from './baselines.ts'
+import { cluster } from './cluster.ts'
 import { dht } from './dht.ts'
 import { local } from './local.ts'
 import { mdns } from './mdns.ts'
 import { messages } from './messages.ts'
 import { type Measurement, print } from './report.ts'
+import { streams } from './streams.ts'
 import { wire } from './wire.ts'
 
 let started: Promise<Baselines> | undefined
@@ -15,9 +17,11 @@ const baselines = (): Promise<Baselines> => {
 const benches: Readonly<Record<string, () => Promise<AsyncGenerator<Measurement>>>> = {
   wire: async () => wire(await baselines()),
   messages: async () => messages(await baselines()),
+  streams: async () => streams(),
   local: async () => local(),
   mdns: async () => mdns(),
   dht: async () => dht(),
+  cluster: async () => cluster(),
 }
 
 const args = process.argv.slice(2)

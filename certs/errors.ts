@@ -159,15 +159,56 @@ export const ERRORS = {
   ),
   ERR_SKEIN_CALL_ABORTED: entry('The call was abandoned by its AbortSignal.', 'Nothing to do.'),
   ERR_SKEIN_CALL_EXIT: entry('The called process ended before it replied.', 'The reason is the cause of this error.'),
+  ERR_SKEIN_STREAM_ABORTED: entry(
+    'The writer of a stream gave it up, or its process ended.',
+    'What was read before is right, but it is not all.',
+  ),
+  ERR_SKEIN_STREAM_CANCELLED: entry(
+    'The reader of a stream wants no more of it, or its process ended.',
+    'Stop writing.',
+  ),
+  ERR_SKEIN_UNSUPPORTED: entry(
+    'The other node speaks an older protocol, which does not have this.',
+    'Upgrade the other node.',
+  ),
   ERR_SKEIN_RECEIVE_TIMEOUT: entry('No matching message arrived in time.', 'Raise timeoutMs, or handle the timeout.'),
   ERR_SKEIN_NAME_REGISTERED: entry(
     'The name is already registered on this node.',
     'Unregister it first, or choose another name.',
   ),
   ERR_SKEIN_NOT_REGISTERED: entry('No process is registered under this name.', 'Register the process first.'),
+  ERR_SKEIN_NAME_CONFLICT: entry(
+    'Two processes had the same global name, because their nodes could not see each other; the other one keeps it.',
+    'The exit reason of the one that lost it; a process that traps exits can go on without the name.',
+  ),
+  ERR_SKEIN_NOT_OWNER: entry(
+    'The global name belongs to a process of another node.',
+    'Unregister or transfer it on the node on which the process runs.',
+  ),
+  ERR_SKEIN_GLOBAL_TIMEOUT: entry(
+    'A connected node did not answer in time about a global name.',
+    'Try again; the message names the node. One that never answers should be disconnected.',
+  ),
+  ERR_SKEIN_CLOCK: entry('The calendar of another node is more than a day ahead.', 'Set the clocks of the machines.'),
   ERR_SKEIN_UNKNOWN_BEHAVIOUR: entry(
     'A process was to be started with a behaviour that its node does not know by this name.',
     'Register it on that node: node.behaviour(name, behaviour).',
+  ),
+  ERR_SKEIN_BEHAVIOUR_VERSION: entry(
+    'A process was to be started with a behaviour that its node has in another version.',
+    'Ask for a version that the node has, for none, or ask a node that was updated.',
+  ),
+  ERR_SKEIN_WORKER_FAILED: entry(
+    'A worker thread did not become a node of the cluster, or its node was asked for outside of such a thread.',
+    'The cause is what went wrong in the thread; its file has to call joinFromWorker. docs/workers.md has an example.',
+  ),
+  ERR_SKEIN_ROOM_REFUSED: entry(
+    'A socket may not enter a room: `authorize` said no or threw, or the socket is not open.',
+    'The cause is what was thrown; docs/rooms.md tells what authorize is given.',
+  ),
+  ERR_SKEIN_FORBIDDEN: entry(
+    'A node does not allow this to whoever asked: by its option "allow", or because the process is guarded.',
+    'Add a rule for the asking node to "allow" there; docs/security.md says what the rules mean.',
   ),
   ERR_SKEIN_START_FAILED: entry(
     'A process ended before it had started, for example because its init failed.',
@@ -185,6 +226,18 @@ export const ERRORS = {
     'The child runs, or is about to be started again.',
     'End it with terminateChild first.',
   ),
+  ERR_SKEIN_NO_CANDIDATE: entry(
+    'No node can start the child of a distributed supervisor.',
+    'Give a node the behaviour (node.behaviour), in the version asked for; one that drains, or forbids it, does not count.',
+  ),
+  ERR_SKEIN_NO_LEADER: entry(
+    'No leader of a distributed supervisor answered in time.',
+    'Call node.supervise with this name on some node; a new leader is there some seconds after the old one went.',
+  ),
+  ERR_SKEIN_DRAINING: entry(
+    'The node is about to leave: it starts nothing more for others.',
+    'Start it on another node.',
+  ),
   ERR_SKEIN_TASK_EXIT: entry('A task ended without a result.', 'The reason is the cause of this error.'),
   ERR_SKEIN_TASK_TIMEOUT: entry(
     'A task did not end in time.',
@@ -197,6 +250,14 @@ export const ERRORS = {
   ERR_SKEIN_BAD_REQUEST: entry(
     'A message from another node does not fit the schema of the process it was for, and was not delivered.',
     'The message names what is wrong and where; give both nodes the same version of the protocol.',
+  ),
+  ERR_SKEIN_BAD_REPLY: entry(
+    'Another node answered with something else than what it was asked for.',
+    'Give both nodes the same version; if they have it, look at the other node.',
+  ),
+  ERR_SKEIN_NO_TELEMETRY: entry(
+    'OpenTelemetry cannot be loaded.',
+    'Run npm install @opentelemetry/api, or pass the module as option api.',
   ),
   ERR_SKEIN_NO_HANDLER: entry(
     'A process of a behaviour has no function for this kind of message.',
@@ -218,6 +279,14 @@ export const ERRORS = {
   ERR_SKEIN_PROCESS_ENDED: entry(
     'The process has ended; what its function still does has no effect.',
     'Let this error pass, so that the function ends too; the reason is its cause.',
+  ),
+  ERR_SKEIN_GOSSIP_REFUSED: entry(
+    'A member told of the membership what cannot be true: a forged statement, or one accusation of a live member too many.',
+    'Nothing of it was believed. Look at that node: it runs other code than this, or somebody else has its key.',
+  ),
+  ERR_SKEIN_OVERLAPPING_PARTITION: entry(
+    'One of the two nodes has stepped back, because it lost a node that the other still sees.',
+    'It comes back by itself; see to the network between the nodes that its event overlappingPartition names.',
   ),
   // states that outlive their process
   ERR_SKEIN_STORE: entry(
@@ -245,6 +314,9 @@ export const ERRORS = {
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof ERRORS
+
+/** True for a code of the table: what comes from elsewhere may be anything. */
+export const isErrorCode = (code: unknown): code is ErrorCode => typeof code === 'string' && Object.hasOwn(ERRORS, code)
 
 /** One thing that was tried and how it ended, for errors that sum up several tries. */
 export interface Attempt {

@@ -11,16 +11,22 @@ import { SkeinError } from '../certs/errors.ts'
 import type { Identity } from '../certs/identity.ts'
 import { isPort } from '../transport/address.ts'
 import { MAX_PACKET_BYTES, MIN_INITIAL_BYTES } from '../transport/quiche.ts'
+import { resolveAllow } from './allow-option.ts'
+import { LIVENESS_PRESETS, type LivenessPresetName } from './cluster/liveness.ts'
 import { fullNodeName, isShortName } from './cluster/node-name.ts'
 import { type ClusterStrategy, DEFAULT_STRATEGY, type MeshPolicy } from './cluster/strategy.ts'
 import { DEFAULT_PORT, type DiscoveryConfig, type DiscoveryOptions, resolveDiscovery } from './discovery-config.ts'
 import { bad, boolean, checkKeys, fail, isRecord, oneOf, string, within } from './option-checks.ts'
+import type { AllowRule } from './process/rights.ts'
+import type { Tracer } from './process/tracing.ts'
 import { DEFAULT_MAX_MESSAGE_BYTES } from './wire/codec-types.ts'
 
 const DEFAULT_CLUSTER = 'default'
+const DEFAULT_LIVENESS: LivenessPresetName = 'lan'
 /** More often nobody needs to ask, more seldom is never. */
 const POLL_INTERVAL_MS_RANGE: readonly [number, number] = [1000, 24 * 60 * 60_000]
 const CONNECT_TIMEOUT_MS_RANGE: readonly [number, number] = [100, 60_000]
+const FULL_MESH_NODES_RANGE: readonly [number, number] = [2, 4096]
 const MAX_MESSAGE_BYTES_RANGE: readonly [number, number] = [1024, 256 * 1024 * 1024]
 /** From QUIC's least (RFC 9000 14.1) to what the engine writes at most. */
 const DATAGRAM_BYTES_RANGE: readonly [number, number] = [MIN_INITIAL_BYTES, MAX_PACKET_BYTES]
@@ -46,6 +52,10 @@ export interface StrategyOptions {
   readonly mesh?: MeshPolicy
   /** False is mesh 'none'. Default: true. */
   readonly autoCluster?: boolean
+  /** Up to so many nodes mesh 'full' connects everybody to everybody, beyond it to some neighbours. Default: 128. */
+  readonly fullMeshNodes?: number
+  /** Of two nodes that cannot reach each other one leaves those who see both. Default: true. */
+  readonly preventOverlappingPartitions?: boolean
 }
 
 /** What `startNode` takes. docs/configuration.md lists the options with their variables and defaults. */
@@ -59,9 +69,12 @@ export interface StartOptions {
   readonly discovery?: boolean | DiscoveryOptions
   readonly mesh?: MeshPolicy
   readonly strategy?: StrategyOptions
+  readonly liveness?: LivenessPresetName
   readonly hidden?: boolean
+  readonly allow?: readonly AllowRule[]
   readonly maxMessageBytes?: number
   readonly maxDatagramBytes?: number
+  readonly tracing?: Tracer
   readonly logger?: Logger
   readonly logLevel?: LogLevel
 }
@@ -82,9 +95,12 @@ export interface Config {
   readonly portFallback: boolean
   readonly discovery: DiscoveryConfig
   readonly strategy: ClusterStrategy
+  readonly liveness: LivenessPresetName
   readonly hidden: boolean
+  readonly allow: readonly AllowRule[]
   readonly maxMessageBytes: number
   readonly maxDatagramBytes: number
+  readonly tracing: Tracer | undefined
   readonly logger: Logger | undefined
   readonly logLevel: LogLevel
 }
@@ -151,15 +167,28 @@ export const OPTIONS = {
       'full connects to every node found, none only when a node is needed; a function is asked about each node found.',
   },
   strategy: {
-    values: '`{ pollIntervalMs, connectTimeoutMs, mesh, autoCluster }`',
-    default: '60000, 3000, full, true',
+    values: '`{ pollIntervalMs, connectTimeoutMs, mesh, autoCluster, fullMeshNodes, preventOverlappingPartitions }`',
+    default: '60000, 3000, full, true, 128, true',
     meaning:
-      'About how often dht and dns are asked for news; how long one address has to answer; `mesh` as above; `autoCluster: false` is mesh none.',
+      'About how often dht and dns are asked for news; how long one address has to answer; `mesh` as above; `autoCluster: false` is mesh none; up to how many nodes mesh full connects everybody to everybody, and whether a node that lost one which others see leaves those ([partitions](partitions.md)). Set the last two alike on every node.',
+  },
+  liveness: {
+    variable: 'SKEIN_LIVENESS',
+    values: Object.keys(LIVENESS_PRESETS).join(', '),
+    default: DEFAULT_LIVENESS,
+    meaning:
+      'How soon a silent node counts as down, by the distance between the nodes; see [membership](membership.md). Set it alike on every node.',
   },
   hidden: {
     values: 'true or false',
     default: 'false',
     meaning: 'A hidden node is connected only to those it dials itself, and nobody lists it: for tools.',
+  },
+  allow: {
+    values: 'a list of rules `{ nodes, spawn, send }`',
+    default: 'none: everything is allowed',
+    meaning:
+      'Which nodes may start which behaviours here and address which registered names; see [security](security.md#what-members-may-do).',
   },
   maxMessageBytes: {
     values: MAX_MESSAGE_BYTES_RANGE.join(' to '),
@@ -170,6 +199,12 @@ export const OPTIONS = {
     values: DATAGRAM_BYTES_RANGE.join(' to '),
     default: String(DATAGRAM_BYTES_RANGE[1]),
     meaning: 'Datagrams grow up to this size where probing shows that the path carries them.',
+  },
+  tracing: {
+    values: 'a Tracer',
+    default: 'none',
+    meaning:
+      'Keeps track of which trace messages belong to; see [observability](observability.md#traces) for OpenTelemetry.',
   },
   logger: {
     values: 'a pino logger',
@@ -189,6 +224,8 @@ const STRATEGY_KEYS = [
   'connectTimeoutMs',
   'mesh',
   'autoCluster',
+  'fullMeshNodes',
+  'preventOverlappingPartitions',
 ] as const satisfies readonly (keyof StrategyOptions)[]
 
 /** The environment, the only place outside certs/cookie.ts where Skein reads it. */
@@ -219,7 +256,13 @@ export const resolveConfig = (options: StartOptions, env: Environment, hostname:
       dns: variable('SKEIN_DNS'),
     }),
     strategy: strategy(options, textToMesh(variable('SKEIN_AUTO_CLUSTER'))),
+    liveness: oneOf(
+      'liveness',
+      Object.keys(LIVENESS_PRESETS) as LivenessPresetName[],
+      options.liveness ?? variable('SKEIN_LIVENESS') ?? DEFAULT_LIVENESS,
+    ),
     hidden: boolean('hidden', options.hidden ?? false),
+    allow: resolveAllow(options.allow),
     maxMessageBytes: within(
       'maxMessageBytes',
       MAX_MESSAGE_BYTES_RANGE,
@@ -230,6 +273,7 @@ export const resolveConfig = (options: StartOptions, env: Environment, hostname:
       DATAGRAM_BYTES_RANGE,
       options.maxDatagramBytes ?? DATAGRAM_BYTES_RANGE[1],
     ),
+    tracing: tracing(options.tracing),
     logger: logger(options.logger),
     logLevel: oneOf('logLevel', LOG_LEVELS, options.logLevel ?? variable('SKEIN_LOG_LEVEL') ?? 'warn'),
   }
@@ -265,7 +309,10 @@ const textToPort = (text: string | undefined): number | undefined => {
 const strategy = ({ mesh, strategy: given = {} }: StartOptions, byVariable: MeshPolicy): ClusterStrategy => {
   if (!isRecord(given)) return fail('strategy', 'an object', given)
   checkKeys(given, STRATEGY_KEYS, 'option strategy.')
-  const { pollIntervalMs, connectTimeoutMs } = { ...DEFAULT_STRATEGY, ...given }
+  const { pollIntervalMs, connectTimeoutMs, fullMeshNodes, preventOverlappingPartitions } = {
+    ...DEFAULT_STRATEGY,
+    ...given,
+  }
   const isAutomatic = given.autoCluster === undefined ? undefined : boolean('strategy.autoCluster', given.autoCluster)
   const automatic = isAutomatic === undefined ? byVariable : isAutomatic ? 'full' : 'none'
   const policy: unknown = mesh ?? given.mesh ?? automatic
@@ -273,6 +320,8 @@ const strategy = ({ mesh, strategy: given = {} }: StartOptions, byVariable: Mesh
     pollIntervalMs: within('strategy.pollIntervalMs', POLL_INTERVAL_MS_RANGE, pollIntervalMs),
     connectTimeoutMs: within('strategy.connectTimeoutMs', CONNECT_TIMEOUT_MS_RANGE, connectTimeoutMs),
     mesh: isFunction(policy) ? policy : oneOf<'full' | 'none'>('mesh', ['full', 'none'], policy),
+    fullMeshNodes: within('strategy.fullMeshNodes', FULL_MESH_NODES_RANGE, fullMeshNodes),
+    preventOverlappingPartitions: boolean('strategy.preventOverlappingPartitions', preventOverlappingPartitions),
   }
 }
 
@@ -282,6 +331,11 @@ const isFunction = (value: unknown): value is Extract<MeshPolicy, (...args: neve
 const textToMesh = (text: string | undefined): 'full' | 'none' => {
   if (text === undefined) return DEFAULT_STRATEGY.mesh === 'none' ? 'none' : 'full'
   return oneOf('SKEIN_AUTO_CLUSTER', ['true', '1', 'false', '0'], text).match(/true|1/) ? 'full' : 'none'
+}
+
+const tracing = (value: Tracer | undefined): Tracer | undefined => {
+  if (value === undefined) return undefined
+  return isRecord(value) && 'run' in value && 'current' in value ? value : fail('tracing', 'a Tracer', value)
 }
 
 const logger = (value: Logger | undefined): Logger | undefined => {

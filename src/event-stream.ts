@@ -1,5 +1,5 @@
 /**
- * What a node tells its operator: typed events, to any number of readers.
+ * What a node tells its operator, and its services those who watch them: typed events, to any number of readers.
  *
  * Each reader has a bounded buffer of its own. A reader that falls behind loses the oldest events, never the newest, and
  * is told how many by a `lagged` event; nobody else notices. Events that came before a reader began are not kept.
@@ -8,9 +8,11 @@ import type { ErrorCode } from '../certs/errors.ts'
 import type { SourceStatus } from '../discovery/source.ts'
 import type { Address } from '../transport/address.ts'
 import type { SupervisorReport } from './behaviours/supervisor/report.ts'
+import type { LeaveReason } from './cluster/membership/view.ts'
 import type { Pid, RemoteName } from './pid.ts'
 import type { MailboxOverflow } from './process/overflow.ts'
 import type { Issue } from './process/schema.ts'
+import type { DistributedReport } from './services/supervision/report.ts'
 
 export type NodeEvent =
   /** A node is connected; its membership is proven. */
@@ -22,8 +24,38 @@ export type NodeEvent =
       readonly address: Address
       readonly hidden: boolean
     }
-  /** The connection to a node is gone: connection_closed, net_tick_timeout, disconnect, shutdown (it said goodbye). */
+  /** The connection to a node is gone: connection_closed, net_tick_timeout, disconnect, shutdown (it said goodbye), idle, overlapping_partition. */
   | { readonly type: 'nodedown'; readonly node: string; readonly id: string; readonly reason: string }
+  /** A node is a member of the cluster, connected or not: memberclear says that a suspicion was refuted. */
+  | {
+      readonly type: 'memberup' | 'membersuspect' | 'memberclear'
+      readonly node: string
+      readonly id: string
+    }
+  /** It is none any more: shutdown, down, disconnected, replaced, forgotten. */
+  | { readonly type: 'memberdown'; readonly node: string; readonly id: string; readonly reason: LeaveReason }
+  /** Members were lost in silence, several within moments: the network has split. `seen` are still connected. */
+  | {
+      readonly type: 'partitioned'
+      readonly node: string
+      readonly lost: readonly string[]
+      readonly seen: readonly string[]
+    }
+  /** Lost members are back; who is missing has not come back for long. */
+  | {
+      readonly type: 'healed'
+      readonly node: string
+      readonly back: readonly string[]
+      readonly missing: readonly string[]
+    }
+  /** Others see the members that this node lost: it has disconnected from those, and tries again after a while. */
+  | {
+      readonly type: 'overlappingPartition'
+      readonly node: string
+      readonly lost: readonly string[]
+      readonly disconnected: readonly string[]
+      readonly apartMs: number
+    }
   /** A handshake ended without a connection, whoever refused it. `node` is what the other side called itself, if it did. */
   | {
       readonly type: 'refused'
@@ -41,6 +73,15 @@ export type NodeEvent =
   | { readonly type: 'discoveryStatus'; readonly status: SourceStatus }
   /** The function of a process threw, and the process ended with that. */
   | { readonly type: 'processCrashed'; readonly pid: Pid; readonly reason: unknown }
+  /** A worker thread of this node has ended: asked to, or by itself, and then perhaps by an error, the reason. */
+  | {
+      readonly type: 'workerExited'
+      readonly node: string
+      readonly id: string
+      readonly exitCode: number
+      readonly asked: boolean
+      readonly reason: unknown
+    }
   /** A member sent a service of this node what makes no sense, or what it may not; told once per member and code. */
   | {
       readonly type: 'memberRefused'
@@ -49,8 +90,14 @@ export type NodeEvent =
       readonly code: ErrorCode
       readonly message: string
     }
+  /** Two processes had one global name after a partition; told on the nodes of both. */
+  | { readonly type: 'globalConflict'; readonly name: string; readonly winner: Pid; readonly loser: Pid }
   /** What a supervisor did about its children. */
   | SupervisorReport
+  /** What a distributed supervisor that this node leads did about its children. */
+  | DistributedReport
+  /** A node, this one or another, is about to leave and starts nothing more. */
+  | { readonly type: 'draining'; readonly node: string }
   /** A message found nobody who takes it: noproc, noconnection or an error code. `from` is undefined where it is not known. */
   | {
       readonly type: 'deadLetter'
@@ -64,8 +111,7 @@ export type NodeEvent =
     }
   /** More comes for a process than it takes: told when that begins and when it is over, not for each message. */
   | MailboxOverflow
-  /** This reader was too slow: so many events before the next one are lost. */
-  | { readonly type: 'lagged'; readonly lost: number }
+  | Lagged
 
 interface DiscoveredNode {
   readonly node: string | undefined
@@ -80,18 +126,27 @@ export const MAX_BUFFERED_EVENTS = 1024
 /** Readers at once; more are refused by an iterator that is already done. */
 export const MAX_EVENT_READERS = 256
 
-class Reader implements AsyncIterator<NodeEvent, undefined> {
-  readonly #buffer: NodeEvent[] = []
-  #lost = 0
-  #waiting: ((result: IteratorResult<NodeEvent, undefined>) => void)[] = []
-  #done = false
-  readonly #onReturn: (reader: Reader) => void
+/** This reader was too slow: so many events before the next one are lost. */
+export interface Lagged {
+  readonly type: 'lagged'
+  readonly lost: number
+}
 
-  constructor(onReturn: (reader: Reader) => void) {
+class Reader<E> implements AsyncIterator<E | Lagged, undefined> {
+  readonly #buffer: E[] = []
+  #lost = 0
+  #waiting: ((result: IteratorResult<E | Lagged, undefined>) => void)[] = []
+  #done = false
+  readonly #accepts: (event: E) => boolean
+  readonly #onReturn: (reader: Reader<E>) => void
+
+  constructor(accepts: (event: E) => boolean, onReturn: (reader: Reader<E>) => void) {
+    this.#accepts = accepts
     this.#onReturn = onReturn
   }
 
-  push(event: NodeEvent): void {
+  push(event: E): void {
+    if (!this.#accepts(event)) return
     const waiting = this.#waiting.shift()
     if (waiting !== undefined) {
       waiting({ done: false, value: event })
@@ -110,7 +165,7 @@ class Reader implements AsyncIterator<NodeEvent, undefined> {
     for (const waiting of this.#waiting.splice(0)) waiting({ done: true, value: undefined })
   }
 
-  next(): Promise<IteratorResult<NodeEvent, undefined>> {
+  next(): Promise<IteratorResult<E | Lagged, undefined>> {
     if (this.#lost > 0) {
       const lost = this.#lost
       this.#lost = 0
@@ -122,7 +177,7 @@ class Reader implements AsyncIterator<NodeEvent, undefined> {
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
-  return(): Promise<IteratorResult<NodeEvent, undefined>> {
+  return(): Promise<IteratorResult<E | Lagged, undefined>> {
     this.#buffer.length = 0
     this.#lost = 0
     this.#onReturn(this)
@@ -131,20 +186,27 @@ class Reader implements AsyncIterator<NodeEvent, undefined> {
   }
 }
 
-export class EventStream implements AsyncIterable<NodeEvent> {
-  readonly #readers = new Set<Reader>()
+export class EventStream<E extends object = NodeEvent> implements AsyncIterable<E | Lagged> {
+  readonly #readers = new Set<Reader<E>>()
   #ended = false
 
-  emit(event: NodeEvent): void {
+  /** Somebody would hear an event. */
+  get isRead(): boolean {
+    return this.#readers.size > 0
+  }
+
+  emit(event: E): void {
     for (const reader of this.#readers) reader.push(event)
   }
 
   /** Begins a reader: it sees every event from now on. */
-  [Symbol.asyncIterator](): AsyncIterator<NodeEvent, undefined> {
-    const reader = new Reader((gone) => this.#readers.delete(gone))
-    if (this.#ended || this.#readers.size >= MAX_EVENT_READERS) reader.end()
-    else this.#readers.add(reader)
-    return reader
+  [Symbol.asyncIterator](): AsyncIterator<E | Lagged, undefined> {
+    return this.#begin(() => true)
+  }
+
+  /** The same stream, for readers of some events only. */
+  only(accepts: (event: E) => boolean): AsyncIterable<E | Lagged> {
+    return { [Symbol.asyncIterator]: () => this.#begin(accepts) }
   }
 
   /** Every reader ends after what it still has waiting. */
@@ -152,5 +214,12 @@ export class EventStream implements AsyncIterable<NodeEvent> {
     this.#ended = true
     for (const reader of this.#readers) reader.end()
     this.#readers.clear()
+  }
+
+  #begin(accepts: (event: E) => boolean): Reader<E> {
+    const reader = new Reader(accepts, (gone) => this.#readers.delete(gone))
+    if (this.#ended || this.#readers.size >= MAX_EVENT_READERS) reader.end()
+    else this.#readers.add(reader)
+    return reader
   }
 }

@@ -4,15 +4,23 @@
  * It does little itself: it passes what one part says to those whom it concerns. What it does not do: processes; signals
  * reach them through the sink it is given, and news of nodes through its host.
  */
-import { SkeinError } from '../certs/errors.ts'
+import { type ErrorCode, SkeinError } from '../certs/errors.ts'
+import { signingKeyOf } from '../certs/signing-key.ts'
 import type { NodeRecord } from '../discovery/source.ts'
 import { DiscoveryTable, type KnownNode, type TableEvent } from '../discovery/table.ts'
 import { type Address, formatAddress } from '../transport/address.ts'
+import type { ConnectionFigures } from './cluster/connection-figures.ts'
 import { encodePeers, MAX_PEERS_IN_FRAME, type PeerHint } from './cluster/control.ts'
 import { Dialler } from './cluster/dialler.ts'
+import { Membership } from './cluster/membership/membership.ts'
+import { gossipPeerOf, isMembershipFrame } from './cluster/membership/session-carrier.ts'
+import { Notary } from './cluster/membership/statements.ts'
+import type { Member, MembershipListener, MembershipView, Topology } from './cluster/membership/view.ts'
 import { Mesh } from './cluster/mesh.ts'
+import { MeshUpkeep } from './cluster/mesh-upkeep.ts'
 import { fullNodeName, hostOfNodeName } from './cluster/node-name.ts'
 import { parseTarget } from './cluster/node-target.ts'
+import type { Traffic } from './cluster/peer.ts'
 import { PeerExchange } from './cluster/peer-exchange.ts'
 import { type ConnectedNode, Peers, type PeersObserver } from './cluster/peers.ts'
 import type { DownReason, Session, SessionEnd } from './cluster/session.ts'
@@ -63,10 +71,12 @@ export class Network {
   readonly #host: NetworkHost
   readonly #peers: Peers
   readonly #exchange = new PeerExchange()
+  readonly #membership: Membership
   readonly #table: DiscoveryTable
   readonly #dialler: Dialler
   /** Only where the node takes part in one. */
   readonly #mesh: Mesh | undefined
+  readonly #upkeep: MeshUpkeep | undefined
   #stopped = false
 
   constructor({ parts, self, codec, host }: NetworkOptions) {
@@ -80,7 +90,6 @@ export class Network {
       publicKey: identity.publicKey,
       keys,
       hidden,
-      mesh: takesPart,
       transport,
       clock,
       random,
@@ -88,7 +97,6 @@ export class Network {
       maxFrameBytes: (parts.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES) + FRAME_HEAD_BYTES,
       sink: host,
       observer: this.#observer(),
-      ...(parts.liveness === undefined ? {} : { liveness: parts.liveness }),
       ...(parts.protocolVersions === undefined ? {} : { versions: parts.protocolVersions }),
     })
     this.#table = new DiscoveryTable({
@@ -105,18 +113,52 @@ export class Network {
     const directory = {
       find: (node: string) => this.#table.find(node),
       refresh: (node: string) => this.#lookAgain(node),
-      forget: (id: string) => this.#exchange.forget(id),
+      forget: (id: string) => this.#forget(id),
     }
     this.#dialler = new Dialler({ table: this.#peers, directory, clock, connectTimeoutMs })
     const meshHost = {
       isUp: (id: string, incarnation: string | undefined) => this.#peers.isUp(id, incarnation),
       dial: (node: KnownNode) => this.#dialKnown(node),
-      wants: (node: KnownNode) => typeof mesh !== 'function' || this.#ask(mesh, node),
-      forget: (id: string) => this.#exchange.forget(id),
+      wants: (node: KnownNode, isLost: boolean) =>
+        this.#upkeep?.wants(node, isLost) === true && (typeof mesh !== 'function' || this.#ask(mesh, node)),
+      forget: (id: string) => this.#forget(id),
+      silent: (node: KnownNode) => this.#upkeep?.silent(node),
     }
-    this.#mesh = takesPart
-      ? new Mesh({ selfId: self.id, selfIncarnation: self.incarnation, clock, random, host: meshHost })
-      : undefined
+    if (takesPart) {
+      this.#mesh = new Mesh({ selfId: self.id, selfIncarnation: self.incarnation, clock, random, host: meshHost })
+      const { fullMeshNodes = DEFAULT_STRATEGY.fullMeshNodes } = parts
+      const { preventOverlappingPartitions = DEFAULT_STRATEGY.preventOverlappingPartitions } = parts
+      this.#upkeep = new MeshUpkeep({
+        self,
+        key: signingKeyOf(identity),
+        clock,
+        random,
+        logger: parts.logger,
+        peers: this.#peers,
+        strategy: { mesh, fullMeshNodes, preventOverlappingPartitions },
+        known: () => this.members.known(),
+        uses: (route) => host.uses(route),
+        emit: (event) => host.emit(event),
+        comeBack: () => this.#mesh?.comeBack(),
+        reconsider: () => this.#mesh?.changed(),
+      })
+    }
+    this.#membership = new Membership({
+      self,
+      notary: new Notary(signingKeyOf(identity), keys.clusterTag),
+      clock,
+      random,
+      preset: parts.liveness,
+      topology: this.#upkeep?.topology ?? EVERYBODY,
+      listener: this.#membershipListener(),
+      isHidden: hidden,
+      takesPart,
+      addresses: () => transport.addresses(),
+      hint: (hint) => this.#heard([hint]),
+      forget: (id) => this.#exchange.forget(id),
+      knownChanged: () => this.#upkeep?.membersChanged(),
+      refused: (node, code, message) => this.#memberRefused(node, code, message),
+    })
   }
 
   /** Ways for the signals of this node's processes. */
@@ -127,15 +169,32 @@ export class Network {
   /** Begins to accept connections and to look for others. */
   start(): void {
     this.#peers.start()
+    this.#membership.start()
+    this.#upkeep?.start()
     // Not within this turn: whoever has just started the node shall see the first events too.
     this.#parts.clock.afterInput(() => {
       if (!this.#stopped) void this.#discover()
     })
   }
 
+  /** Who is a member, connected or not. */
+  get members(): MembershipView {
+    return this.#membership.view
+  }
+
   /** The connected nodes, hidden ones included. */
   connected(): ConnectedNode[] {
     return this.#peers.connected()
+  }
+
+  /** Signals to and from other nodes. */
+  get traffic(): Readonly<Traffic> {
+    return this.#peers.traffic
+  }
+
+  /** How each connection fares, those of hidden nodes included. */
+  connections(): ConnectionFigures[] {
+    return this.#peers.figures()
   }
 
   /** As SkeinNode.connect. */
@@ -166,12 +225,15 @@ export class Network {
   rest(): void {
     this.#stopped = true
     this.#mesh?.stop()
+    this.#upkeep?.stop()
     this.#dialler.stop()
   }
 
   /** Says goodbye to everybody, and is found no more. Bounded. */
   async stop(): Promise<void> {
     this.rest()
+    this.#membership.stop()
+    this.#membership.leave()
     await Promise.all([this.#peers.stop(), this.discovery.stop()])
   }
 
@@ -200,14 +262,14 @@ export class Network {
   #observer(): PeersObserver {
     return {
       nodeUp: (node, session) => this.#nodeUp(node, session),
-      nodeDown: (node, reason) => this.#nodeDown(node, reason),
+      nodeDown: (node, reason, byPeer) => this.#nodeDown(node, reason, byPeer),
       refused: (session, end) => this.#refused(session, end),
-      ticked: (session, checksum) => {
-        const ask = this.#exchange.shouldAsk(this.#peers.checksum, checksum, this.#parts.clock.now())
-        if (ask && this.#mesh !== undefined) session.askForPeers()
-      },
+      ticked: (session, checksum) => this.#membership.ticked(session.id ?? '', checksum),
+      ponged: (session, number) => this.#membership.ponged(session.id ?? '', number),
       askedForPeers: (session) => this.#tellPeers(session),
-      toldOfPeers: (hints) => this.#exchange.heard(hints),
+      toldOfPeers: (hints) => this.#heard(hints),
+      meshFrame: (session, type, body) => this.#meshFrame(session, type, body),
+      admits: (id) => this.#upkeep?.admits(id) ?? true,
       dialByName: (name) => this.#dialler.toName(name),
       defect: (error) => this.defect(error),
     }
@@ -221,15 +283,20 @@ export class Network {
       this.#host.nodeUp(name)
     }
     this.#mesh?.up(id)
+    this.#membership.connected(gossipPeerOf(node, session))
+    this.#upkeep?.nodeUp(node)
     this.#host.emit({ type: 'nodeup', node: name, id, incarnation, address, hidden })
     // The first contact: whoever it knows is new to us. Later on ticks show whether there is something to ask for.
-    if (this.#mesh !== undefined && this.#peers.connectedCount === 1) session.askForPeers()
+    if (this.#mesh !== undefined && this.#peers.connectedCount === 1) this.#membership.ask(id)
   }
 
-  #nodeDown({ name, id, hidden }: ConnectedNode, reason: DownReason): void {
+  #nodeDown(node: ConnectedNode, reason: DownReason, byPeer: boolean): void {
+    const { name, id, hidden } = node
     this.#parts.logger.info({ peer: name, reason }, 'node down')
     if (!hidden) this.#host.nodeDown(name, reason)
     this.#mesh?.down(id, reason)
+    this.#membership.disconnected(id, reason, byPeer)
+    this.#upkeep?.nodeDown(node, reason)
     this.#host.emit({ type: 'nodedown', node: name, id, reason })
   }
 
@@ -240,7 +307,32 @@ export class Network {
     this.#host.emit({ type: 'refused', node, address, code, message, byPeer })
   }
 
-  /** Loopback addresses are of use only to who is on this machine too. */
+  #membershipListener(): MembershipListener {
+    const tell = (type: 'memberup' | 'membersuspect' | 'memberclear', { name, id }: Member): void =>
+      this.#host.emit({ type, node: name, id })
+    return {
+      joined: (member) => tell('memberup', member),
+      suspected: (member) => tell('membersuspect', member),
+      cleared: (member) => tell('memberclear', member),
+      left: ({ name, id }, reason) => this.#host.emit({ type: 'memberdown', node: name, id, reason }),
+    }
+  }
+
+  #memberRefused(node: string, code: ErrorCode, message: string): void {
+    this.#parts.logger.warn({ peer: node, code }, message)
+    this.#host.emit({ type: 'memberRefused', node, service: 'membership', code, message })
+  }
+
+  #meshFrame(session: Session, type: number, body: Uint8Array): void {
+    if (isMembershipFrame(type)) this.#membership.received(session.id ?? '', type, body)
+    else this.#upkeep?.heard(session, type, body)
+  }
+
+  #heard(hints: readonly PeerHint[]): void {
+    if (this.#exchange.heard(hints)) this.#membership.eager()
+  }
+
+  /** To a peer of version 1. Loopback addresses are of use only to who is on this machine too. */
   #tellPeers(session: Session): void {
     const local = isLoopback(session.remote)
     const hints: PeerHint[] = this.#peers
@@ -255,9 +347,15 @@ export class Network {
     }
   }
 
+  #forget(id: string): void {
+    this.#exchange.forget(id)
+    this.#membership.forget(id)
+    this.#upkeep?.forgotten(id)
+  }
+
   #lookAgain(wanted: string): Promise<void> {
     // Whoever is connected may know whom we do not.
-    for (const { name } of this.#peers.connected()) this.#peers.sessionByName(name)?.askForPeers()
+    this.#membership.askAll()
     return this.#table.refresh(wanted)
   }
 
@@ -275,6 +373,7 @@ export class Network {
     const { name, id, addresses, sources } = node
     if (type === 'lost') this.#mesh?.lost(node)
     else this.#mesh?.known(node, formerKey)
+    if (type !== 'changed') this.#upkeep?.membersChanged()
     if (type !== 'lost' && name !== undefined) this.#dialler.becameKnown(name)
     if (type !== 'lost') this.discovery.noticed()
     this.#host.emit({ type: type === 'lost' ? 'undiscovered' : 'discovered', node: name, id, addresses, sources })
@@ -290,5 +389,8 @@ export class Network {
     this.#parts.logger.error({ err: error }, 'a defect of this node')
   }
 }
+
+/** For a node that takes part in no mesh. */
+const EVERYBODY: Topology = { full: true, neighboursOf: () => new Set() }
 
 const isLoopback = ({ host }: Address): boolean => host === '::1' || host.startsWith('127.')

@@ -10,15 +10,25 @@ import type { Transport } from '../transport/transport.ts'
 import type { LivenessPreset } from './cluster/liveness.ts'
 import type { ResolveHost } from './cluster/node-target.ts'
 import type { MeshPolicy } from './cluster/strategy.ts'
-import type { Logger } from './config.ts'
+import type { Logger, StartOptions } from './config.ts'
 import type { DhtReport } from './dht-report.ts'
+import type { AllowRule } from './process/rights.ts'
+import type { Tracer } from './process/tracing.ts'
+
+/** What the workers of a node take over from it. */
+export interface MachineSettings {
+  /** The literal address that was asked for; undefined: all of them. */
+  readonly host: string | undefined
+  /** Neither its name, nor how it finds others, nor what only this thread has. */
+  readonly options: StartOptions
+}
 
 /** All that a node is made of. */
 export interface NodeParts {
   /** name@host */
   readonly name: string
   readonly cluster: string
-  readonly identity: Pick<Identity, 'nodeId' | 'publicKey'>
+  readonly identity: Pick<Identity, 'nodeId' | 'publicKey' | 'privateKeyPem'>
   readonly keys: ClusterKeys
   readonly transport: Transport
   readonly clock: Clock
@@ -27,14 +37,24 @@ export interface NodeParts {
   readonly mesh: MeshPolicy
   /** Default: 3000. */
   readonly connectTimeoutMs?: number
+  /** As strategy.fullMeshNodes. */
+  readonly fullMeshNodes?: number
+  /** As strategy.preventOverlappingPartitions. */
+  readonly preventOverlappingPartitions?: boolean
   readonly sources: readonly DiscoverySource[]
   /** What its DHT node tells, where it has one. */
   readonly dht?: () => DhtReport
   readonly hidden?: boolean
   readonly maxMessageBytes?: number
   readonly liveness?: LivenessPreset
+  /** Where the node runs on a real machine, which can have workers that do too. */
+  readonly machine?: MachineSettings
+  /** What other nodes may do here; without it everything. */
+  readonly allow?: readonly AllowRule[]
   /** Oldest and newest protocol version to speak; all that this code knows unless said otherwise. */
   readonly protocolVersions?: readonly [number, number]
+  /** Keeps track of which trace messages belong to. */
+  readonly tracing?: Tracer | undefined
   /** For addresses given by host name; without it only literal ones work. */
   readonly resolve?: ResolveHost
 }

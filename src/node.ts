@@ -7,16 +7,20 @@
  */
 import { SkeinError } from '../certs/errors.ts'
 import type { Address } from '../transport/address.ts'
+import type { Member } from './cluster/membership/view.ts'
 import type { ConnectedNode } from './cluster/peers.ts'
+import { EVENT_CHANNEL, type EventNews } from './diagnostics.ts'
 import { EventStream, type NodeEvent } from './event-stream.ts'
 import { newIncarnation } from './incarnation.ts'
 import { Network, type NetworkHost } from './network.ts'
 import type { NodeDiscovery } from './node-discovery.ts'
 import type { NodeParts } from './node-parts.ts'
+import { Observer, type ObserverHost } from './observe/observer.ts'
+import { noRuntime, systemRuntime } from './observe/runtime.ts'
 import { Origin, type Pid, type Ref, type Target } from './pid.ts'
 import type { Behaviour } from './process/behaviour.ts'
 import type { CallOptions, From } from './process/calls.ts'
-import type { BehaviourOptions } from './process/catalogue.ts'
+import type { BehaviourOptions, CatalogueEntry } from './process/catalogue.ts'
 import type { AnyPid, AnyTarget } from './process/directory.ts'
 import type { ProcessInfo } from './process/inspection.ts'
 import { DEFAULT_SHUTDOWN_MS, Processes } from './process/processes.ts'
@@ -24,11 +28,24 @@ import type { CastOf, ReplyOf, RequestOf, SendOf } from './process/protocol.ts'
 import type { SpawnWithOptions } from './process/self.ts'
 import type { SpawnOnOptions } from './process/spawns.ts'
 import { passOn } from './process-reports.ts'
+import type { DrainHook, DrainOptions, DrainReport } from './services/drain.ts'
+import { Global } from './services/global/global.ts'
+import { DEFAULT_SCOPE } from './services/groups/group-service.ts'
+import { Groups } from './services/groups/groups.ts'
+import type { DuplicateRegistry, UniqueRegistry } from './services/registry/local-registry.ts'
+import type { RegistryOptions } from './services/registry/registries.ts'
+import type { RoomsOptions } from './services/rooms/room-service.ts'
+import { Rooms } from './services/rooms/rooms.ts'
 import { NodeServices, type ServicesHost } from './services/services.ts'
+import type { DistributedSupervisor } from './services/supervision/distributed-supervisor.ts'
+import { machineMeter } from './services/supervision/load.ts'
+import type { SuperviseOptions } from './services/supervision/options.ts'
 import type { Reason } from './signals.ts'
+import type { DuplexStream, OpenedStream, OpenStreamOptions } from './streams/streams.ts'
 import { SYSTEM_PROCESS, systemProcess } from './system-process.ts'
 import { MessageCodec } from './wire/codec.ts'
 import { DEFAULT_MAX_MESSAGE_BYTES, type WireType } from './wire/codec-types.ts'
+import { Workers, type WorkersHost } from './workers/workers.ts'
 
 /** `stop` resolves within this and the time that processes are given, whatever hangs. */
 const STOP_TIMEOUT_MS = 3000
@@ -41,7 +58,9 @@ export class SkeinNode implements AsyncDisposable {
   readonly #codec: MessageCodec
   readonly #processes: Processes
   readonly #network: Network
+  readonly #observer: Observer
   readonly #services: NodeServices
+  readonly #workers: Workers
   #stopping: Promise<void> | undefined
 
   /** @internal Use startNode or startNodeOn. */
@@ -61,9 +80,12 @@ export class SkeinNode implements AsyncDisposable {
       report: (report) => passOn(report, logger, (event) => this.#emit(event)),
       stateCodec: this.#codec.forStorage(),
       ...(parts.allow && { allow: parts.allow }),
+      tracer: parts.tracing,
     })
     this.#network = new Network({ parts, self: this.#origin, codec: this.#codec, host: this.#networkHost() })
+    this.#observer = new Observer(this.#observerHost())
     this.#services = new NodeServices(this.#servicesHost())
+    this.#workers = new Workers(this.#workersHost())
     this.#begin()
   }
 
@@ -101,6 +123,11 @@ export class SkeinNode implements AsyncDisposable {
     return this.#events
   }
 
+  /** What goes on here and on the connected nodes: snapshots, metrics, traces. */
+  get observer(): Observer {
+    return this.#observer
+  }
+
   /** Names of the connected nodes; hidden ones only if asked for. */
   nodes(options: { readonly hidden?: boolean } = {}): string[] {
     return this.connectedNodes()
@@ -111,6 +138,11 @@ export class SkeinNode implements AsyncDisposable {
   /** The connected nodes with what is known of them, hidden ones included. */
   connectedNodes(): ConnectedNode[] {
     return this.#network.connected()
+  }
+
+  /** The members of the cluster but for this node, connected or not. */
+  members(): Member[] {
+    return [...this.#network.members.members()]
   }
 
   /**
@@ -163,6 +195,13 @@ export class SkeinNode implements AsyncDisposable {
   /** Starts a process on a node, this one or another, as Self.spawnOn. */
   spawnOn(node: string, behaviour: string, args?: readonly unknown[], options?: SpawnOnOptions): Promise<Pid> {
     return this.#processes.spawns.spawn(undefined, node, behaviour, args, options)
+  }
+
+  /** Opens a stream of bytes to a process, as Self.openStream. */
+  openStream(pid: AnyPid, options: OpenStreamOptions & { readonly duplex: true }): Promise<DuplexStream>
+  openStream(pid: AnyPid, options?: OpenStreamOptions): Promise<OpenedStream>
+  openStream(pid: AnyPid, options?: OpenStreamOptions): Promise<OpenedStream> {
+    return this.#processes.streams.open(undefined, pid, options)
   }
 
   /** False for who has ended. Rejects with ERR_SKEIN_NOCONNECTION or ERR_SKEIN_CALL_TIMEOUT. */
@@ -238,6 +277,67 @@ export class SkeinNode implements AsyncDisposable {
     return this.#processes.whereis(name)
   }
 
+  /** Names that mean one process in the whole cluster. */
+  get global(): Global {
+    return new Global(this.#services.global)
+  }
+
+  /** Processes of all nodes under common names. */
+  get groups(): Groups {
+    return new Groups(this.#services.groups, DEFAULT_SCOPE)
+  }
+
+  /** Rooms of WebSockets over all nodes. Throws ERR_SKEIN_BAD_OPTION, also where options are given a second time. */
+  rooms(options?: RoomsOptions): Rooms {
+    if (options !== undefined) this.#services.rooms.configure(options)
+    return new Rooms(this.#services.rooms)
+  }
+
+  /** A registry of this node, made when first asked for. Throws ERR_SKEIN_BAD_OPTION where it has other options. */
+  registry<V = unknown>(name: string, options: RegistryOptions<'unique'>): UniqueRegistry<V>
+  registry<V = unknown>(name: string, options: RegistryOptions<'duplicate'>): DuplicateRegistry<V>
+  registry(name: string, options: RegistryOptions): UniqueRegistry | DuplicateRegistry {
+    return this.#services.registries.get(name, options)
+  }
+
+  /**
+   * A part in a distributed supervisor, whose children run on whatever nodes can start them: this node may lead it. To be
+   * called with the same name and options on each node that may. Throws ERR_SKEIN_BAD_NAME, ERR_SKEIN_BAD_ARGUMENT or
+   * ERR_SKEIN_NAME_REGISTERED.
+   */
+  supervise(name: string, options?: SuperviseOptions): DistributedSupervisor {
+    this.#mustLive()
+    return this.#services.supervision.supervise(name, options)
+  }
+
+  /** Behaviours that a node can start, by its own account; undefined for one that is not connected. */
+  behavioursOf(node: string): CatalogueEntry[] | undefined {
+    return this.#services.nodes.behavioursOf(node)
+  }
+
+  /**
+   * Leaves in order: nothing more is started here for others, supervised children go on elsewhere, functions given to
+   * `onDrain` are awaited; then the node stops, after `timeoutMs` (30 000) at the latest. Tells what moved.
+   */
+  drain(options?: DrainOptions): Promise<DrainReport> {
+    return this.#services.drain.drain(options)
+  }
+
+  /** True from the call of `drain` on. */
+  get isDraining(): boolean {
+    return this.#services.nodes.isDraining
+  }
+
+  /** Called when the node drains, and awaited: to hand over what nobody supervises. Returns how to take it back. */
+  onDrain(hook: DrainHook): () => void {
+    return this.#services.drain.onDrain(hook)
+  }
+
+  /** Worker threads with nodes of their own. */
+  get workers(): Workers {
+    return this.#workers
+  }
+
   /** Lets instances of a class cross the wire; the same id on every node. */
   registerType<T extends object>(type: WireType<T>): void {
     this.#codec.registerType(type)
@@ -276,22 +376,31 @@ export class SkeinNode implements AsyncDisposable {
       counters: this.counters(),
     })
     const { dht = () => undefined } = this.#parts
-    const system = systemProcess({ name: this.name, info, connectedNodes: () => this.connectedNodes(), dht })
+    const system = systemProcess({
+      name: this.name,
+      info,
+      connectedNodes: () => this.connectedNodes(),
+      dht,
+      snapshot: () => this.#observer.local(),
+    })
     this.#processes.spawn(system, { name: SYSTEM_PROCESS })
     this.#network.start()
   }
 
   async #stop(timeoutMs: number): Promise<void> {
     const { clock, transport } = this.#parts
+    this.#services.rest()
     this.#network.rest()
     let giveUp = (): void => {}
     const late = new Promise<void>((resolve) => {
       giveUp = resolve
     })
     const timer = clock.after(STOP_TIMEOUT_MS + timeoutMs, giveUp)
+    await Promise.race([this.#workers.stop(timeoutMs), late])
     // The connections go first: for others this node's processes are gone because the node is.
     await Promise.race([this.#network.stop(), late])
     this.#services.stop()
+    this.#observer.stop()
     await Promise.race([this.#processes.stop(timeoutMs), late])
     await Promise.race([transport.close().catch((error: unknown) => this.#network.defect(error)), late])
     timer.cancel()
@@ -301,6 +410,7 @@ export class SkeinNode implements AsyncDisposable {
   #networkHost(): NetworkHost {
     return {
       deliver: (route, signal, sizeBytes) => this.#processes.deliver(route, signal, sizeBytes),
+      uses: (route) => this.#processes.uses(route),
       routeDown: (route) => this.#processes.routeDown(route),
       nodeUp: (node) => this.#processes.nodeUp(node),
       nodeDown: (node, reason) => this.#processes.nodeDown(node, reason),
@@ -308,14 +418,46 @@ export class SkeinNode implements AsyncDisposable {
     }
   }
 
+  #observerHost(): ObserverHost {
+    const { clock, machine, dht = () => undefined } = this.#parts
+    return {
+      self: this.#origin,
+      clock,
+      runtime: machine === undefined ? noRuntime : systemRuntime,
+      processes: this.#processes,
+      connections: () => this.#network.connections(),
+      traffic: this.#network.traffic,
+      discovery: () => this.discovery.status(),
+      dht,
+      counters: () => this.counters(),
+      nodes: () => this.nodes(),
+      ask: (node, request, timeoutMs) => this.#processes.call({ name: SYSTEM_PROCESS, node }, request, { timeoutMs }),
+    }
+  }
+
+  #workersHost(): WorkersHost {
+    return {
+      name: this.name,
+      parts: this.#parts,
+      connected: () => this.connectedNodes(),
+      connect: (name) => this.connect(name),
+      disconnect: (name) => this.disconnect(name),
+      emit: (event) => this.#emit(event),
+    }
+  }
+
   #servicesHost(): ServicesHost {
-    const { clock, random, hidden = false } = this.#parts
+    const { clock, random, hidden = false, machine } = this.#parts
     return {
       self: this.#origin,
       hidden,
       clock,
       random,
       processes: this.#processes,
+      probes: this.#observer.probes,
+      codec: this.#codec.forStorage(),
+      loopMeter: machine === undefined ? () => 0 : machineMeter(),
+      stop: (timeoutMs) => this.stop({ timeoutMs: Math.min(timeoutMs, DEFAULT_SHUTDOWN_MS) }),
       connected: () => this.#network.connected(),
       emit: (event) => this.#emit(event),
       defect: (error) => this.#network.defect(error),
@@ -324,6 +466,7 @@ export class SkeinNode implements AsyncDisposable {
 
   #emit(event: NodeEvent): void {
     this.#events.emit(event)
+    if (EVENT_CHANNEL.hasSubscribers) EVENT_CHANNEL.publish({ node: this.name, event } satisfies EventNews)
   }
 
   #mustLive(): void {

@@ -4,7 +4,7 @@
 import type { Logger } from './config.ts'
 import type { NodeEvent } from './event-stream.ts'
 import { Pid } from './pid.ts'
-import type { ProcessReport } from './process/processes.ts'
+import type { ProcessReport } from './process/report.ts'
 
 export const passOn = (report: ProcessReport, logger: Logger, emit: (event: NodeEvent) => void): void => {
   switch (report.type) {

@@ -3,6 +3,7 @@
  * sender. The node layer makes routes (peer.ts) and says when one is gone; then every monitor, link and call that ran
  * over it fires exactly once, and nothing of it is delivered afterwards.
  */
+import type { ByteStreams } from '../transport/byte-stream.ts'
 import type { Hold } from '../transport/lane.ts'
 import type { Origin } from './pid.ts'
 import type { Signal } from './signals.ts'
@@ -14,6 +15,8 @@ export interface Route {
   readonly origin: Origin | undefined
   /** Of the protocol: the newest that both nodes speak; undefined while dialling. */
   readonly version: number | undefined
+  /** Streams of bytes beside the signals; undefined while dialling and when it is over. */
+  readonly streams?: ByteStreams | undefined
   /** Queues a signal of process `signal.from`. False: above the high-water mark. Throws coded errors for what cannot be sent (too large, unserialisable, queue full). */
   send(signal: Signal): boolean
   drained(from: number): Promise<void>
@@ -37,6 +40,8 @@ export interface SignalSink {
    * Handles one signal that arrived over `route`, as so many bytes; a Hold asks to stop reading that lane until relieved.
    */
   deliver(route: Route, signal: Signal, sizeBytes: number): Hold | undefined
+  /** Something hangs on this route that its end would end: a monitor, a link, a call. */
+  uses(route: Route): boolean
   /** The route is gone for good: fires monitors, links and calls with noconnection, exactly once. */
   routeDown(route: Route): void
 }

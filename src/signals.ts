@@ -12,6 +12,8 @@
  * call until it is answered and sends `callFailed` when the process ends first (or never was); the calling node sends
  * `callEnded` when it stops waiting for another cause, so that nothing is remembered in vain.
  *
+ * `trace` of a send, cast or call is the traceparent of what it belongs to; protocol version 1 knows none.
+ *
  * A process is spawned on another node by the name of its behaviour. The node answers with `spawned` on the lane of the new
  * process, so that the answer comes before everything else of it, or with `spawnFailed`. Whoever asked may have given up
  * by then; it is its node that tells the new process.
@@ -28,11 +30,38 @@ export const isOrderly = (reason: Reason): boolean => reason === 'normal' || rea
 export type To = number | string
 
 export type Signal =
-  | { readonly type: 'send'; readonly from: number; readonly to: To; readonly message: unknown }
+  | {
+      readonly type: 'send'
+      readonly from: number
+      readonly to: To
+      readonly message: unknown
+      readonly trace?: string
+    }
+  /** The same to several processes, in rising order of their numbers. Protocol version 1 does not know it. */
+  | {
+      readonly type: 'sendMany'
+      readonly from: number
+      readonly to: readonly number[]
+      readonly message: unknown
+      readonly trace?: string
+    }
   /** A message that behaviours tell from what was merely sent; others do not. */
-  | { readonly type: 'cast'; readonly from: number; readonly to: To; readonly message: unknown }
+  | {
+      readonly type: 'cast'
+      readonly from: number
+      readonly to: To
+      readonly message: unknown
+      readonly trace?: string
+    }
   /** A message whose reply goes to call `call` of the sender's node (an alias: a late reply finds nothing). */
-  | { readonly type: 'call'; readonly from: number; readonly to: To; readonly call: number; readonly request: unknown }
+  | {
+      readonly type: 'call'
+      readonly from: number
+      readonly to: To
+      readonly call: number
+      readonly request: unknown
+      readonly trace?: string
+    }
   /** The reply to call `call` of the receiving node. */
   | { readonly type: 'reply'; readonly from: number; readonly call: number; readonly value: unknown }
   /** Call `call` of the receiving node will not be answered: the called process ended with `reason`, or 'noproc'. */
@@ -53,13 +82,15 @@ export type Signal =
   | { readonly type: 'down'; readonly from: number; readonly ref: number; readonly reason: Reason }
   /**
    * Wants a process with this behaviour. `link`: linked to `from`; `ref`: monitored by `from` under this number, 0 for
-   * none; `name`: registered under it, '' for none; `start`: the answer is also to say when it has started.
+   * none; `name`: registered under it, '' for none; `start`: the answer is also to say when it has started; `version`: of
+   * the behaviour, exactly, '' for any. Protocol version 1 knows no `version`.
    */
   | {
       readonly type: 'spawn'
       readonly from: number
       readonly request: number
       readonly behaviour: string
+      readonly version: string
       readonly link: boolean
       readonly start: boolean
       readonly ref: number
@@ -72,8 +103,28 @@ export type Signal =
   | { readonly type: 'started'; readonly from: number; readonly request: number }
   /** Nothing was spawned (`from` is 0), or process `from` ended before it had started. */
   | { readonly type: 'spawnFailed'; readonly from: number; readonly request: number; readonly reason: Reason }
+  /**
+   * Process `from` opens stream `stream` to process `to`, with a way back if `duplex`; the node answers call `call`. Only
+   * from protocol version 2 on.
+   */
+  | {
+      readonly type: 'stream'
+      readonly from: number
+      readonly to: number
+      readonly call: number
+      readonly stream: number
+      readonly duplex: boolean
+      readonly meta: unknown
+    }
   /** Call `call` asks the node, not the process, what is to be known of process `to`. */
   | { readonly type: 'inspect'; readonly from: number; readonly to: number; readonly call: number }
+
+/** For a node that knows no traces. */
+export const withoutTrace = (signal: Signal): Signal => {
+  if (!('trace' in signal)) return signal
+  const { trace: _, ...rest } = signal
+  return rest
+}
 
 /** Stands in a signal for content of a registered type that this node does not know. It never reaches a mailbox. */
 export class Unreadable {

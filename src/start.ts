@@ -24,11 +24,14 @@ import { type Address, formatAddress, sameAddress } from '../transport/address.t
 import { systemClock } from '../transport/clock.ts'
 import { openQuicTransport, type QuicTransportOptions } from '../transport/quic-transport.ts'
 import { systemRandom } from '../transport/random.ts'
+import type { SocketWatch } from '../transport/socket.ts'
 import type { Transport } from '../transport/transport.ts'
+import { LIVENESS_PRESETS } from './cluster/liveness.ts'
 import { type Config, type Logger, processEnvironment, resolveConfig, type StartOptions } from './config.ts'
 import { reportOf } from './dht-report.ts'
 import { DEFAULT_PORT } from './discovery-config.ts'
 import { type SkeinNode, startNodeOn } from './node.ts'
+import type { MachineSettings } from './node-parts.ts'
 
 const DUAL_STACK = '::'
 const ALL_IPV4 = '0.0.0.0'
@@ -42,11 +45,15 @@ const MADE_UP_NAME_BYTES = 4
 export const startNode = async (options: StartOptions = {}): Promise<SkeinNode> => {
   const env = processEnvironment()
   const config = resolveConfig(options, env, hostname())
-  const name = config.name ?? madeUpName()
   const { cookie } = await resolveCookie({ env, ...(config.cookie === undefined ? {} : { cookie: config.cookie }) })
-  const keys = deriveKeys(cookie, config.cluster)
+  return startConfigured(config, deriveKeys(cookie, config.cluster))
+}
+
+/** As `startNode`, with settings that were checked and the keys of the cluster. */
+export const startConfigured = async (config: Config, keys: ClusterKeys, watch?: SocketWatch): Promise<SkeinNode> => {
+  const name = config.name ?? madeUpName()
   const identity = await identityFor(config)
-  const transport = await openPort(config, identity, keys.gate)
+  const transport = await openPort(config, identity, keys.gate, watch)
   try {
     const sources = sourcesFor(config, transport.addresses())
     const dht = await startDht(config, transport)
@@ -62,7 +69,13 @@ export const startNode = async (options: StartOptions = {}): Promise<SkeinNode> 
       logger: config.logger ?? defaultLogger(config, name),
       mesh: config.strategy.mesh,
       connectTimeoutMs: config.strategy.connectTimeoutMs,
+      fullMeshNodes: config.strategy.fullMeshNodes,
+      preventOverlappingPartitions: config.strategy.preventOverlappingPartitions,
+      liveness: LIVENESS_PRESETS[config.liveness],
       hidden: config.hidden,
+      allow: config.allow,
+      machine: machineSettings(config),
+      tracing: config.tracing,
       maxMessageBytes: config.maxMessageBytes,
       sources,
       ...(dht === undefined ? {} : { dht: () => reportOf(dht) }),
@@ -83,8 +96,22 @@ const identityFor = ({ identity }: Config): Promise<Identity> => {
   return typeof identity === 'string' ? loadIdentity(identity, { wallNowMs }) : Promise.resolve(identity)
 }
 
+/** A policy that is a function stays in its thread. */
+const machineSettings = (config: Config): MachineSettings => {
+  const { cluster, hidden, allow, maxMessageBytes, maxDatagramBytes, logLevel, liveness, strategy, host } = config
+  const { mesh, ...others } = strategy
+  const policy = mesh === 'none' ? 'none' : 'full'
+  const shared = { cluster, hidden, allow, maxMessageBytes, maxDatagramBytes, logLevel, liveness }
+  return { host, options: { ...shared, strategy: others, mesh: policy } }
+}
+
 /** Nobody chose an address: both families, or IPv4 alone where the machine has no IPv6. */
-const openPort = async (config: Config, identity: Identity, gateKey: Uint8Array): Promise<Transport> => {
+const openPort = async (
+  config: Config,
+  identity: Identity,
+  gateKey: Uint8Array,
+  watch: SocketWatch | undefined,
+): Promise<Transport> => {
   const options: QuicTransportOptions = {
     host: config.host ?? DUAL_STACK,
     port: config.port,
@@ -94,6 +121,7 @@ const openPort = async (config: Config, identity: Identity, gateKey: Uint8Array)
     clock: systemClock,
     random: systemRandom,
     maxPacketBytes: config.maxDatagramBytes,
+    ...(watch && { watch }),
   }
   try {
     return await openQuicTransport(options)

@@ -2,13 +2,20 @@
  * The process every node registers as `skein`: answers the questions that tools ask (`skein nodes`, `skein ping`).
  *
  * It is an ordinary process, reached by an ordinary call from any member of the cluster, and it changes nothing. What is
- * no question it knows gets an answer that says so.
+ * no question it knows gets an answer that says so. It is guarded: no member can end it.
  */
+import { isSkeinError } from '../certs/errors.ts'
 import type { SourceStatus } from '../discovery/source.ts'
 import type { Address } from '../transport/address.ts'
 import { genServer } from './behaviours/gen-server.ts'
 import type { ConnectedNode } from './cluster/peers.ts'
 import type { DhtReport } from './dht-report.ts'
+import type { NodeSnapshot } from './observe/snapshot.ts'
+import type { From } from './process/calls.ts'
+import type { Self } from './process/self.ts'
+
+/** Snapshots that others wait for at once. */
+const MAX_WAITING = 256
 
 /** Registered name of the process. */
 export const SYSTEM_PROCESS = 'skein'
@@ -18,6 +25,7 @@ export type SystemRequest =
   | { readonly type: 'nodes' }
   | { readonly type: 'info' }
   | { readonly type: 'dht' }
+  | { readonly type: 'snapshot' }
 
 /** What a node says of itself. */
 export interface NodeInfo {
@@ -39,6 +47,10 @@ export type SystemReply =
   | { readonly type: 'info'; readonly info: NodeInfo }
   /** Undefined where a node takes part in no DHT. */
   | { readonly type: 'dht'; readonly dht: DhtReport | undefined }
+  /** What the observer tells of the node. */
+  | { readonly type: 'snapshot'; readonly snapshot: NodeSnapshot }
+  /** Too many snapshots are asked for at once. */
+  | { readonly type: 'busy' }
   | { readonly type: 'unknown'; readonly knows: readonly SystemRequest['type'][] }
 
 /** What the process asks its node. */
@@ -48,19 +60,45 @@ export interface SystemHost {
   info(): NodeInfo
   connectedNodes(): readonly ConnectedNode[]
   dht(): DhtReport | undefined
+  /** Never rejects. */
+  snapshot(): Promise<NodeSnapshot>
 }
 
 /** A GenServer, so that neither what looks like a call nor an answer that cannot be sent ends it. */
-export const systemProcess = (host: SystemHost) =>
-  genServer({
+export const systemProcess = (host: SystemHost) => {
+  let waiting = 0
+  const behaviour = genServer({
     init: () => ({ state: undefined }),
-    handleCall: (request: unknown) => ({ reply: answer(host, request) }),
+    handleCall: (request: unknown, from, _state, self) => {
+      if (typeOf(request) !== 'snapshot') return { reply: answer(host, request) }
+      if (waiting >= MAX_WAITING) return { reply: { type: 'busy' } satisfies SystemReply }
+      // Supervisors are asked for it: meanwhile others get their answers.
+      waiting++
+      void host.snapshot().then((snapshot) => {
+        waiting--
+        replySafely(self, from, { type: 'snapshot', snapshot })
+      })
+      return undefined
+    },
     label: 'what tools ask',
   })
+  return Object.assign(behaviour, { traits: { ...behaviour.traits, guarded: true } })
+}
+
+/** A caller whose connection is full asks again. */
+const replySafely = (self: Self<unknown>, from: From, reply: SystemReply): void => {
+  try {
+    self.reply(from, reply)
+  } catch (error) {
+    if (!isSkeinError(error)) throw error
+  }
+}
+
+const typeOf = (request: unknown): unknown =>
+  typeof request === 'object' && request !== null && 'type' in request ? request.type : undefined
 
 const answer = (host: SystemHost, request: unknown): SystemReply => {
-  const type = typeof request === 'object' && request !== null && 'type' in request ? request.type : undefined
-  switch (type) {
+  switch (typeOf(request)) {
     case 'ping':
       return { type: 'pong', node: host.name }
     case 'nodes':
@@ -70,6 +108,6 @@ const answer = (host: SystemHost, request: unknown): SystemReply => {
     case 'dht':
       return { type: 'dht', dht: host.dht() }
     default:
-      return { type: 'unknown', knows: ['ping', 'nodes', 'info', 'dht'] }
+      return { type: 'unknown', knows: ['ping', 'nodes', 'info', 'dht', 'snapshot'] }
   }
 }

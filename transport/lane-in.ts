@@ -6,6 +6,7 @@
  * full) is simply not read: QUIC's flow control then holds back its sender and nobody else.
  */
 import { SkeinError } from '../certs/errors.ts'
+import type { LaneKind } from './lane-out.ts'
 import type { Connection } from './transport.ts'
 
 /** Read per lane before other lanes and the rest of the process get their turn, bytes. */
@@ -23,11 +24,20 @@ export type FrameOutcome = 'next' | 'pause' | 'closed'
 /** Takes one frame: its type byte is at buffer[start], its bytes end before `end`. Throws ERR_SKEIN_PROTOCOL for a bad one. */
 export type TakeFrame = (lane: InLane, buffer: Uint8Array, start: number, end: number) => FrameOutcome
 
-export type PumpResult = 'waiting' | 'more' | 'paused' | 'finished' | 'closed'
+export type PumpResult = 'waiting' | 'more' | 'paused' | 'finished' | 'cutOff' | 'closed'
+
+/** What was read of a stream of bytes together with its opening. */
+export interface Rest {
+  readonly bytes: Buffer | undefined
+  /** The end was read too. */
+  readonly finished: boolean
+}
 
 export class InLane {
   readonly stream: number
-  kind: 'unknown' | 'control' | 'shared' | 'dedicated' = 'unknown'
+  kind: 'unknown' | LaneKind = 'unknown'
+  /** Of the stream of bytes, if it is one. */
+  streamNumber = 0
   paused = false
   /** Its budget was spent: it goes on once others had their turn, and not before. */
   continues = false
@@ -74,7 +84,8 @@ export class InLane {
       scratch.set(this.#carry)
       this.#carry = undefined
     }
-    const { bytes, finished } = connection.read(this.stream, carried === 0 ? scratch : scratch.subarray(carried))
+    const { bytes, finished, reset } = connection.read(this.stream, carried === 0 ? scratch : scratch.subarray(carried))
+    if (reset) return this.#cutOff()
     this.#finished = finished
     if (bytes === 0 && carried > 0) this.#carry = Buffer.from(scratch.subarray(0, carried))
     if (bytes === 0) return finished ? this.#end() : 'waiting'
@@ -89,10 +100,11 @@ export class InLane {
       buffer.copy(grown, 0, 0, this.#largeFilled)
       this.#large = buffer = grown
     }
-    const { bytes, finished } = connection.read(
+    const { bytes, finished, reset } = connection.read(
       this.stream,
       buffer.subarray(this.#largeFilled, Math.min(buffer.length, this.#largeLength)),
     )
+    if (reset) return this.#cutOff()
     this.#finished = finished
     if (bytes === 0) return finished ? this.#end() : 'waiting'
     this.#largeFilled += bytes
@@ -145,6 +157,19 @@ export class InLane {
     buffer.copy(this.#large, 0, from, end)
     this.#largeLength = length
     this.#largeFilled = have
+  }
+
+  /** What was read behind the opening of a stream of bytes; the lane is not read any more. */
+  takeRest(): Rest {
+    const bytes = this.#carry
+    this.#carry = undefined
+    return { bytes, finished: this.#finished }
+  }
+
+  /** Streams of bytes may be cut off, also before their opening has arrived; lanes may not. */
+  #cutOff(): PumpResult {
+    if (this.kind !== 'unknown') throw new SkeinError('ERR_SKEIN_PROTOCOL', 'the peer cut off a lane')
+    return 'cutOff'
   }
 
   #end(): PumpResult {

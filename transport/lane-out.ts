@@ -14,6 +14,10 @@ const SMALL_CHUNK_BYTES = 2 * 1024
 const LARGE_CHUNK_BYTES = 64 * 1024
 /** Emptied large chunks kept for reuse, per connection. */
 const MAX_SPARE_CHUNKS = 16
+/** What a heavy lane writes per round, bytes. */
+const QUANTUM_BYTES = 16 * 1024
+/** Who waits for room on a lane goes on when no more than this is queued, bytes. */
+export const LOW_WATER_BYTES = 128 * 1024
 
 interface Chunk {
   readonly bytes: Buffer
@@ -44,16 +48,22 @@ export class ChunkPool {
 
 const NO_BYTES = new Uint8Array(0)
 
+/** In the order of their numbers on the wire. The last kind carries bytes instead of frames (byte-streams.ts). */
+export const LANE_KINDS = ['control', 'shared', 'dedicated', 'stream'] as const
+export type LaneKind = (typeof LANE_KINDS)[number]
+
 export class OutLane {
-  readonly kind: 'control' | 'shared' | 'dedicated'
+  readonly kind: LaneKind
   readonly #pool: ChunkPool
   readonly #chunks: Chunk[] = []
   /** Bytes that wait here. */
   queuedBytes = 0
   /** QUIC stream number; -1 until the stream is opened. */
   stream = -1
-  /** What round robin still owes it, bytes. */
+  /** What round robin grants it per round, and what it still owes it, bytes. */
+  quantumBytes = QUANTUM_BYTES
   deficitBytes = 0
+  lowWaterBytes = LOW_WATER_BYTES
   /** In the scheduler's list of lanes with something to write. */
   listed = false
   /** Something was queued since the last look for idle lanes. */
@@ -94,6 +104,20 @@ export class OutLane {
     if (body !== undefined) this.#appendBytes(chunk, body)
     this.queuedBytes += 4 + length
     this.active = true
+  }
+
+  /** Bytes as they are, of a stream. */
+  appendBytes(bytes: Uint8Array): void {
+    if (bytes.length === 0) return
+    this.#appendBytes(this.#room(1), bytes)
+    this.queuedBytes += bytes.length
+  }
+
+  /** Forgets what waits, and who waits. */
+  drop(): void {
+    for (const chunk of this.#chunks.splice(0)) this.#pool.giveBack(chunk)
+    this.queuedBytes = 0
+    this.waiters.length = 0
   }
 
   /** Lets those go on who wait for room. */

@@ -4,6 +4,7 @@
  * Every sending process owns one `LaneSender` per connected node. Frames of one sender arrive in the order sent; nothing
  * is promised between senders. The control lane is for the connection itself: handshake, tick, goodbye.
  */
+import type { ByteStreams } from './byte-stream.ts'
 import type { CloseReason, Connection } from './transport.ts'
 
 /** Frame types below this belong to the layer above; from here on to the lanes themselves. */
@@ -40,6 +41,16 @@ export interface LanesHandler {
   onClosed(reason: CloseReason): void
 }
 
+/** For people. */
+export interface LaneFigures {
+  /** Of heavy senders, in this direction. */
+  readonly dedicatedLanes: number
+  /** Incoming ones that wait for a full mailbox. */
+  readonly heldLanes: number
+  /** That wait to be written, in all lanes. */
+  readonly queuedBytes: number
+}
+
 /** What lanes.ts offers; also what a test double of a peer has to offer. */
 export interface LaneConnection {
   readonly connection: Connection
@@ -48,8 +59,11 @@ export interface LaneConnection {
   control(type: number, body: Uint8Array): void
   /** A sender. Of senders with the same key, one after the other, later frames never overtake earlier ones. */
   sender(key?: number): LaneSender
+  /** Streams of bytes beside the lanes. Only for peers whose protocol has them (version 2). */
+  readonly streams: ByteStreams
   /** Monotonic time (ms) of the last byte heard from the peer. */
   readonly lastHeardMs: number
+  figures(): LaneFigures
   /** Resolves when all that is queued now was handed to the carrier, or the connection is gone. */
   flushed(): Promise<void>
   close(wireCode: number, code: CloseReason['code'], message: string): void

@@ -18,12 +18,21 @@
  * peer is a member.
  */
 import { isSkeinError, SkeinError } from '../certs/errors.ts'
+import { BulkTurns } from './bulk-turns.ts'
+import { ByteStreamTable } from './byte-streams.ts'
 import type { Clock, Timer } from './clock.ts'
 import { wireCodeOf } from './close-codes.ts'
-import { FIRST_LANE_FRAME_TYPE, type LaneConnection, type LaneSender, type LanesHandler } from './lane.ts'
+import {
+  FIRST_LANE_FRAME_TYPE,
+  type LaneConnection,
+  type LaneFigures,
+  type LaneSender,
+  type LanesHandler,
+} from './lane.ts'
 import { type FrameOutcome, InLane, SCRATCH_BYTES } from './lane-in.ts'
-import { ChunkPool, DedicatedLane, FRAME_HEADER_BYTES, OutLane } from './lane-out.ts'
-import { LOW_WATER_BYTES, Sender } from './lane-sender.ts'
+import { ChunkPool, DedicatedLane, FRAME_HEADER_BYTES, LANE_KINDS, OutLane } from './lane-out.ts'
+import { Sender } from './lane-sender.ts'
+import type { StreamCarrier } from './stream-carrier.ts'
 import type { CloseReason, Connection, ConnectionHandler } from './transport.ts'
 
 /** Lanes that light senders share; more of them cost more half-filled packets, fewer a wider stall per lost packet. */
@@ -36,12 +45,6 @@ const LANE_IDLE_MS = 2000
 const MAX_QUEUED_BYTES = 64 << 20
 /** Waiting in the control lane: a peer that leaves so much unread is cut off. Its lists of nodes are far smaller. */
 const MAX_QUEUED_CONTROL_BYTES = 4 << 20
-/** What a heavy lane writes per round, bytes. */
-const QUANTUM_BYTES = 16 * 1024
-/** After a light sender wrote, bulk is kept short of filling queues for this long. */
-const LIGHT_ACTIVE_MS = 100
-/** A dedicated lane with no more than this queued is served with the light ones. */
-const LIGHT_BYTES = 2 * 1024
 /** Marks met whose lane has not shown up yet, and lanes that wait for a mark: a peer with more breaks the rules. */
 const MAX_OPEN_MARKS = 1024
 /** The layer above bounds messages at 16 MiB by default; heads and frame types come on top. */
@@ -53,8 +56,7 @@ const FRAME_OPEN = 0xf0
 const FRAME_MARK = 0xf1
 const FRAME_DONE = 0xf2
 
-const KINDS = ['control', 'shared', 'dedicated'] as const
-/** Body of FRAME_OPEN: kind u8, mark u32 (0 for none). Body of FRAME_MARK: mark u32. Of FRAME_DONE: stream, 6 bytes. */
+/** Body of FRAME_OPEN: kind u8, mark u32 (0 for none; the number of a stream). Body of FRAME_MARK: mark u32. Of FRAME_DONE: stream, 6 bytes. */
 const OPEN_BYTES = 5
 const MARK_BYTES = 4
 const DONE_BYTES = 6
@@ -87,14 +89,12 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   readonly #shared: OutLane[] = []
   /** Dedicated lanes by stream, to find the one that an acknowledgement means. */
   readonly #dedicated = new Set<DedicatedLane>()
-  /** Dedicated lanes with something to write, served from #turn on. */
-  readonly #ready: DedicatedLane[] = []
-  #turn = 0
+  /** Dedicated lanes and streams with something to write. */
+  readonly #bulk: BulkTurns
+  readonly #streams: ByteStreamTable
   #nextKey = 0
-  #lightUntilMs = Number.NEGATIVE_INFINITY
   #lastMark = 0
   #idleTimer: Timer | undefined
-  #roomTimer: Timer | undefined
   #flushWaiters: (() => void)[] = []
   /** Grows with each flush: what a sender queued since is what it sends in one turn. */
   epoch = 0
@@ -116,6 +116,8 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     this.#control = new OutLane('control', this.#pool)
     for (let i = 0; i < SHARED_LANES; i++) this.#shared.push(new OutLane('shared', this.#pool))
     this.#scratch = scratch
+    this.#bulk = new BulkTurns(clock, (lane, limitBytes) => this.#write(lane, limitBytes))
+    this.#streams = new ByteStreamTable(this.#streamCarrier())
     this.#open(this.#control, 0)
   }
 
@@ -150,6 +152,16 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     const shared = this.#shared[key % SHARED_LANES] as OutLane
     if (shared.stream < 0 && shared.queuedBytes === 0) this.#open(shared, 0)
     return new Sender(this, shared)
+  }
+
+  get streams(): ByteStreamTable {
+    return this.#streams
+  }
+
+  figures(): LaneFigures {
+    let heldLanes = 0
+    for (const lane of this.#in.values()) if (lane.paused) heldLanes++
+    return { dedicatedLanes: this.#dedicated.size, heldLanes, queuedBytes: this.queuedBytes }
   }
 
   flushed(): Promise<void> {
@@ -208,7 +220,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   finish(lane: DedicatedLane): void {
     if (lane.finishing) return
     lane.finishing = true
-    this.#list(lane)
+    this.#bulk.list(lane)
     this.connection.requestFlush()
   }
 
@@ -223,6 +235,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   onReadable(stream: number): void {
     let lane = this.#in.get(stream)
     if (lane === undefined) {
+      if (this.#streams.onReadable(stream)) return
       lane = new InLane(stream)
       this.#in.set(stream, lane)
     }
@@ -237,10 +250,10 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     // Membership first: the peer reads no lane before.
     if (this.#state === 'open') {
       for (const lane of this.#shared) {
-        if (lane.queuedBytes > 0) this.#lightUntilMs = this.#clock.now() + LIGHT_ACTIVE_MS
+        if (lane.queuedBytes > 0) this.#bulk.lightWrites()
         this.#writeAll(lane)
       }
-      this.#writeDedicated()
+      this.#bulk.flush(this.connection)
     }
     if (this.queuedBytes === 0 && this.#flushWaiters.length > 0)
       for (const resolve of this.#flushWaiters.splice(0)) resolve()
@@ -250,11 +263,12 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#idleTimer?.cancel()
-    this.#roomTimer?.cancel()
+    this.#bulk.close()
     for (const resolve of this.#flushWaiters.splice(0)) resolve()
     for (const lane of [...this.#shared, ...this.#dedicated]) lane.release()
     this.#in.clear()
     this.#waiting.clear()
+    this.#streams.clear()
     this.#handler.onClosed(reason)
   }
 
@@ -264,91 +278,33 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     if (this.closed) return
     const before = lane.queuedBytes
     lane.append(type, head, headLength, body)
-    this.queuedBytes += lane.queuedBytes - before
-    if (lane instanceof DedicatedLane) this.#list(lane)
+    // What streams have waiting is bounded by itself, and takes no room from messages.
+    if (lane.kind !== 'stream') this.queuedBytes += lane.queuedBytes - before
+    if (lane.kind === 'dedicated' || lane.kind === 'stream') this.#bulk.list(lane)
     if (this.#state !== 'connecting') this.connection.requestFlush()
   }
 
   #open(lane: OutLane, mark: number): void {
     const open = Buffer.allocUnsafe(OPEN_BYTES)
-    open[0] = KINDS.indexOf(lane.kind)
+    open[0] = LANE_KINDS.indexOf(lane.kind)
     open.writeUInt32LE(mark, 1)
     this.#queue(lane, FRAME_OPEN, open, OPEN_BYTES, undefined)
   }
 
-  #list(lane: DedicatedLane): void {
-    if (lane.listed || lane.blocked) return
-    lane.listed = true
-    this.#ready.push(lane)
-  }
-
-  /** Writes what the connection takes of a lane; false when it took less than offered. */
-  #write(lane: OutLane, limitBytes: number): boolean {
+  /** Writes what the connection takes of a lane; returns how many bytes that were. */
+  #write(lane: OutLane, limitBytes: number): number {
     if (lane.stream < 0) {
-      lane.stream = this.connection.openStream(lane.kind !== 'dedicated')
-      if (lane.stream < 0) return false
+      lane.stream = this.connection.openStream(lane.kind === 'control' || lane.kind === 'shared')
+      if (lane.stream < 0) return 0
     }
-    const offered = Math.min(limitBytes, lane.queuedBytes)
     const written = lane.writeTo(this.connection, limitBytes)
-    this.queuedBytes -= written
-    if (lane.queuedBytes <= LOW_WATER_BYTES) lane.release()
-    return written === offered
+    if (lane.kind !== 'stream') this.queuedBytes -= written
+    if (lane.queuedBytes <= lane.lowWaterBytes) lane.release()
+    return written
   }
 
   #writeAll(lane: OutLane): void {
     if (lane.queuedBytes > 0) this.#write(lane, lane.queuedBytes)
-  }
-
-  /** Those with little to say first; then deficit round robin (Shreedhar and Varghese 1995) from where the last flush stopped. */
-  #writeDedicated(): void {
-    const ready = this.#ready
-    if (ready.length === 0 || this.connection.blocked()) return
-    for (let i = ready.length - 1; i >= 0; i--) {
-      const lane = ready[i] as DedicatedLane
-      if (lane.queuedBytes > LIGHT_BYTES) continue
-      if (lane.queuedBytes > 0) this.#lightUntilMs = this.#clock.now() + LIGHT_ACTIVE_MS
-      if (this.#write(lane, LIGHT_BYTES) && lane.isAtRest) this.#unlist(i)
-    }
-    // Beside light senders bulk only fills the path, not the queues along it; what is acknowledged makes room for more.
-    let roomBytes = this.#clock.now() < this.#lightUntilMs ? this.connection.bulkRoomBytes() : Number.POSITIVE_INFINITY
-    if (roomBytes <= 0) this.#lookAgainLater()
-    let fruitless = 0
-    while (ready.length > 0 && fruitless < ready.length && roomBytes > 0 && !this.connection.blocked()) {
-      if (this.#turn >= ready.length) this.#turn = 0
-      const lane = ready[this.#turn] as DedicatedLane
-      if (lane.deficitBytes <= 0) lane.deficitBytes += QUANTUM_BYTES
-      const before = lane.queuedBytes
-      const all = this.#write(lane, Math.min(lane.deficitBytes, roomBytes))
-      const written = before - lane.queuedBytes
-      lane.deficitBytes -= written
-      roomBytes -= written
-      if (lane.isAtRest) {
-        lane.deficitBytes = 0
-        this.#unlist(this.#turn)
-        fruitless = 0
-      } else if (!all && this.connection.blocked()) {
-        // The connection is full, not this lane: it keeps its turn and the rest of its deficit.
-        return
-      } else {
-        fruitless = written === 0 ? fruitless + 1 : 0
-        this.#turn++
-      }
-    }
-  }
-
-  /** Acknowledgements make room; should none come, bulk goes on when light senders have been silent for a while. */
-  #lookAgainLater(): void {
-    const look = (): void => {
-      this.#roomTimer = undefined
-      this.connection.requestFlush()
-    }
-    this.#roomTimer ??= this.#clock.after(LIGHT_ACTIVE_MS, look, true)
-  }
-
-  #unlist(index: number): void {
-    const [lane] = this.#ready.splice(index, 1)
-    if (lane !== undefined) lane.listed = false
-    if (index < this.#turn) this.#turn--
   }
 
   #finishIdle(): void {
@@ -359,6 +315,31 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     }
     if (this.queuedBytes === 0) this.#pool.clear()
     if (this.#dedicated.size > 0) this.#idleTimer = this.#clock.after(LANE_IDLE_MS, () => this.#finishIdle(), true)
+  }
+
+  #streamCarrier(): StreamCarrier {
+    const lanes = this
+    return {
+      get connection() {
+        return lanes.connection
+      },
+      get closed() {
+        return lanes.closed
+      },
+      get scratch() {
+        lanes.#scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES)
+        return lanes.#scratch
+      },
+      pool: this.#pool,
+      control: (type, body) => this.control(type, body),
+      begin: (lane, number) => this.#open(lane, number),
+      list: (lane) => {
+        this.#bulk.list(lane)
+        this.connection.requestFlush()
+      },
+      unlist: (lane) => this.#bulk.unlist(lane),
+      soon: (fn) => this.#clock.endOfTurn(fn),
+    }
   }
 
   // ---- receiving
@@ -376,6 +357,8 @@ export class Lanes implements ConnectionHandler, LaneConnection {
         })
       }
       if (result === 'finished') this.#laneFinished(lane)
+      if (result === 'cutOff') this.#in.delete(lane.stream)
+      if (lane.kind === 'stream') this.#streamBegan(lane)
     } catch (error) {
       const known = isSkeinError(error) ? error : protocolError((error as Error).message)
       this.close(wireCodeOf(known.code), known.code, known.message)
@@ -389,6 +372,11 @@ export class Lanes implements ConnectionHandler, LaneConnection {
 
   #goOn(lane: InLane): void {
     if (!this.closed && this.#in.get(lane.stream) === lane) this.#pump(lane)
+  }
+
+  #streamBegan(lane: InLane): void {
+    this.#in.delete(lane.stream)
+    this.#streams.begun(lane.streamNumber, lane.stream, lane.takeRest())
   }
 
   #laneFinished(lane: InLane): void {
@@ -419,12 +407,16 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   }
 
   #laneOpened(lane: InLane, type: number, buffer: Uint8Array, start: number, end: number): FrameOutcome {
-    const kind = KINDS[buffer[start + 1] as number]
+    const kind = LANE_KINDS[buffer[start + 1] as number]
     if (type !== FRAME_OPEN || end - start !== 1 + OPEN_BYTES || kind === undefined)
       throw protocolError('a lane does not begin as lanes do')
     if ((kind === 'control') !== lane.stream < 4) throw protocolError('the control lane is the first one and no other')
     lane.kind = kind
     const mark = Buffer.from(buffer.buffer, buffer.byteOffset + start + 2, MARK_BYTES).readUInt32LE()
+    if (kind === 'stream') {
+      lane.streamNumber = mark
+      return 'pause'
+    }
     if (mark === 0 || this.#marks.delete(mark)) return 'next'
     if (kind !== 'dedicated' || this.#waiting.has(mark) || this.#waiting.size >= MAX_OPEN_MARKS)
       throw protocolError('a lane waits for an impossible mark')
@@ -437,6 +429,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
       return this.#markMet(body.readUInt32LE())
     if (type === FRAME_DONE && lane.kind === 'control' && body.length === DONE_BYTES)
       return this.#laneDone(body.readUIntLE(0, DONE_BYTES))
+    if (lane.kind === 'control' && this.#streams.onFrame(type, body)) return
     throw protocolError(`lane frame 0x${type.toString(16)} is out of place`)
   }
 
@@ -461,7 +454,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
       const successor = lane.successor
       if (successor !== undefined) {
         successor.blocked = false
-        this.#list(successor)
+        this.#bulk.list(successor)
         this.connection.requestFlush()
       }
       lane.acknowledged = true

@@ -140,10 +140,18 @@ export class MemoryConnection implements Connection {
   }
 
   read(stream: number, target: Uint8Array): ReadResult {
-    if (this.#state !== 'open') return { bytes: 0, finished: false }
+    if (this.#state !== 'open') return { bytes: 0, finished: false, reset: false }
     const result = this.#incoming.read(stream, target)
     if (this.#incoming.hasToTell) this.#scheduleAcknowledgement()
     return result
+  }
+
+  reset(stream: number): void {
+    if (this.#state !== 'open') return
+    // What waits in the packet being filled has its place in the stream already.
+    this.#sendFilled()
+    const finalBytes = this.#outgoing.reset(stream)
+    if (finalBytes !== undefined) this.#send([{ type: 'reset', stream, finalBytes }])
   }
 
   requestFlush(): void {
@@ -209,7 +217,7 @@ export class MemoryConnection implements Connection {
     const readable: number[] = []
     if (isNew) {
       for (const frame of packet.frames) {
-        if (frame.type === 'stream') {
+        if (frame.type === 'stream' || frame.type === 'reset') {
           if (this.#incoming.receive(frame) && !readable.includes(frame.stream)) readable.push(frame.stream)
         } else if (frame.type === 'hello') this.#named = frame.identity
         else this.#outgoing.allow(frame)

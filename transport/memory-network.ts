@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto'
 import type { VerifiedPeer } from '../certs/certificate.ts'
 import { SkeinError } from '../certs/errors.ts'
 import { type Address, formatAddress } from './address.ts'
+import { MAX_STREAMS } from './byte-stream.ts'
 import type { Clock } from './clock.ts'
 import type { ConnectionLimits } from './memory-connection.ts'
 import { type ClockSkew, type HostState, MemoryHost } from './memory-host.ts'
@@ -29,7 +30,7 @@ const LAST_PORT = 65_535
 const DEFAULT_LIMITS: ConnectionLimits = {
   streamWindowBytes: 256 * 1024,
   connectionWindowBytes: 16 * 1024 * 1024,
-  maxStreams: 320,
+  maxStreams: 320 + MAX_STREAMS,
   congestionWindowBytes: 64 * 1024,
   pathSizeBytes: 1350,
   idleTimeoutMs: 10_000,

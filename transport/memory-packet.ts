@@ -12,6 +12,8 @@ export type Frame =
       readonly bytes: Uint8Array
       readonly finish: boolean
     }
+  /** The stream ends here, and what of its bytes was not delivered is gone (RFC 9000, section 19.4). */
+  | { readonly type: 'reset'; readonly stream: number; readonly finalBytes: number }
   /** The peer may send this stream up to `limit` bytes. */
   | { readonly type: 'streamWindow'; readonly stream: number; readonly limit: number }
   /** The peer may send up to `limit` bytes on all streams together. */

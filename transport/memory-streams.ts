@@ -15,6 +15,7 @@ export interface StreamLimits {
 }
 
 type StreamFrame = Extract<Frame, { type: 'stream' }>
+type ResetFrame = Extract<Frame, { type: 'reset' }>
 
 /** The lowest two bits of a stream number: unidirectional, opened by initiator or acceptor (RFC 9000, 2.1). */
 const kindOf = (role: 'initiator' | 'acceptor'): number => (role === 'initiator' ? 2 : 3)
@@ -71,8 +72,15 @@ export class OutgoingStreams {
     return offset
   }
 
+  /** How many bytes were sent on a stream that ends here; undefined if it had ended. */
+  reset(number: number): number | undefined {
+    const offset = this.#open.get(number)?.offset
+    this.#open.delete(number)
+    return offset
+  }
+
   /** Takes in what the peer allows. Limits only grow: an older frame that comes late changes nothing. */
-  allow(frame: Exclude<Frame, StreamFrame>): void {
+  allow(frame: Exclude<Frame, StreamFrame | ResetFrame>): void {
     if (frame.type === 'streams') this.#maxOpened = Math.max(this.#maxOpened, frame.limit)
     else if (frame.type === 'connectionWindow') this.#limitBytes = Math.max(this.#limitBytes, frame.limit)
     else if (frame.type === 'streamWindow') {
@@ -90,6 +98,7 @@ interface IncomingStream {
   receivedBytes: number
   readBytes: number
   finished: boolean
+  reset: boolean
   /** Frames behind a gap, by offset. Bounded by the window. */
   early: Map<number, StreamFrame> | undefined
   /** The last limit told to the sender. */
@@ -111,7 +120,7 @@ export class IncomingStreams {
   #toldStreams = new Set<number>()
   #tellConnection = false
   #tellCount = false
-  readonly #result: ReadResult = { bytes: 0, finished: false }
+  readonly #result: ReadResult = { bytes: 0, finished: false, reset: false }
 
   constructor(peerRole: 'initiator' | 'acceptor', limits: StreamLimits) {
     this.#kind = kindOf(peerRole)
@@ -121,9 +130,11 @@ export class IncomingStreams {
   }
 
   /** True when the frame made something readable. */
-  receive(frame: StreamFrame): boolean {
+  receive(frame: StreamFrame | ResetFrame): boolean {
     const stream = this.#find(frame.stream)
-    if (stream === undefined || stream.finished) return false
+    if (stream === undefined || stream.reset) return false
+    if (frame.type === 'reset') return this.#reset(stream, frame.finalBytes)
+    if (stream.finished) return false
     if (frame.offset > stream.receivedBytes) {
       stream.early ??= new Map()
       stream.early.set(frame.offset, frame)
@@ -147,6 +158,7 @@ export class IncomingStreams {
     const result = this.#result
     result.bytes = 0
     result.finished = false
+    result.reset = false
     const stream = this.#open.get(number)
     if (stream === undefined) return result
     let chunks = 0
@@ -163,9 +175,24 @@ export class IncomingStreams {
     if (chunks > 0) stream.ready.splice(0, chunks)
     stream.readBytes += result.bytes
     this.#readBytes += result.bytes
-    result.finished = stream.finished && stream.readBytes === stream.receivedBytes
-    this.#widen(number, stream, result.finished)
+    result.reset = stream.reset
+    result.finished = !stream.reset && stream.finished && stream.readBytes === stream.receivedBytes
+    this.#widen(number, stream, result.finished || result.reset)
     return result
+  }
+
+  /** Whatever waits is dropped and counts as read, so that the windows open. */
+  #reset(stream: IncomingStream, finalBytes: number): boolean {
+    // All of it is here: the end that was read or will be read stands (RFC 9000, 3.2).
+    if (stream.finished) return false
+    stream.reset = true
+    stream.ready.length = 0
+    stream.readInFirst = 0
+    stream.early = undefined
+    this.#readBytes += finalBytes - stream.readBytes
+    stream.receivedBytes = finalBytes
+    stream.readBytes = finalBytes
+    return true
   }
 
   /** True when `takeTold` has something to say. */
@@ -198,6 +225,7 @@ export class IncomingStreams {
         receivedBytes: 0,
         readBytes: 0,
         finished: false,
+        reset: false,
         early: undefined,
         limit: this.#limits.streamWindowBytes,
       })

@@ -6,6 +6,7 @@ import { isIPv4 } from 'node:net'
 import type { Identity } from '../certs/identity.ts'
 import type { Address } from './address.ts'
 import { BulkRoom } from './bulk-room.ts'
+import { MAX_STREAMS } from './byte-stream.ts'
 import { localHosts } from './local-address.ts'
 import { candidatesFor, type DestinationKind, kindOfDestination, PathSize } from './path-size.ts'
 import { MAX_PACKET_BYTES, type QuicEngine } from './quiche.ts'
@@ -22,8 +23,10 @@ export const STREAM_WINDOW_BYTES = 4 << 20
  * parked lanes block all others, and quiche 0.18 shrinks it to 1.5 times the window of one stream once it was used up.
  */
 const CONNECTION_WINDOW_BYTES = 2 ** 50
-/** Lanes a peer may have open: dedicated, shared and control (lanes.ts), and the gauge of quic-connection.ts. */
-export const MAX_PEER_STREAMS = 320
+/** Dedicated, shared and control lanes (lanes.ts), the gauge of quic-connection.ts, and some that are just ending. */
+const MAX_LANES = 320
+/** Lanes and streams of bytes that a peer may have open. */
+export const MAX_PEER_STREAMS = MAX_LANES + MAX_STREAMS
 
 type EngineConfig = ReturnType<QuicEngine['config']>
 

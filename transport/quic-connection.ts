@@ -13,11 +13,12 @@ import type { Admitted } from './admission.ts'
 import { BlackHole } from './black-hole.ts'
 import type { BulkRoom, PathFigures } from './bulk-room.ts'
 import type { Clock, Timer } from './clock.ts'
-import { boundedCloseMessage, codeOfWire, transportCode, wireCodeOf } from './close-codes.ts'
+import { boundedCloseMessage, wireCodeOf } from './close-codes.ts'
+import { closeReasonOf } from './close-reason.ts'
 import { GATE_TAG_BYTES } from './gate.ts'
 import type { PathSetting } from './path-settings.ts'
 import type { PathSize } from './path-size.ts'
-import { MIN_INITIAL_BYTES, type QuicSession, type SessionEnd } from './quiche.ts'
+import { MIN_INITIAL_BYTES, type QuicSession } from './quiche.ts'
 import type { CloseReason, Connection, ConnectionHandler, ConnectionStats, ReadResult } from './transport.ts'
 
 /** Stream bytes written per flush before input gets its turn again: about a millisecond of encryption and sending. */
@@ -106,7 +107,7 @@ export class QuicConnection implements Connection {
     this.#flushedThisRound = false
   }
   readonly #onTimer = (): void => this.#timerFired()
-  readonly #nothing: ReadResult = { bytes: 0, finished: false }
+  readonly #nothing: ReadResult = { bytes: 0, finished: false, reset: false }
 
   constructor(
     role: 'initiator' | 'acceptor',
@@ -238,13 +239,15 @@ export class QuicConnection implements Connection {
   read(stream: number, target: Uint8Array): ReadResult {
     if (this.#state !== 'open') return this.#nothing
     const result = this.#session.readStream(stream, target)
-    if (result !== undefined) {
-      // What was read opens windows and frees streams: the peer has to be told, whoever made us read.
-      if (result.bytes > 0 || result.finished) this.requestFlush()
-      return result
-    }
-    this.close(wireCodeOf('ERR_SKEIN_PROTOCOL'), 'ERR_SKEIN_PROTOCOL', 'the peer reset a stream')
-    return this.#nothing
+    // What was read opens windows and frees streams: the peer has to be told, whoever made us read.
+    if (result.bytes > 0 || result.finished || result.reset) this.requestFlush()
+    return result
+  }
+
+  reset(stream: number): void {
+    if (this.#state !== 'open') return
+    this.#session.resetStream(stream)
+    this.requestFlush()
   }
 
   requestFlush(): void {
@@ -430,7 +433,7 @@ export class QuicConnection implements Connection {
   /** quiche says it is over: by the peer, by a broken rule, or by silence. */
   #sessionEnded(): void {
     if (this.#state === 'connecting' || this.#state === 'open')
-      this.#finish(reasonOf(this.#session.end(), this.#state === 'connecting'))
+      this.#finish(closeReasonOf(this.#session.end(), this.#state === 'connecting'))
     if (this.#session.closed) this.#end()
   }
 
@@ -472,18 +475,4 @@ export class QuicConnection implements Connection {
     this.#deadline?.cancel()
     this.#host.ended(this)
   }
-}
-
-const reasonOf = (end: SessionEnd, isConnecting: boolean): CloseReason => {
-  if (end.type === 'closed') {
-    const code = end.application ? codeOfWire(end.code) : transportCode(end.code)
-    const message = end.reason || `QUIC error 0x${end.code.toString(16)}`
-    return { code, message, byPeer: end.byPeer, wireCode: end.code }
-  }
-  if (end.type === 'reset') {
-    const message = 'the peer knows nothing of this connection any more'
-    return { code: 'ERR_SKEIN_CONNECTION_LOST', message, byPeer: true, wireCode: 0 }
-  }
-  const code = isConnecting ? 'ERR_SKEIN_CONNECT_TIMEOUT' : 'ERR_SKEIN_CONNECTION_LOST'
-  return { code, message: 'the peer fell silent', byPeer: false, wireCode: 0 }
 }

@@ -28,7 +28,7 @@ import { type LongHeader, parseLongHeader, supportedVersion } from './quic-heade
 import { loadQuicEngine, MAX_PACKET_BYTES, MIN_INITIAL_BYTES, type QuicEngine } from './quiche.ts'
 import type { Random } from './random.ts'
 import { RetryTokens } from './retry-token.ts'
-import { UdpSocket } from './socket.ts'
+import { type SocketWatch, UdpSocket } from './socket.ts'
 import { SpentBuffers } from './spent-buffers.ts'
 import type { Connection, ConnectionHandler, DatagramKind, Transport } from './transport.ts'
 
@@ -58,6 +58,7 @@ export interface QuicTransportOptions {
   readonly random: Random
   /** Caps the datagram size, bytes; 1200 to 16383. */
   readonly maxPacketBytes?: number
+  readonly watch?: SocketWatch
 }
 
 /** Opens the port. Throws ERR_SKEIN_PLATFORM, ERR_SKEIN_PORT_BUSY, ERR_SKEIN_BIND, ERR_SKEIN_BAD_IDENTITY or ERR_SKEIN_BAD_OPTION. */
@@ -118,14 +119,14 @@ export class QuicTransport implements Transport, ConnectionHost {
   }
 
   async bind(): Promise<void> {
-    const { host, port, portFallback } = this.#options
+    const { host, port, portFallback, watch } = this.#options
     const receive = (datagram: Buffer, fromHost: string, fromPort: number): void =>
       this.#receive(datagram, fromHost, fromPort)
     try {
-      this.#socket = await UdpSocket.open(host, port, receive)
+      this.#socket = await UdpSocket.open(host, port, receive, watch)
     } catch (error) {
       if (!(portFallback && isSkeinError(error, 'ERR_SKEIN_PORT_BUSY'))) throw error
-      this.#socket = await UdpSocket.open(host, 0, receive)
+      this.#socket = await UdpSocket.open(host, 0, receive, watch)
     }
   }
 

@@ -29,6 +29,8 @@ const CONNECTION_IDS_AT_PEER = 4
 const MAX_PATHS = 64
 /** Path probes waiting in either direction; more are dropped, which a probe survives. */
 const DATAGRAM_QUEUE_LENGTH = 16
+/** quiche's number for the sending side of a stream. */
+const WRITE_SIDE = 1
 
 export interface EngineOptions {
   readonly privateKeyPem: string
@@ -61,6 +63,8 @@ export const loadQuicEngine = async (): Promise<QuicEngine> => {
 export interface StreamRead {
   bytes: number
   finished: boolean
+  /** By the peer: nothing more comes. */
+  reset: boolean
 }
 
 export class QuicEngine {
@@ -177,7 +181,7 @@ export class QuicSession {
   readonly #to: Host
   /** Of the last datagram: most come the same way. */
   #path: RecvInfo
-  readonly #streamRead: StreamRead = { bytes: 0, finished: false }
+  readonly #streamRead: StreamRead = { bytes: 0, finished: false, reset: false }
   /** Where the peer is. */
   peer: Address
   /** Where the packet of the last `nextPacket` goes: to the peer, or to an address that shall prove to be the peer's. */
@@ -257,19 +261,28 @@ export class QuicSession {
     }
   }
 
-  /** Nothing for a stream that has not begun or is over; undefined when the peer reset it, which no Skein node does. */
-  readStream(stream: number, target: Uint8Array): StreamRead | undefined {
+  /** Nothing for a stream that has not begun or is over. */
+  readStream(stream: number, target: Uint8Array): StreamRead {
     const result = this.#streamRead
+    result.reset = false
     try {
       const read = this.#quic.streamRecv(stream, target)
       result.bytes = read === null ? 0 : read[0]
       result.finished = read === null ? false : read[1]
-      return result
     } catch (error) {
-      if (isCutOff(error)) return undefined
       result.bytes = 0
       result.finished = false
-      return result
+      result.reset = isCutOff(error)
+    }
+    return result
+  }
+
+  /** Cuts off a stream of ours; the peer's reads fail from then on (RFC 9000 3.1). */
+  resetStream(stream: number): void {
+    try {
+      this.#quic.streamShutdown(stream, WRITE_SIDE, 0)
+    } catch {
+      // It never began, or is over.
     }
   }
 

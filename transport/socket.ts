@@ -6,8 +6,10 @@
  */
 import { createSocket, type Socket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
+import { isMainThread } from 'node:worker_threads'
 import { SkeinError } from '../certs/errors.ts'
 import type { Address } from './address.ts'
+import { atExit } from './at-exit.ts'
 
 /** Asked of the kernel in each direction; it may give less (net.core.rmem_max). Largest first, since some refuse rather than clamp. */
 const SOCKET_BUFFER_BYTES = [8 << 20, 4 << 20, 1 << 20] as const
@@ -21,15 +23,29 @@ const noLookup = (
   callback: (error: null, address: string, family: number) => void,
 ): void => callback(null, host, isIPv6(host) ? 6 : 4)
 
+/** For whoever has to close the socket at once, or know of it in another thread. */
+export interface SocketWatch {
+  /** The descriptor is -1 where there is none. */
+  opened(descriptor: number, closeNow: () => void): void
+  closed(): void
+}
+
 export class UdpSocket {
   readonly #socket: Socket
+  readonly #watch: SocketWatch | undefined
+  readonly #stayOpen: () => void
   readonly bound: Address
   /** IPv6 socket that also serves IPv4. */
   readonly dualStack: boolean
   #isClosed = false
 
-  private constructor(socket: Socket, dualStack: boolean) {
+  private constructor(socket: Socket, dualStack: boolean, watch: SocketWatch | undefined) {
     this.#socket = socket
+    this.#watch = watch
+    const closeNow = (): void => this.#close(() => {})
+    // Node 20 aborts the whole process if a datagram reaches a socket whose thread is just being ended.
+    this.#stayOpen = isMainThread ? () => {} : atExit(closeNow)
+    watch?.opened(descriptorOf(socket), closeNow)
     this.dualStack = dualStack
     const { address, port } = socket.address()
     this.bound = { host: address, port }
@@ -38,7 +54,7 @@ export class UdpSocket {
   }
 
   /** Binds. Throws ERR_SKEIN_PORT_BUSY or ERR_SKEIN_BIND. */
-  static open(host: string, port: number, receive: ReceiveDatagram): Promise<UdpSocket> {
+  static open(host: string, port: number, receive: ReceiveDatagram, watch?: SocketWatch): Promise<UdpSocket> {
     const dualStack = host === '::'
     const socket = createSocket({
       type: isIPv6(host) ? 'udp6' : 'udp4',
@@ -61,7 +77,7 @@ export class UdpSocket {
         // Errors after binding concern single datagrams (an ICMP answer, a full queue): QUIC's own loss recovery covers them.
         socket.on('error', () => {})
         socket.on('message', (datagram, from) => receive(datagram, from.address, from.port))
-        resolve(new UdpSocket(socket, dualStack))
+        resolve(new UdpSocket(socket, dualStack, watch))
       })
     })
   }
@@ -85,9 +101,30 @@ export class UdpSocket {
   }
 
   close(): Promise<void> {
-    this.#isClosed = true
-    return new Promise((resolve) => this.#socket.close(() => resolve()))
+    return new Promise((resolve) => this.#close(resolve))
   }
+
+  #close(closed: () => void): void {
+    if (this.#isClosed) {
+      closed()
+      return
+    }
+    this.#isClosed = true
+    this.#stayOpen()
+    this.#socket.close(closed)
+    this.#watch?.closed()
+  }
+}
+
+/** -1 where the system has none (Windows). Node keeps it behind a symbol of its own. */
+const descriptorOf = (socket: Socket): number => {
+  for (const symbol of Object.getOwnPropertySymbols(socket)) {
+    const state: unknown = Reflect.get(socket, symbol)
+    if (typeof state !== 'object' || state === null || !('handle' in state)) continue
+    const { fd } = (state.handle ?? {}) as { readonly fd?: unknown }
+    if (typeof fd === 'number') return fd
+  }
+  return -1
 }
 
 const grow = (set: (bytes: number) => void): void => {

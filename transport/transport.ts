@@ -28,6 +28,8 @@ export interface ReadResult {
   bytes: number
   /** The stream ended: these were its last bytes. */
   finished: boolean
+  /** The peer cut it off, and what it had not delivered is gone. Told once. */
+  reset: boolean
 }
 
 export interface ConnectionHandler {
@@ -60,6 +62,8 @@ export interface Connection {
    */
   bulkRoomBytes(): number
   read(stream: number, target: Uint8Array): ReadResult
+  /** Cuts off an outgoing stream that was not finished: what was not delivered is dropped, and the peer's `read` says so. */
+  reset(stream: number): void
   /** Asks for an `onFlush` at the end of this turn (or of this batch of input). Cheap to repeat. */
   requestFlush(): void
   /** Ends the connection now; the peer is told. Idempotent. */

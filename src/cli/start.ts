@@ -1,5 +1,5 @@
 /**
- * `skein start`: a node that stays until it is interrupted, and tells what happens to it.
+ * `skein start`: a node that stays until it is interrupted, and tells what happens to it. SIGTERM lets it drain first.
  *
  * It has one process of its own, `echo`, which answers a call with what it got, so that there is somebody to talk to.
  */
@@ -9,6 +9,7 @@ import { formatAddress } from '../../transport/address.ts'
 import { startBootstrap } from '../bootstrap.ts'
 import type { NodeEvent } from '../event-stream.ts'
 import type { SkeinNode } from '../node.ts'
+import { type HealthServer, startHealthServer } from '../observe/health-server.ts'
 import { Pid } from '../pid.ts'
 import { startNode } from '../start.ts'
 import { printReport } from './dht.ts'
@@ -16,10 +17,14 @@ import { echo } from './echo.ts'
 import { addClusterOptions, type ClusterOptions, findCookie, parsePort, toStartOptions } from './options.ts'
 import { firstSentence, invocation, type Palette, palette, printJson, printLine } from './output.ts'
 
+/** Well within the time that service managers give before they kill: systemd 90 s, Kubernetes 30 s, Docker 10 s. */
+const DRAIN_TIMEOUT_MS = 8000
+
 interface StartCommandOptions extends ClusterOptions {
   readonly name?: string
   readonly port?: number
   readonly bootstrap?: boolean
+  readonly healthPort?: number
 }
 
 export const addStart = (program: Command): void => {
@@ -29,6 +34,7 @@ export const addStart = (program: Command): void => {
     .option('--name <name>', 'name of the node (default: made up)')
     .option('--bootstrap', 'start a node of the DHT and nothing else: it needs no cookie and joins no cluster')
     .option('--port <port>', 'UDP port (default: 4433, or any free one if that is busy)', parsePort)
+  command.option('--health-port <port>', 'serve /live, /ready and /metrics on this TCP port of 127.0.0.1', parsePort)
   addClusterOptions(command).action(run)
 }
 
@@ -41,13 +47,15 @@ const run = async (options: StartCommandOptions): Promise<void> => {
     ...(name === undefined ? {} : { name }),
     ...(port === undefined ? {} : { port }),
   })
-  const stop = (): void => void node.stop()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
+  const health = options.healthPort === undefined ? undefined : await healthServerOf(node, options.healthPort)
+  process.once('SIGINT', () => void node.stop())
+  // Whoever manages services sends this one first, and kills later.
+  process.once('SIGTERM', () => void node.drain({ timeoutMs: DRAIN_TIMEOUT_MS }))
   node.register('echo', node.spawn(echo))
 
   const events = node.events
-  if (json) await tellPrograms(node, events)
-  else await tellPeople(node, events, cookie)
+  if (json) await tellPrograms(node, events, health)
+  else await tellPeople(node, events, cookie, health)
   await node.stop()
 }
 
@@ -78,14 +86,34 @@ const interrupted = (): Promise<void> =>
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
   })
 
-const tellPrograms = async (node: SkeinNode, events: AsyncIterable<NodeEvent>): Promise<void> => {
+/** A node without the server it was to have is not started. */
+const healthServerOf = async (node: SkeinNode, port: number): Promise<HealthServer> => {
+  try {
+    return await startHealthServer(node, { port })
+  } catch (error) {
+    await node.stop()
+    throw error
+  }
+}
+
+const tellPrograms = async (
+  node: SkeinNode,
+  events: AsyncIterable<NodeEvent>,
+  health: HealthServer | undefined,
+): Promise<void> => {
   const { name, id, incarnation, addresses } = node
-  printJson({ type: 'started', name, id, incarnation, addresses: addresses.map(formatAddress) })
+  const healthPort = health?.port
+  printJson({ type: 'started', name, id, incarnation, addresses: addresses.map(formatAddress), healthPort })
   for await (const event of events) printJson(event)
   printJson({ type: 'stopped', name })
 }
 
-const tellPeople = async (node: SkeinNode, events: AsyncIterable<NodeEvent>, cookie: ResolvedCookie): Promise<void> => {
+const tellPeople = async (
+  node: SkeinNode,
+  events: AsyncIterable<NodeEvent>,
+  cookie: ResolvedCookie,
+  health: HealthServer | undefined,
+): Promise<void> => {
   const paint = palette()
   const short = node.name.split('@', 1)[0]
   printLine(`${paint.bold(node.name)} is up`)
@@ -93,6 +121,7 @@ const tellPeople = async (node: SkeinNode, events: AsyncIterable<NodeEvent>, coo
   printLine(`  incarnation  ${node.incarnation}`)
   printLine(`  listens on   ${node.addresses.map(formatAddress).join(', ')} (UDP)`)
   printLine(`  cookie       ${placeOf(cookie)}`)
+  if (health !== undefined) printLine(`  health       http://${health.host}:${health.port}/ready, /live and /metrics`)
   const skein = invocation()
   printLine(`  try          ${skein} nodes, ${skein} call ${short} echo '"hi"'; Ctrl-C stops this node`)
   for await (const event of events) {
@@ -126,6 +155,10 @@ const describe = (event: NodeEvent, paint: Palette): string | undefined => {
     }
     case 'refused':
       return `${paint.bad('refused')}     ${event.node ?? formatAddress(event.address)}: ${event.message} (${event.code})`
+    case 'draining':
+      return `${event.node} is about to leave`
+    case 'supervisorLeader':
+      return `this node ${event.leads ? 'leads' : 'leads no more'} the supervisor ${event.name}`
     case 'processCrashed':
       return `${paint.bad('crashed')}     ${event.pid}: ${String(event.reason)}`
     case 'deadLetter':

@@ -23,6 +23,9 @@ export const CONTROL = {
   peers: 7,
   ping: 8,
   pong: 9,
+  /** From protocol version 2 on: sight.ts, and idle-connections.ts. 10 to 13 are those of membership/frames.ts. */
+  sight: 20,
+  idle: 21,
 } as const
 
 export const MAX_HELLO_BYTES = 8 * 1024
@@ -34,7 +37,7 @@ const MAX_CAPABILITY_BYTES = 64
 /** Addresses a node may tell of itself. */
 export const MAX_NODE_ADDRESSES = 16
 const MAX_HOST_BYTES = 64
-const INCARNATION = /^[0-9a-f]{16}$/
+export const INCARNATION = /^[0-9a-f]{16}$/
 /** One peers frame: even with the longest names and all addresses it fits the 64 KiB of a control frame. */
 export const MAX_PEERS_IN_FRAME = 48
 const MAX_GOODBYE_BYTES = 256
@@ -142,14 +145,14 @@ const readCapabilities = (reader: ByteReader): string[] => {
   return capabilities
 }
 
-const writeAddresses = (writer: ByteWriter, addresses: readonly Address[]): ByteWriter => {
+export const writeAddresses = (writer: ByteWriter, addresses: readonly Address[]): ByteWriter => {
   const told = addresses.slice(0, MAX_NODE_ADDRESSES)
   writer.u8(told.length)
   for (const address of told) writer.text(address.host).u16(address.port)
   return writer
 }
 
-const readAddresses = (reader: ByteReader): Address[] => {
+export const readAddresses = (reader: ByteReader): Address[] => {
   const count = reader.u8()
   if (count > MAX_NODE_ADDRESSES) throw malformed(`${count} addresses of one node`)
   const addresses: Address[] = []

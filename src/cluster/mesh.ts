@@ -4,8 +4,9 @@
  * So that two nodes which find each other at once do not both dial, the one that started later goes first and the other
  * gives it a moment: a newcomer finds those who are there before they can know of it. Failures back off, doubling from 1
  * to 30 s with jitter, for mere addresses from the DHT to 5 minutes, and end when the node is connected by whatever way. A
- * node that was disconnected on purpose is left alone until somebody asks for it. What it does not do:
- * find nodes, or decide who may join.
+ * member that was lost in silence is dialled more often for a while, since networks that split heal. A node that was
+ * disconnected on purpose is left alone until somebody asks for it. What it does not do: find nodes, or decide who may
+ * join.
  */
 import { type ErrorCode, isSkeinError } from '../../certs/errors.ts'
 import type { KnownNode } from '../../discovery/table.ts'
@@ -18,6 +19,11 @@ import type { DownReason } from './session.ts'
 const ELDER_DELAY_MS = 1000
 const MIN_BACKOFF_MS = 1000
 const MAX_BACKOFF_MS = 30_000
+/** For a member that was lost in silence, in the first minutes: after a partition everybody is back within seconds. */
+const MAX_REJOIN_BACKOFF_MS = 2000
+const REJOIN_MS = 10 * 60_000
+/** For so long a member that was lost in silence is not forgotten, however often dialling it fails. */
+const LOST_MEMBER_MEMORY_MS = 60 * 60_000
 /** For an address that anybody may have put into the DHT, or that outlived its node there. */
 const MAX_HEARSAY_BACKOFF_MS = 5 * 60_000
 /** Such addresses whose silence is remembered when they come and go; twice as many as the DHT remembers at once. */
@@ -34,10 +40,12 @@ export interface MeshHost {
   isUp(id: string, incarnation: string | undefined): boolean
   /** Resolves with the id of the node that answered. */
   dial(node: KnownNode): Promise<string | undefined>
-  /** The policy. */
-  wants(node: KnownNode): boolean
+  /** The policy. `isLost`: it was lost in silence, not long ago. */
+  wants(node: KnownNode, isLost: boolean): boolean
   /** Members shall no longer be believed about this node. */
   forget(id: string): void
+  /** Nobody answered. */
+  silent(node: KnownNode): void
 }
 
 interface Candidate {
@@ -45,6 +53,8 @@ interface Candidate {
   dueMs: number
   failures: number
   dialling: boolean
+  /** When it was lost in silence; undefined since it is back. */
+  lostMs: number | undefined
   /** Of a node without an id (a seed): who answered last. */
   answeredBy: string | undefined
 }
@@ -67,6 +77,8 @@ export class Mesh {
   readonly #candidates = new Map<string, Candidate>()
   /** Disconnected on purpose; among the candidates, so bounded like them. */
   readonly #parted = new Set<string>()
+  /** They stepped back from this node, or it from them: who did comes again. Among the candidates too. */
+  readonly #apart = new Set<string>()
   /** Hearsay that nobody answered at, by key: how often in a row. The one that failed last is the last. */
   readonly #silent = new Map<string, number>()
   #timer: Timer | undefined
@@ -94,39 +106,61 @@ export class Mesh {
       const restarted = candidate.node.incarnation !== node.incarnation
       candidate.node = node
       if (restarted) candidate.failures = 0
-      if (restarted && node.id !== undefined) this.#parted.delete(node.id)
+      if (restarted && node.id !== undefined) this.#noLongerApart(node.id)
       this.#plan(candidate, Math.min(candidate.dueMs, this.#clock.now() + this.#firstDelayMs(node)))
       return
     }
     const failures = (isHearsay(node) ? this.#silent.get(node.key) : undefined) ?? 0
-    const delayMs = failures === 0 ? this.#firstDelayMs(node) : this.#backoffMs(node, failures)
-    const dueMs = this.#clock.now() + delayMs
-    const fresh: Candidate = { node, dueMs, failures, dialling: false, answeredBy: undefined }
+    const fresh: Candidate = { node, dueMs: 0, failures, dialling: false, lostMs: undefined, answeredBy: undefined }
+    const delayMs = failures === 0 ? this.#firstDelayMs(node) : this.#backoffMs(fresh)
     this.#candidates.set(node.key, fresh)
-    this.#plan(fresh, dueMs)
+    this.#plan(fresh, this.#clock.now() + delayMs)
   }
 
   /** No source of discovery sees it any more. */
   lost(node: KnownNode): void {
     this.#candidates.delete(node.key)
-    if (node.id !== undefined) this.#parted.delete(node.id)
+    if (node.id !== undefined) this.#noLongerApart(node.id)
   }
 
   up(id: string): void {
-    this.#parted.delete(id)
+    this.#noLongerApart(id)
     const candidate = this.#candidates.get(id)
-    if (candidate !== undefined) candidate.failures = 0
+    if (candidate === undefined) return
+    candidate.failures = 0
+    candidate.lostMs = undefined
   }
 
   down(id: string, reason: DownReason): void {
     if (reason === 'disconnect' && this.#candidates.has(id)) this.#parted.add(id)
+    if (reason === 'overlapping_partition' && this.#candidates.has(id)) this.#apart.add(id)
     if (reason === 'shutdown') this.#host.forget(id)
     for (const candidate of this.#candidates.values()) {
       if (candidate.node.id !== id && candidate.answeredBy !== id) continue
-      candidate.answeredBy = undefined
+      // A seed whose node is not needed for now would otherwise be asked again who it is.
+      if (reason !== 'idle') candidate.answeredBy = undefined
       candidate.failures = 0
+      if (wasLost(reason)) candidate.lostMs = this.#clock.now()
       // What ended just now is rarely back at once.
       this.#plan(candidate, this.#clock.now() + MIN_BACKOFF_MS + this.#firstDelayMs(candidate.node))
+    }
+  }
+
+  /** This node had stepped back, and comes again to all it left. */
+  comeBack(): void {
+    this.#apart.clear()
+    const nowMs = this.#clock.now()
+    for (const candidate of this.#candidates.values()) {
+      candidate.failures = 0
+      this.#plan(candidate, nowMs + this.#random.float() * JITTER_MS)
+    }
+  }
+
+  /** The policy may want others than before. */
+  changed(): void {
+    for (const candidate of this.#candidates.values()) {
+      if (!this.#wants(candidate)) continue
+      this.#plan(candidate, Math.max(candidate.dueMs, this.#clock.now() + this.#firstDelayMs(candidate.node)))
     }
   }
 
@@ -134,6 +168,11 @@ export class Mesh {
     this.#stopped = true
     this.#timer?.cancel()
     this.#candidates.clear()
+  }
+
+  #noLongerApart(id: string): void {
+    this.#parted.delete(id)
+    this.#apart.delete(id)
   }
 
   #firstDelayMs(node: KnownNode): number {
@@ -171,11 +210,13 @@ export class Mesh {
     this.#timer = this.#clock.after(dueMs - this.#clock.now(), () => this.#work(), true)
   }
 
-  #wants({ node, dialling, answeredBy }: Candidate): boolean {
+  #wants(candidate: Candidate): boolean {
+    const { node, dialling, answeredBy } = candidate
     const id = node.id ?? answeredBy
     if (dialling || node.addresses.length === 0) return false
-    if (id !== undefined && (this.#parted.has(id) || this.#host.isUp(id, node.incarnation))) return false
-    return this.#host.wants(node)
+    if (id !== undefined && (this.#parted.has(id) || this.#apart.has(id) || this.#host.isUp(id, node.incarnation)))
+      return false
+    return this.#host.wants(node, this.#wasLostWithin(candidate, LOST_MEMBER_MEMORY_MS))
   }
 
   #work(): void {
@@ -203,16 +244,18 @@ export class Mesh {
       // Connected, and yet not as the incarnation that discovery tells of: nothing that dialling again at once would change.
       if (this.#wants({ ...candidate, dialling: false })) {
         candidate.failures++
-        candidate.dueMs = this.#clock.now() + this.#backoffMs(node, candidate.failures)
+        candidate.dueMs = this.#clock.now() + this.#backoffMs(candidate)
       }
     } catch (error) {
       candidate.failures++
       candidate.dueMs = endedWith(error, 'ERR_SKEIN_SELF')
         ? Number.POSITIVE_INFINITY
-        : this.#clock.now() + this.#backoffMs(node, candidate.failures)
+        : this.#clock.now() + this.#backoffMs(candidate)
       if (isHearsay(node)) this.#noteSilence(node.key, candidate.failures)
+      if (isSilence(error)) this.#host.silent(node)
       // Another key at its address: it was replaced, and what members told of it is out of date.
-      const isStale = candidate.failures >= MAX_FAILURES || endedWith(error, 'ERR_SKEIN_CERT_FOREIGN')
+      const isGone = candidate.failures >= MAX_FAILURES && !this.#wasLostWithin(candidate, LOST_MEMBER_MEMORY_MS)
+      const isStale = isGone || endedWith(error, 'ERR_SKEIN_CERT_FOREIGN')
       if (isStale && node.id !== undefined) this.#host.forget(node.id)
     }
     candidate.dialling = false
@@ -230,12 +273,31 @@ export class Mesh {
     }
   }
 
-  #backoffMs(node: KnownNode, failures: number): number {
-    const maxMs = isHearsay(node) ? MAX_HEARSAY_BACKOFF_MS : MAX_BACKOFF_MS
+  #backoffMs(candidate: Candidate): number {
+    const { node, failures } = candidate
+    const usualMs = isHearsay(node) ? MAX_HEARSAY_BACKOFF_MS : MAX_BACKOFF_MS
+    const maxMs = this.#wasLostWithin(candidate, REJOIN_MS) ? MAX_REJOIN_BACKOFF_MS : usualMs
     const fullMs = Math.min(MIN_BACKOFF_MS * 2 ** (failures - 1), maxMs)
     return fullMs * (0.75 + 0.5 * this.#random.float())
   }
+
+  #wasLostWithin({ lostMs }: Candidate, ms: number): boolean {
+    return lostMs !== undefined && this.#clock.now() - lostMs < ms
+  }
 }
+
+/** Whoever refuses is there. */
+const isSilence = (error: unknown): boolean =>
+  isSkeinError(error) && error.attempts.length > 0 && error.attempts.every(({ code }) => SILENT_ENDS.includes(code))
+
+const SILENT_ENDS: readonly string[] = [
+  'closed',
+  'ERR_SKEIN_CONNECT_TIMEOUT',
+  'ERR_SKEIN_CONNECTION_LOST',
+] satisfies readonly (ErrorCode | 'closed')[]
+
+/** Nobody wanted the end of that connection. */
+export const wasLost = (reason: DownReason): boolean => reason === 'net_tick_timeout' || reason === 'connection_closed'
 
 /** An address and nothing more, from the DHT's meeting point alone. */
 const isHearsay = ({ id, sources }: KnownNode): boolean => id === undefined && sources.every((one) => one === 'dht')

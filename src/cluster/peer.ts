@@ -7,12 +7,14 @@
  * one of the present. What it does not do: connect (dialler.ts), or decide when it is over (peers.ts).
  */
 import { SkeinError } from '../../certs/errors.ts'
+import type { ByteStreams } from '../../transport/byte-stream.ts'
 import { wireCodeOf } from '../../transport/close-codes.ts'
 import type { Hold, LaneConnection, LaneSender } from '../../transport/lane.ts'
 import { Origin } from '../pid.ts'
 import type { Route, SignalSink } from '../route.ts'
-import type { Signal } from '../signals.ts'
-import type { FrameParts, Wire } from '../wire/wire.ts'
+import { type Signal, withoutTrace } from '../signals.ts'
+import { TRACE_BYTES } from '../wire/trace-context.ts'
+import { FIRST_TRACED_VERSION, FRAME_TYPES, type FrameParts, STREAMS_VERSION, TRACED, type Wire } from '../wire/wire.ts'
 
 /** What may wait for a dial to end; a sender beyond that is told ERR_SKEIN_QUEUE_FULL. */
 export const MAX_WAITING_SIGNALS = 4096
@@ -27,9 +29,16 @@ const UNKNOWN_ORIGIN = new Origin('', '', '')
 const NO_HEAD = new Uint8Array(0)
 
 /** What a peer needs of the node. */
+/** Signals since the start of the node, over all connections. */
+export interface Traffic {
+  sent: number
+  received: number
+}
+
 export interface PeerHost {
   readonly wire: Wire
   readonly sink: SignalSink
+  readonly traffic: Traffic
 }
 
 interface WaitingFrame {
@@ -54,17 +63,32 @@ interface Up {
   readonly lanes: LaneConnection
   readonly origin: Origin
   readonly version: number
+  /** The peer knows traces. */
+  readonly traces: boolean
   /** By number of the sending process. */
   readonly senders: Map<number, LaneSender>
 }
 
-type PeerState = Dialling | Up | { readonly phase: 'down' }
+/** The connection may be given up because nobody needs it: what is sent meanwhile waits for what is decided. */
+interface Held {
+  readonly phase: 'held'
+  readonly up: Up
+  readonly next: Dialling
+}
+
+type PeerState = Dialling | Up | Held | { readonly phase: 'down' }
+
+const dialling = (): Dialling => ({ phase: 'dialling', waiting: [], waitingBytes: 0, gone: new Set(), onSettled: [] })
 
 export class Peer implements Route {
   readonly node: string
   readonly #host: PeerHost
   #origin: Origin | undefined
-  #state: PeerState = { phase: 'dialling', waiting: [], waitingBytes: 0, gone: new Set(), onSettled: [] }
+  #state: PeerState = dialling()
+  /** A signal came or went since `takeUsed` was asked last. */
+  #used = true
+  /** Lanes that a full mailbox holds up. */
+  #holds = 0
 
   constructor(node: string, host: PeerHost) {
     this.node = node
@@ -76,11 +100,23 @@ export class Peer implements Route {
   }
 
   get version(): number | undefined {
-    return this.#state.phase === 'up' ? this.#state.version : undefined
+    const state = this.#state.phase === 'held' ? this.#state.up : this.#state
+    return state.phase === 'up' ? state.version : undefined
   }
 
-  get phase(): PeerState['phase'] {
-    return this.#state.phase
+  get phase(): 'dialling' | 'up' | 'down' {
+    return this.#state.phase === 'held' ? 'up' : this.#state.phase
+  }
+
+  /** Whether it was used since this was asked last, or what came is still unread. */
+  takeUsed(): boolean {
+    const used = this.#used || this.#holds > 0
+    this.#used = false
+    return used
+  }
+
+  get streams(): ByteStreams | undefined {
+    return this.#state.phase === 'up' ? this.#state.lanes.streams : undefined
   }
 
   /** From now on this route stands for that incarnation. */
@@ -93,43 +129,74 @@ export class Peer implements Route {
     const before = this.#state
     if (before.phase !== 'dialling') return
     this.#origin = origin
-    const state: Up = { phase: 'up', lanes, origin, version, senders: new Map() }
+    const traces = version >= FIRST_TRACED_VERSION
+    const state: Up = { phase: 'up', lanes, origin, version, traces, senders: new Map() }
     this.#state = state
-    for (const frame of before.waiting) this.#sendLate(state, frame)
-    for (const number of before.gone) this.senderGone(number)
-    for (const settle of before.onSettled) settle()
+    this.#sendWaiting(state, before)
+  }
+
+  /** From now on what is sent waits, until `goOn` or `depart`. False: it is not up. */
+  hold(): boolean {
+    const state = this.#state
+    if (state.phase !== 'up') return false
+    this.#state = { phase: 'held', up: state, next: dialling() }
+    return true
+  }
+
+  /** The connection stays. */
+  goOn(): void {
+    const state = this.#state
+    if (state.phase !== 'held') return
+    this.#state = state.up
+    this.#sendWaiting(state.up, state.next)
+  }
+
+  /**
+   * The connection is over because nobody needed it. True: somebody did after all, and this route goes on with another
+   * connection. False: it is still to be ended.
+   */
+  depart(): boolean {
+    const state = this.#state
+    if (state.phase !== 'held' || state.next.waiting.length === 0) return false
+    this.#state = state.next
+    return true
   }
 
   send(signal: Signal): boolean {
+    this.#used = true
     const state = this.#state
     if (state.phase === 'up') {
-      const parts = this.#host.wire.encode(signal, state.origin)
+      const parts = this.#host.wire.encode(state.traces ? signal : withoutTrace(signal), state.origin)
       const sender = state.senders.get(signal.from) ?? this.#openSender(state, signal.from)
+      this.#host.traffic.sent++
       return sender.send(parts.type, parts.head, parts.headLength, parts.body)
     }
-    return state.phase === 'down' || this.#wait(state, signal.from, this.#host.wire.encode(signal, UNKNOWN_ORIGIN))
+    const waits = state.phase === 'held' ? state.next : state
+    return waits.phase === 'down' || this.#wait(waits, signal.from, this.#host.wire.encode(signal, UNKNOWN_ORIGIN))
   }
 
   drained(from: number): Promise<void> {
     const state = this.#state
     if (state.phase === 'up') return state.senders.get(from)?.drained() ?? Promise.resolve()
     if (state.phase === 'down') return Promise.resolve()
-    return new Promise((resolve) => state.onSettled.push(resolve))
+    const waits = state.phase === 'held' ? state.next : state
+    return new Promise((resolve) => waits.onSettled.push(resolve))
   }
 
   senderGone(from: number): void {
     const state = this.#state
-    if (state.phase === 'up') {
+    const waits = state.phase === 'held' ? state.next : state
+    if (waits.phase === 'dialling' && waits.waiting.some((frame) => frame.from === from)) waits.gone.add(from)
+    else if (state.phase === 'up' || state.phase === 'held') {
+      const { senders } = state.phase === 'held' ? state.up : state
       // Others may still be answered on its behalf (noproc), behind what it said itself.
-      state.senders.get(from)?.close(() => state.senders.delete(from))
-    } else if (state.phase === 'dialling' && state.waiting.some((frame) => frame.from === from)) {
-      state.gone.add(from)
+      senders.get(from)?.close(() => senders.delete(from))
     }
   }
 
   /** While it is dialled nobody is owed so much. */
   giveUp(): void {
-    const state = this.#state
+    const state = this.#state.phase === 'held' ? this.#state.up : this.#state
     if (state.phase !== 'up') return
     state.lanes.close(
       wireCodeOf('ERR_SKEIN_LIMIT'),
@@ -140,9 +207,24 @@ export class Peer implements Route {
 
   /** A frame of one of the peer's processes. Throws a SkeinError when it does not decode. */
   receive(type: number, buffer: Uint8Array, start: number, end: number): Hold | undefined {
-    const state = this.#state
+    const state = this.#state.phase === 'held' ? this.#state.up : this.#state
     if (state.phase !== 'up') return undefined
-    return this.#host.sink.deliver(this, this.#host.wire.decode(type, buffer, start, end, state.origin), end - start)
+    this.#used = true
+    this.#host.traffic.received++
+    const signal = this.#host.wire.decode(type, buffer, start, end, state.origin)
+    const hold = this.#host.sink.deliver(this, signal, end - start)
+    return hold === undefined ? undefined : this.#counted(hold)
+  }
+
+  #counted(hold: Hold): Hold {
+    this.#holds++
+    return {
+      onceRelieved: (resume) =>
+        hold.onceRelieved(() => {
+          this.#holds--
+          resume()
+        }),
+    }
   }
 
   /** The end, exactly once: what waits is dropped, and every monitor, link and call over this route fires. */
@@ -150,7 +232,8 @@ export class Peer implements Route {
     const before = this.#state
     if (before.phase === 'down') return
     this.#state = { phase: 'down' }
-    if (before.phase === 'dialling') for (const settle of before.onSettled) settle()
+    const waits = before.phase === 'held' ? before.next : before
+    if (waits.phase === 'dialling') for (const settle of waits.onSettled) settle()
     this.#host.sink.routeDown(this)
   }
 
@@ -174,9 +257,19 @@ export class Peer implements Route {
     return state.waiting.length < HIGH_WATER_SIGNALS && state.waitingBytes < HIGH_WATER_BYTES
   }
 
-  /** MAX_WAITING_BYTES is far below what a fresh connection's lanes take, so none of it is refused. */
+  #sendWaiting(state: Up, { waiting, gone, onSettled }: Dialling): void {
+    for (const frame of waiting) this.#sendLate(state, frame)
+    for (const number of gone) this.senderGone(number)
+    for (const settle of onSettled) settle()
+  }
+
+  /** MAX_WAITING_BYTES is far below what fresh or idle lanes take, so none of it is refused. */
   #sendLate(state: Up, frame: WaitingFrame): void {
+    // Whoever announces a stream is told by the process layer.
+    if (frame.type === FRAME_TYPES.stream && state.version < STREAMS_VERSION) return
     const sender = state.senders.get(frame.from) ?? this.#openSender(state, frame.from)
-    sender.send(frame.type, NO_HEAD, 0, frame.bytes)
+    const strips = !state.traces && (frame.type & TRACED) !== 0
+    if (strips) sender.send(frame.type & ~TRACED, NO_HEAD, 0, frame.bytes.subarray(TRACE_BYTES))
+    else sender.send(frame.type, NO_HEAD, 0, frame.bytes)
   }
 }

@@ -7,7 +7,7 @@
  */
 import type { ClusterKeys } from '../../certs/keys.ts'
 import type { Address } from '../../transport/address.ts'
-import type { Clock, Timer } from '../../transport/clock.ts'
+import type { Clock } from '../../transport/clock.ts'
 import { SCRATCH_BYTES } from '../../transport/lane-in.ts'
 import { Lanes } from '../../transport/lanes.ts'
 import type { Random } from '../../transport/random.ts'
@@ -15,6 +15,7 @@ import type { Connection, ConnectionHandler, Transport } from '../../transport/t
 import { Origin } from '../pid.ts'
 import type { Route, Router, SignalSink } from '../route.ts'
 import type { Wire } from '../wire/wire.ts'
+import { type ConnectionFigures, figuresOf } from './connection-figures.ts'
 import { MAX_NODE_ADDRESSES, NONCE_BYTES, type PeerHint } from './control.ts'
 import type { DialOptions, DialOutcome, DialTable } from './dialler.ts'
 import {
@@ -26,9 +27,7 @@ import {
   PROTOCOL_VERSIONS,
   type Refusal,
 } from './handshake.ts'
-import { LAN_LIVENESS, Liveness, type LivenessPreset, Pulse } from './liveness.ts'
-import { Peer, type PeerHost } from './peer.ts'
-import { checksumOf, NO_MESH } from './peer-exchange.ts'
+import { Peer, type PeerHost, type Traffic } from './peer.ts'
 import { judgeRivals } from './rivals.ts'
 import { type DownReason, Session, type SessionEnd, type SessionHost } from './session.ts'
 
@@ -69,12 +68,17 @@ export interface ConnectedNode {
 /** What the table tells the node. */
 export interface PeersObserver {
   nodeUp(node: ConnectedNode, session: Session): void
-  nodeDown(node: ConnectedNode, reason: DownReason): void
+  /** `byPeer`: the other side has ended it. */
+  nodeDown(node: ConnectedNode, reason: DownReason, byPeer: boolean): void
   /** A connection ended before it was up. */
   refused(session: Session, end: SessionEnd): void
   ticked(session: Session, checksum: number): void
+  ponged(session: Session, number: number): void
   askedForPeers(session: Session): void
   toldOfPeers(hints: readonly PeerHint[]): void
+  meshFrame(session: Session, type: number, body: Uint8Array): void
+  /** False: not now, this node has stepped back from that one. */
+  admits(id: string): boolean
   /** Somebody needs this node: dial it by name. */
   dialByName(name: string): Promise<unknown>
   defect(error: unknown): void
@@ -85,8 +89,6 @@ export interface PeersOptions {
   readonly publicKey: Uint8Array
   readonly keys: ClusterKeys
   readonly hidden: boolean
-  /** False: this node takes part in no mesh. */
-  readonly mesh: boolean
   readonly transport: Transport
   readonly clock: Clock
   readonly random: Random
@@ -94,7 +96,6 @@ export interface PeersOptions {
   readonly maxFrameBytes: number
   readonly sink: SignalSink
   readonly observer: PeersObserver
-  readonly liveness?: LivenessPreset
   /** Oldest and newest protocol version to speak. */
   readonly versions?: readonly [number, number]
 }
@@ -103,16 +104,13 @@ interface UpEntry {
   readonly node: ConnectedNode
   readonly peer: Peer
   readonly session: Session
-  readonly liveness: Liveness
 }
 
 export class Peers implements Router, SessionHost, DialTable {
   readonly clock: Clock
+  readonly traffic: Traffic = { sent: 0, received: 0 }
   readonly #options: PeersOptions
   readonly #peerHost: PeerHost
-  readonly #preset: LivenessPreset
-  readonly #pulse: Pulse
-  #timer: Timer | undefined
   #stopped = false
   /** Connections that are not over. */
   readonly #sessions = new Set<Session>()
@@ -126,24 +124,19 @@ export class Peers implements Router, SessionHost, DialTable {
   /** Names not to be dialled before this time. */
   readonly #failures = new Map<string, number>()
   readonly #keys: HandshakeKeys
-  #checksum: number
   /** One buffer to read into, for all connections. */
   readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
 
   constructor(options: PeersOptions) {
     this.#options = options
     this.clock = options.clock
-    this.#peerHost = { wire: options.wire, sink: options.sink }
+    this.#peerHost = { wire: options.wire, sink: options.sink, traffic: this.traffic }
     this.#keys = handshakeKeys(options.keys)
-    this.#preset = options.liveness ?? LAN_LIVENESS
-    this.#pulse = new Pulse(this.#preset, this.clock.now())
-    this.#checksum = checksumOf(options.self.id, options.self.incarnation)
   }
 
   /** Begins to accept connections. */
   start(): void {
     this.#options.transport.listen((connection) => this.#accept(connection))
-    this.#armPulse()
   }
 
   // Queries
@@ -154,6 +147,12 @@ export class Peers implements Router, SessionHost, DialTable {
 
   get connectedCount(): number {
     return this.#up.size
+  }
+
+  /** Those with a connection, and how it fares. */
+  figures(): ConnectionFigures[] {
+    const nowMs = this.clock.now()
+    return Array.from(this.#up.values(), ({ node, peer, session }) => figuresOf(node, peer, session.lanes, nowMs))
   }
 
   isUp(id: string, incarnation: string | undefined): boolean {
@@ -170,14 +169,13 @@ export class Peers implements Router, SessionHost, DialTable {
     return peer?.phase === 'up' ? peer : undefined
   }
 
+  sessionById(id: string): Session | undefined {
+    return this.#up.get(id)?.session
+  }
+
   sessionByName(name: string): Session | undefined {
     const id = this.peerByName(name)?.origin?.id
     return id === undefined ? undefined : this.#up.get(id)?.session
-  }
-
-  /** Of the membership that this node sees: equal on two nodes that see the same. */
-  get checksum(): number {
-    return this.#options.mesh ? this.#checksum : NO_MESH
   }
 
   whenUp(id: string, timeoutMs: number): Promise<Peer | undefined> {
@@ -237,26 +235,9 @@ export class Peers implements Router, SessionHost, DialTable {
   /** Says goodbye to everyone and lets nobody in any more. Resolves when all connections are over; bounded. */
   async stop(): Promise<void> {
     this.#stopped = true
-    this.#timer?.cancel()
     for (const waiter of [...this.#upWaiters]) waiter.settle(undefined)
     await Promise.all([...this.#sessions].map((session) => session.goodbye('shutdown')))
     for (const peer of [...this.#byName.values()]) this.#fail(peer)
-  }
-
-  #armPulse(): void {
-    if (this.#stopped) return
-    this.#timer = this.clock.after(this.#pulse.checkIntervalMs, () => this.#beat(), true)
-  }
-
-  #beat(): void {
-    const nowMs = this.clock.now()
-    const beat = this.#pulse.beat(nowMs)
-    for (const { session, liveness } of [...this.#up.values()]) {
-      if (liveness.check(nowMs, session.lanes.lastHeardMs, beat) === 'down') {
-        session.end('ERR_SKEIN_CONNECTION_LOST', 'The peer was silent for too long.', 'net_tick_timeout')
-      } else if (beat.tick) session.tick(this.checksum)
-    }
-    this.#armPulse()
   }
 
   #accept(connection: Connection): ConnectionHandler {
@@ -296,6 +277,12 @@ export class Peers implements Router, SessionHost, DialTable {
 
   judge(session: Session, { id, hello }: Claim): Refusal | undefined {
     if (this.#stopped) return { code: 'ERR_SKEIN_STOPPED', message: 'The node is stopping.' }
+    if (hello !== undefined && !hello.hidden && !this.#options.observer.admits(id)) {
+      return {
+        code: 'ERR_SKEIN_OVERLAPPING_PARTITION',
+        message: 'The node keeps away from all who see a node it lost.',
+      }
+    }
     const { self } = this.#options
     const pending = this.#pending.get(id)
     const rival = pending === session ? undefined : pending
@@ -342,11 +329,9 @@ export class Peers implements Router, SessionHost, DialTable {
       listens: hello.addresses,
       dialled: session.role === 'initiator',
     }
-    const liveness = new Liveness(this.#preset, this.clock.now())
-    this.#up.set(id, { node, peer, session, liveness })
+    this.#up.set(id, { node, peer, session })
     this.#byName.set(hello.name, peer)
     this.#failures.delete(hello.name)
-    this.#count(node)
     this.#options.observer.nodeUp(node, session)
     peer.attach(session.lanes, origin, version)
     this.#settleDial(session, { type: 'up', peer })
@@ -367,17 +352,18 @@ export class Peers implements Router, SessionHost, DialTable {
     const { id } = session
     if (id !== undefined && this.#pending.get(id) === session) this.#pending.delete(id)
     const entry = id === undefined ? undefined : this.#up.get(id)
-    if (entry?.session === session) this.#down(entry, end.down)
+    if (entry?.session === session) this.#down(entry, end)
     else if (session.peer === undefined) this.#options.observer.refused(session, end)
     this.#settleDial(session, { type: 'failed', end, id })
   }
 
-  #down({ node, peer }: UpEntry, reason: DownReason): void {
+  #down({ node, peer }: UpEntry, { down: reason, byPeer }: SessionEnd): void {
     this.#up.delete(node.id)
     if (this.#byName.get(node.name) === peer) this.#byName.delete(node.name)
-    this.#count(node)
-    peer.end()
-    this.#options.observer.nodeDown(node, reason)
+    const goesOn = reason === 'idle' && peer.depart()
+    if (!goesOn) peer.end()
+    this.#options.observer.nodeDown(node, reason, byPeer)
+    if (goesOn) this.#dialFor(peer)
   }
 
   #settleDial(session: Session, outcome: DialOutcome): void {
@@ -386,13 +372,12 @@ export class Peers implements Router, SessionHost, DialTable {
     settle?.(outcome)
   }
 
-  /** In or out: the checksum is the exclusive or of its members. */
-  #count(node: ConnectedNode): void {
-    if (!node.hidden) this.#checksum = (this.#checksum ^ checksumOf(node.id, node.incarnation)) >>> 0
-  }
-
   ticked(session: Session, checksum: number): void {
     this.#options.observer.ticked(session, checksum)
+  }
+
+  ponged(session: Session, number: number): void {
+    this.#options.observer.ponged(session, number)
   }
 
   askedForPeers(session: Session): void {
@@ -401,6 +386,10 @@ export class Peers implements Router, SessionHost, DialTable {
 
   toldOfPeers(_session: Session, hints: readonly PeerHint[]): void {
     this.#options.observer.toldOfPeers(hints)
+  }
+
+  meshFrame(session: Session, type: number, body: Uint8Array): void {
+    this.#options.observer.meshFrame(session, type, body)
   }
 
   defect(error: unknown): void {
@@ -416,11 +405,15 @@ export class Peers implements Router, SessionHost, DialTable {
       return 'noconnection'
     const peer = new Peer(name, this.#peerHost)
     if (origin !== undefined) peer.pin(origin)
-    this.#byName.set(name, peer)
+    this.#dialFor(peer)
+    return peer
+  }
+
+  #dialFor(peer: Peer): void {
+    this.#byName.set(peer.node, peer)
     const over = (): void => this.#fail(peer)
     // Also when a node answered, but not under this name.
-    void this.#options.observer.dialByName(name).then(over, over)
-    return peer
+    void this.#options.observer.dialByName(peer.node).then(over, over)
   }
 
   /** The dial ended and the peer is still not up. */

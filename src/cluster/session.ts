@@ -32,6 +32,7 @@ import {
   type Refusal,
   start,
 } from './handshake.ts'
+import { MEMBERSHIP_FRAMES } from './membership/frames.ts'
 import type { Peer } from './peer.ts'
 
 /** Pings that may be unanswered at once. */
@@ -45,10 +46,22 @@ const FLUSH_TIMEOUT_MS = 50
 /** How long the other side has to close after a goodbye, before we do. Peers shall know within 200 ms. */
 const GOODBYE_TIMEOUT_MS = 100
 
+/** The first protocol version whose nodes know `meshFrame`s and the goodbye for an overlapping partition. */
+export const MESH_VERSION = 2
+
+/** Pings of the membership, which keeps its own books, have the upper half of the numbers. */
+const PROBE_NUMBERS = 2 ** 31
+
 const EMPTY = new Uint8Array(0)
 
-/** Why a session that was up is over, in OTP's words. */
-export type DownReason = 'connection_closed' | 'net_tick_timeout' | 'disconnect' | 'shutdown'
+/** Why a session that was up is over, in OTP's words; `idle`, which OTP has not: nobody needed it in a large cluster. */
+export type DownReason =
+  | 'connection_closed'
+  | 'net_tick_timeout'
+  | 'disconnect'
+  | 'shutdown'
+  | 'idle'
+  | 'overlapping_partition'
 
 /** What a session tells the node. */
 export interface SessionHost {
@@ -59,6 +72,10 @@ export interface SessionHost {
   ticked(session: Session, checksum: number): void
   askedForPeers(session: Session): void
   toldOfPeers(session: Session, hints: readonly PeerHint[]): void
+  /** The answer to a `probe`. */
+  ponged(session: Session, number: number): void
+  /** A frame of membership/frames.ts, sight.ts or idle-connections.ts. Throws what cannot be read. */
+  meshFrame(session: Session, type: number, body: Uint8Array): void
   ended(session: Session, end: SessionEnd): void
   /** A defect of this node, not of the peer. */
   defect(error: unknown): void
@@ -194,7 +211,7 @@ export class Session implements LanesHandler {
   }
 
   /** Says goodbye and lets the other side close, or does so itself after a moment. Resolves when the session is over. */
-  async goodbye(reason: 'shutdown' | 'disconnect'): Promise<void> {
+  async goodbye(reason: 'shutdown' | 'disconnect' | 'overlapping_partition'): Promise<void> {
     if (this.#over) return
     this.#leaving = reason
     if (this.#peer !== undefined) {
@@ -202,7 +219,8 @@ export class Session implements LanesHandler {
       const over = new Promise<void>((resolve) => this.#onEnd.push(resolve))
       const timer = clock.after(FLUSH_TIMEOUT_MS + GOODBYE_TIMEOUT_MS, () => this.end('closed', reason, reason))
       await Promise.race([this.lanes.flushed(), over, pause(clock, FLUSH_TIMEOUT_MS)])
-      this.#control(CONTROL.goodbye, encodeGoodbye(reason))
+      const isKnown = reason !== 'overlapping_partition' || (this.#peer.version ?? 1) >= MESH_VERSION
+      this.#control(CONTROL.goodbye, encodeGoodbye(isKnown ? reason : 'disconnect'))
       await over
       timer.cancel()
     } else if (reason === 'shutdown') this.end('ERR_SKEIN_STOPPED', 'The node is stopping.', reason)
@@ -212,6 +230,21 @@ export class Session implements LanesHandler {
   tick(checksum: number): void {
     this.#answeredPings = 0
     this.#control(CONTROL.tick, encodeNumber(checksum))
+  }
+
+  /** A ping whose pong the host hears of; its number is below PROBE_NUMBERS. */
+  probe(number: number): void {
+    this.#control(CONTROL.ping, encodeNumber(number + PROBE_NUMBERS))
+  }
+
+  /** To a peer of MESH_VERSION or later. */
+  meshFrame(type: number, body: Uint8Array): void {
+    this.#control(type, body)
+  }
+
+  /** Both agreed that nobody needs this connection: however it ends now, this is why. */
+  leaveIdle(): void {
+    this.#leaving = 'idle'
   }
 
   askForPeers(): void {
@@ -229,7 +262,7 @@ export class Session implements LanesHandler {
       return Promise.reject(new SkeinError('ERR_SKEIN_LIMIT', `${MAX_PENDING_PINGS} pings are already under way.`))
     }
     const number = this.#nextPing
-    this.#nextPing = (this.#nextPing + 1) >>> 0
+    this.#nextPing = (this.#nextPing + 1) % PROBE_NUMBERS
     return new Promise((resolve, reject) => {
       const timer = this.#host.clock.after(timeoutMs, () => {
         this.#pings.delete(number)
@@ -268,7 +301,7 @@ export class Session implements LanesHandler {
         this.#host.ticked(this, decodeNumber(body))
         break
       case CONTROL.goodbye: {
-        const down = decodeGoodbye(body) === 'disconnect' ? 'disconnect' : 'shutdown'
+        const down = downBy(decodeGoodbye(body))
         // What arrived together with the goodbye is still to be read.
         this.#host.clock.afterInput(() => this.end('closed', 'goodbye', down))
         break
@@ -284,6 +317,14 @@ export class Session implements LanesHandler {
         break
       case CONTROL.pong:
         this.#ponged(decodeNumber(body))
+        break
+      case MEMBERSHIP_FRAMES.probe:
+      case MEMBERSHIP_FRAMES.probed:
+      case MEMBERSHIP_FRAMES.gossip:
+      case MEMBERSHIP_FRAMES.digest:
+      case CONTROL.sight:
+      case CONTROL.idle:
+        this.#host.meshFrame(this, type, body)
         break
       default:
         throw new SkeinError('ERR_SKEIN_PROTOCOL', `The peer sent control frame ${type}, which has no place here.`)
@@ -305,6 +346,10 @@ export class Session implements LanesHandler {
   }
 
   #ponged(number: number): void {
+    if (number >= PROBE_NUMBERS) {
+      this.#host.ponged(this, number - PROBE_NUMBERS)
+      return
+    }
     const ping = this.#pings.get(number)
     if (ping === undefined) return
     this.#pings.delete(number)
@@ -339,6 +384,10 @@ export class Session implements LanesHandler {
     for (const callback of this.#onEnd) callback()
   }
 }
+
+/** What the other side's goodbye means. */
+const downBy = (reason: string): DownReason =>
+  reason === 'disconnect' || reason === 'overlapping_partition' ? reason : 'shutdown'
 
 const noConnection = (): SkeinError => new SkeinError('ERR_SKEIN_NOCONNECTION', 'The connection to the node is gone.')
 

@@ -12,6 +12,16 @@ export interface ClusterStrategy {
   /** How long one address has to answer before it counts as failed. */
   readonly connectTimeoutMs: number
   readonly mesh: MeshPolicy
+  /** Mesh 'full' connects everybody to everybody up to so many nodes; beyond it each keeps to its neighbours. */
+  readonly fullMeshNodes: number
+  /** In a full mesh: of two nodes that lost each other one leaves those who still see both. */
+  readonly preventOverlappingPartitions: boolean
 }
 
-export const DEFAULT_STRATEGY: ClusterStrategy = { pollIntervalMs: 60_000, connectTimeoutMs: 3000, mesh: 'full' }
+export const DEFAULT_STRATEGY: ClusterStrategy = {
+  pollIntervalMs: 60_000,
+  connectTimeoutMs: 3000,
+  mesh: 'full',
+  fullMeshNodes: 128,
+  preventOverlappingPartitions: true,
+}

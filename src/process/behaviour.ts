@@ -6,6 +6,7 @@
  * spares an idle process its suspended function.
  */
 import { SkeinError } from '../../certs/errors.ts'
+import type { Pid } from '../pid.ts'
 import type { CallMessage, From } from './calls.ts'
 import type { Schemas } from './schema.ts'
 import type { Self } from './self.ts'
@@ -44,12 +45,25 @@ export interface Traits {
   readonly schema?: Schemas
   /** It is a supervisor: another one lets it take its time to shut down. */
   readonly supervises?: boolean
+  /**
+   * Nobody else can end it: exit signals (kill too) and ends over links count only if they are its own, its parent's on
+   * this node, or the node's when it stops. Other exit signals are dead letters. A link that others make tells them of its
+   * end, and it of theirs only if it traps exits. A full mailbox costs messages and not the process.
+   */
+  readonly guarded?: boolean
+  /** With `serves`: a cast comes with the pid of the process that sent it. */
+  readonly senders?: boolean
 }
 
 /** What a process that serves finds in its mailbox. A message that was merely sent comes as it is. */
 export abstract class Entry {
   /** What a receive gives instead. */
   abstract open(): unknown
+
+  /** As `open`, for the one that takes it out of the mailbox. */
+  take(): unknown {
+    return this.open()
+  }
 }
 
 /** What a process that serves has for its own consumer, such as a timeout: no receive is given it. */
@@ -57,10 +71,13 @@ export abstract class Notice {}
 
 export class CastEntry extends Entry {
   readonly message: unknown
+  /** Of the connection that proved to be its node; undefined without the trait `senders`, and for what no process sent. */
+  readonly from: Pid | undefined
 
-  constructor(message: unknown) {
+  constructor(message: unknown, from?: Pid) {
     super()
     this.message = message
+    this.from = from
   }
 
   open(): unknown {

@@ -10,6 +10,7 @@ import type { Catalogue, NamedBehaviour } from './catalogue.ts'
 import type { Links } from './links.ts'
 import type { Monitors } from './monitors.ts'
 import type { Process } from './process.ts'
+import type { Rights } from './rights.ts'
 import { refusalOf } from './spawn-errors.ts'
 import { onceStarted } from './starts.ts'
 
@@ -22,6 +23,7 @@ export type SpawnNamed = (
 
 export interface BirthsOptions {
   readonly catalogue: Catalogue
+  readonly rights: Rights
   readonly links: Links
   readonly monitors: Monitors
   readonly spawn: SpawnNamed
@@ -56,15 +58,22 @@ export class Births {
   }
 
   /** Throws why nothing is spawned. */
-  #accept(bridge: Bridge, { from, behaviour, link, ref, name, args }: SpawnSignal): Process {
-    const { catalogue, links, monitors, spawn } = this.#options
+  #accept(bridge: Bridge, { from, behaviour, version, link, ref, name, args }: SpawnSignal): Process {
+    const { catalogue, rights, links, monitors, spawn } = this.#options
     if (args instanceof Unreadable) throw args.error
     const { origin } = bridge.route
     const asking = origin === undefined || from === 0 ? undefined : new Pid(origin, from)
     if (!Array.isArray(args) || (asking === undefined && (link || ref !== 0))) {
       throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'The request to spawn a process makes no sense.')
     }
-    const found = catalogue.get(behaviour)
+    if (catalogue.isClosed)
+      throw new SkeinError('ERR_SKEIN_DRAINING', 'The node is about to leave and starts nothing more.')
+    rights.checkSpawn(origin, behaviour, name)
+    const found = catalogue.get(behaviour, version)
+    if (found.traits?.guarded === true) {
+      // Whoever asked could never take it back.
+      throw new SkeinError('ERR_SKEIN_FORBIDDEN', `"${behaviour}" is guarded: only its own node starts it.`)
+    }
     if (link) links.mustHaveRoom(bridge)
     if (ref !== 0) monitors.mustTake(bridge, ref)
     const process = spawn(found, args, {

@@ -61,6 +61,18 @@ export class Bridge {
     this.#clock = clock
   }
 
+  /**
+   * Its end would end something of a process, here or there. Who has merely sent something does not count, nor do the
+   * monitors between the node's own services: those follow the connections, they do not need them.
+   */
+  get isUsed(): boolean {
+    const { links, calls, served, spawns } = this
+    if (this.#kept.size > 0 || links.size + calls.size + served.size + spawns.size > 0) return true
+    for (const { watcher } of this.monitors.values()) if (watcher.traits.guarded !== true) return true
+    for (const { process } of this.watches.values()) if (process.traits.guarded !== true) return true
+    return false
+  }
+
   /** False: above the high-water mark. Throws what the route throws. `sender` is undefined for the node itself. */
   send(sender: Process | undefined, signal: Signal): boolean {
     if (this.#kept.size > 0 && this.#kept.has(signal.from)) {

@@ -11,6 +11,7 @@
 import { type ErrorCode, SkeinError } from '../../certs/errors.ts'
 import type { Clock } from '../../transport/clock.ts'
 import type { Hold } from '../../transport/lane.ts'
+import { CALL_CHANNEL, type CallNews } from '../diagnostics.ts'
 import { Pid, Ref } from '../pid.ts'
 import { type Reason, type Signal, type To, Unreadable } from '../signals.ts'
 import { Bridge } from './bridge.ts'
@@ -32,8 +33,10 @@ import {
 } from './pending-call.ts'
 import type { Post } from './post.ts'
 import { Process } from './process.ts'
-import { badRequest, type Refusal, refusalError, unreadable } from './refusal.ts'
+import { badRequest, FORBIDDEN, type Refusal, refusalError, unreadable } from './refusal.ts'
 import { checkMessage } from './schema.ts'
+import type { Tally } from './tally.ts'
+import type { TracedWork, Tracing } from './tracing.ts'
 
 declare const answers: unique symbol
 
@@ -67,6 +70,8 @@ export class Calls {
   readonly #clock: Clock
   readonly #post: Post
   readonly #limit: number
+  readonly #tracing: Tracing
+  readonly #tally: Tally
   readonly #pending = new NumberTable<PendingCall>()
   readonly #deadlines: Deadlines<PendingCall>
   /** Calls with greater numbers began in this turn and are not kept yet. Many are over already. */
@@ -80,7 +85,11 @@ export class Calls {
     clock: Clock
     post: Post
     limit: number
+    tracing: Tracing
+    tally: Tally
   }) {
+    this.#tracing = options.tracing
+    this.#tally = options.tally
     this.#directory = options.directory
     this.#clock = options.clock
     this.#deadlines = new Deadlines(options.clock, (call, timeoutMs) => this.#expired(call, timeoutMs))
@@ -90,6 +99,27 @@ export class Calls {
 
   /** Rejects with a SkeinError, never throws. A rejection that nobody awaits goes unnoticed. */
   call(caller: Process | undefined, target: AnyTarget, request: unknown, options = NO_OPTIONS): Promise<unknown> {
+    if (this.#tracing.isOn) return this.#callTraced(caller, target, request, options)
+    return this.#call(caller, target, request, options, undefined)
+  }
+
+  #callTraced(
+    caller: Process | undefined,
+    target: AnyTarget,
+    request: unknown,
+    options: CallOptions,
+  ): Promise<unknown> {
+    const what = (): TracedWork => this.#post.workOn('call', target)
+    return this.#tracing.outgoing(caller, what, (trace) => this.#call(caller, target, request, options, trace))
+  }
+
+  #call(
+    caller: Process | undefined,
+    target: AnyTarget,
+    request: unknown,
+    options: CallOptions,
+    trace: string | undefined,
+  ): Promise<unknown> {
     let pending: PendingCall
     try {
       pending = this.#begin(caller, target, options, false)
@@ -97,8 +127,8 @@ export class Calls {
       return quiet(Promise.reject(error))
     }
     try {
-      if (pending.at instanceof Process) this.#askHere(pending, pending.at, request)
-      else this.#askThere(pending, pending.at, request)
+      if (pending.at instanceof Process) this.#askHere(pending, pending.at, request, trace)
+      else this.#askThere(pending, pending.at, request, trace)
     } catch (error) {
       this.#settle(pending)
       rejectCall(pending, error)
@@ -106,8 +136,13 @@ export class Calls {
     return pending.promise
   }
 
-  /** Asks the node of a process what is known of it; not for processes of this node. Rejects as a call does. */
-  inspect(caller: Process | undefined, pid: AnyPid, options: CallOptions): Promise<unknown> {
+  /** Asks the node of a process, not the process; not for processes of this node. Rejects as a call does. */
+  ask(
+    caller: Process | undefined,
+    pid: AnyPid,
+    options: CallOptions,
+    question: (from: number, call: number) => Signal,
+  ): Promise<unknown> {
     let pending: PendingCall
     try {
       pending = this.#begin(caller, pid, options, true)
@@ -117,8 +152,7 @@ export class Calls {
     try {
       if (pending.at instanceof Process) throw this.#failure(pid, 'noproc')
       pending.at.calls.add(pending)
-      const from = caller?.pid.number ?? 0
-      pending.at.send(caller, { type: 'inspect', from, to: pid.number, call: pending.number })
+      pending.at.send(caller, question(caller?.pid.number ?? 0, pending.number))
     } catch (error) {
       this.#settle(pending)
       rejectCall(pending, error)
@@ -182,6 +216,11 @@ export class Calls {
     for (const pending of [...bridge.calls]) this.#fail(pending, 'noconnection')
   }
 
+  /** That wait for an answer. */
+  get count(): number {
+    return this.#pending.size
+  }
+
   /** The node stops. */
   stop(): void {
     this.#deadlines.stop()
@@ -190,11 +229,16 @@ export class Calls {
     }
   }
 
-  onCall(bridge: Bridge, { from, to, call, request }: SignalOf<'call'>, sizeBytes: number): Hold | undefined {
+  onCall(bridge: Bridge, signal: SignalOf<'call'>, sizeBytes: number): Hold | undefined {
+    const { from, to, call, request } = signal
     const origin = bridge.route.origin
     if (origin === undefined || bridge.served.has(call)) return undefined
-    const server = this.#directory.find(to)
-    if (server === undefined) {
+    const server = this.#directory.reach(bridge, to)
+    if (server === 'forbidden') {
+      bridge.sendSurely(undefined, { type: 'callFailed', from: 0, call, reason: FORBIDDEN })
+      return undefined
+    }
+    if (server === 'noproc') {
       this.#refuse(bridge, undefined, to, call, 'noproc')
       return undefined
     }
@@ -224,7 +268,7 @@ export class Calls {
     addUnanswered(server, served)
     const pid = from === 0 ? undefined : new Pid(origin, from)
     const accepted = checked === undefined ? request : checked.value
-    return this.#post.putCall(server, { pid, call: new Ref(origin, call) }, accepted, sizeBytes)
+    return this.#post.putCall(server, { pid, call: new Ref(origin, call) }, accepted, sizeBytes, signal.trace)
   }
 
   onReply(bridge: Bridge, { call, value }: SignalOf<'reply'>): void {
@@ -234,9 +278,15 @@ export class Calls {
       if (pending.inspects) return
       this.#endThere(pending)
     }
+    if (this.#tally.onAnswered !== undefined && pending.isKept) this.#time(pending)
     this.#settle(pending)
     if (value instanceof Unreadable) rejectCall(pending, value.error)
     else pending.resolve(value)
+  }
+
+  /** From the end of the turn in which it began, when its deadline was set. */
+  #time({ timeoutMs, line, dueMs }: PendingCall): void {
+    if (line !== undefined) this.#tally.onAnswered?.(this.#clock.now() - (dueMs - timeoutMs))
   }
 
   onCallFailed(bridge: Bridge, { call, reason }: SignalOf<'callFailed'>): void {
@@ -267,6 +317,8 @@ export class Calls {
       signal === undefined ? timeoutMs : Number.POSITIVE_INFINITY,
     )
     this.#pending.set(pending.number, pending)
+    this.#tally.calls++
+    if (CALL_CHANNEL.hasSubscribers) this.#publish(pending)
     if (!this.#keepsSoon) this.#keepSoon()
     if (signal !== undefined) {
       pending.patience = new Patience(this.#clock, options, (why) => {
@@ -275,6 +327,17 @@ export class Calls {
       })
     }
     return pending
+  }
+
+  #publish({ caller, target, promise }: PendingCall): void {
+    const { origin } = this.#directory
+    const beganMs = this.#clock.now()
+    const over = (error?: unknown): void => {
+      const durationMs = this.#clock.now() - beganMs
+      const to = nameOf(target, origin)
+      CALL_CHANNEL.publish({ node: origin.name, from: caller?.pid, to, durationMs, error } satisfies CallNews)
+    }
+    promise.then(() => over(), over)
   }
 
   #keepSoon(): void {
@@ -303,22 +366,30 @@ export class Calls {
   }
 
   #expired(pending: PendingCall, timeoutMs: number): void {
+    this.#tally.callTimeouts++
     const text = `${this.#name(pending.target)} did not answer within ${timeoutMs} ms.`
     this.#abandon(pending, new SkeinError('ERR_SKEIN_CALL_TIMEOUT', text))
   }
 
-  #askHere(pending: PendingCall, server: Process, request: unknown): void {
+  #askHere(pending: PendingCall, server: Process, request: unknown, trace: string | undefined): void {
     if (server.mailbox.refuses) {
       throw new SkeinError('ERR_SKEIN_QUEUE_FULL', `The mailbox of ${this.#name(pending.target)} is full.`)
     }
     const call = new Ref(this.#directory.origin, pending.number)
-    this.#post.putCall(server, { pid: pending.caller?.pid, call }, request)
+    this.#post.putCall(server, { pid: pending.caller?.pid, call }, request, 0, trace)
   }
 
-  #askThere(pending: PendingCall, bridge: Bridge, request: unknown): void {
+  #askThere(pending: PendingCall, bridge: Bridge, request: unknown, trace: string | undefined): void {
     bridge.calls.add(pending)
     const from = pending.caller?.pid.number ?? 0
-    bridge.send(pending.caller, { type: 'call', from, to: addressOf(pending.target), call: pending.number, request })
+    const to = addressOf(pending.target)
+    const call = pending.number
+    bridge.send(
+      pending.caller,
+      trace === undefined
+        ? { type: 'call', from, to, call, request }
+        : { type: 'call', from, to, call, request, trace },
+    )
   }
 
   #refuse(bridge: Bridge, server: Process | undefined, to: To, call: number, reason: Reason): void {

@@ -10,6 +10,7 @@ import { Bridge } from './bridge.ts'
 import { NumberTable } from './number-table.ts'
 import type { Process } from './process.ts'
 import { Registry } from './registry.ts'
+import type { Rights } from './rights.ts'
 
 /** Anything that can be addressed, whatever it understands. */
 export type AnyTarget = Target<never>
@@ -22,13 +23,15 @@ export class Directory {
   readonly origin: Origin
   readonly processes = new NumberTable<Process>()
   readonly registry: Registry
+  readonly rights: Rights
   readonly #router: Router
   readonly #clock: Clock
   readonly #bridges = new Map<Route, Bridge>()
   /** Routes that are down for good, for as long as anybody still holds them. */
   readonly #down = new WeakSet<Route>()
 
-  constructor(options: { origin: Origin; router: Router; clock: Clock; names: number }) {
+  constructor(options: { origin: Origin; router: Router; clock: Clock; names: number; rights: Rights }) {
+    this.rights = options.rights
     this.origin = options.origin
     this.#router = options.router
     this.#clock = options.clock
@@ -59,6 +62,17 @@ export class Directory {
     return typeof to === 'number' ? this.processes.get(to) : this.registry.get(to)
   }
 
+  /** As `find`, for what the node beyond the bridge needs a right to. */
+  reach(bridge: Bridge, to: To): Process | 'noproc' | 'forbidden' {
+    const process = this.find(to)
+    const grants = this.rights.of(bridge.route.origin)
+    if (grants === undefined) return process ?? 'noproc'
+    // Of a name that may not be addressed it is not told whether anybody has it.
+    if (typeof to === 'string') return grants.mayAddress(to) ? (process ?? 'noproc') : 'forbidden'
+    if (process === undefined) return 'noproc'
+    return grants.mayReach(process.names) ? process : 'forbidden'
+  }
+
   isOwn(origin: Origin): boolean {
     return origin === this.origin || origin.key === this.origin.key
   }
@@ -83,6 +97,11 @@ export class Directory {
       this.#bridges.set(route, bridge)
     }
     return bridge
+  }
+
+  /** Something hangs on this route. */
+  uses(route: Route): boolean {
+    return this.#bridges.get(route)?.isUsed === true
   }
 
   /** The route is down: gives its bridge, if there was one, and never builds another. */

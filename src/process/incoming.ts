@@ -7,7 +7,7 @@ import type { Signal } from '../signals.ts'
 import type { Bridge } from './bridge.ts'
 import type { Services } from './self.ts'
 
-type Parts = Pick<Services, 'post' | 'calls' | 'links' | 'monitors' | 'exits' | 'births' | 'spawns' | 'inspection'>
+type Parts = Pick<Services, 'post' | 'multicast' | 'calls' | 'links' | 'monitors' | 'exits' | 'births' | 'spawns' | 'inspection' | 'streams'>
 
 /** One signal that came over `bridge`, as so many bytes; a Hold asks to stop reading that lane until relieved. */
 export const receive = (parts: Parts, bridge: Bridge, signal: Signal, sizeBytes: number): Hold | undefined => {
@@ -15,6 +15,8 @@ export const receive = (parts: Parts, bridge: Bridge, signal: Signal, sizeBytes:
     case 'send':
     case 'cast':
       return parts.post.receive(bridge, signal, sizeBytes)
+    case 'sendMany':
+      return parts.multicast.receive(bridge, signal, sizeBytes)
     case 'call':
       return parts.calls.onCall(bridge, signal, sizeBytes)
     case 'reply':
@@ -25,6 +27,7 @@ export const receive = (parts: Parts, bridge: Bridge, signal: Signal, sizeBytes:
       break
     case 'callEnded':
       parts.calls.onCallEnded(bridge, signal)
+      parts.streams.onCallEnded(bridge, signal.call)
       break
     case 'link':
       parts.links.onLink(bridge, signal)
@@ -61,6 +64,9 @@ export const receive = (parts: Parts, bridge: Bridge, signal: Signal, sizeBytes:
       break
     case 'spawnFailed':
       parts.spawns.onSpawnFailed(bridge, signal)
+      break
+    case 'stream':
+      parts.streams.onStream(bridge, signal, sizeBytes)
       break
     case 'inspect':
       parts.inspection.onInspect(bridge, signal)

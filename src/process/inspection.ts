@@ -8,10 +8,12 @@ import { Pid } from '../pid.ts'
 import type { Signal } from '../signals.ts'
 import type { Bridge } from './bridge.ts'
 import type { CallOptions, Calls } from './calls.ts'
+import { type Census, takeCensus } from './census.ts'
 import type { AnyPid, Directory } from './directory.ts'
 import { firstOf } from './first-of.ts'
 import { quiet } from './patience.ts'
 import type { Process } from './process.ts'
+import { FORBIDDEN } from './refusal.ts'
 
 /** Names of one process that are told. */
 const MAX_NAMES_TOLD = 100
@@ -59,9 +61,21 @@ export class Inspection {
     return quiet(this.#ask(caller, pid, options))
   }
 
+  /** All processes of this node at a glance: the largest `top` by each measure, and at most so many supervisors. */
+  census(top: number, maxSupervisors: number): Census {
+    return takeCensus(this.#directory.processes, top, maxSupervisors)
+  }
+
+  /** Calls of this node that wait for an answer. */
+  get callCount(): number {
+    return this.#calls.count
+  }
+
   onInspect(bridge: Bridge, { to, call }: Extract<Signal, { type: 'inspect' }>): void {
-    const process = this.#directory.find(to)
-    if (process !== undefined) bridge.sendSurely(process, { type: 'reply', from: to, call, value: answerOf(process) })
+    const process = this.#directory.reach(bridge, to)
+    if (process === 'forbidden') bridge.sendSurely(undefined, { type: 'callFailed', from: 0, call, reason: FORBIDDEN })
+    else if (process !== 'noproc')
+      bridge.sendSurely(process, { type: 'reply', from: to, call, value: answerOf(process) })
     else {
       bridge.sendSurely(undefined, { type: 'callFailed', from: to, call, reason: 'noproc' })
       bridge.retire(to)
@@ -76,7 +90,9 @@ export class Inspection {
     }
     let answer: unknown
     try {
-      answer = await this.#calls.inspect(caller, pid, options)
+      answer = await this.#calls.ask(caller, pid, options, (from, call) => {
+        return { type: 'inspect', from, to: pid.number, call }
+      })
     } catch (error) {
       // That its node could not be reached may mean that another incarnation of it was.
       const isGone = isSkeinError(error, 'ERR_SKEIN_NOCONNECTION') && this.#directory.locate(pid) === 'noproc'

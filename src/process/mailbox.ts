@@ -17,6 +17,7 @@ import type { Hold } from '../../transport/lane.ts'
 import { type Consumer, Entry, type MailboxOptions, Notice, type WhenFull } from './behaviour.ts'
 import type { FairShare, Runnable } from './fair-share.ts'
 import { Ring } from './ring.ts'
+import { Traced } from './tracing.ts'
 
 /** Messages. Enough for a turn of the fastest sender; small messages at this mark take a few megabytes. */
 export const MAILBOX_HIGH_WATER = 65_536
@@ -153,6 +154,11 @@ export class Mailbox<M = unknown> implements Hold, Runnable {
     return this.#ring.size
   }
 
+  /** Of those that came over a wire and are not short. */
+  get sizeBytes(): number {
+    return this.#bytes
+  }
+
   get limits(): MailboxLimits {
     return this.#limits
   }
@@ -202,7 +208,7 @@ export class Mailbox<M = unknown> implements Hold, Runnable {
     const waiter = this.#waiter
     const isNotice = kind === 'system' && message instanceof Notice
     if (waiter !== undefined && !isNotice && this.#suits(waiter, message)) {
-      waiter.hand(opened(message))
+      waiter.hand(taken(message))
       this.#forget(waiter)
       this.#share.soon(waiter)
       return
@@ -223,7 +229,7 @@ export class Mailbox<M = unknown> implements Hold, Runnable {
     const scanned = Math.min(this.#ring.size, MAX_DROP_SCAN)
     for (let index = 0; index < scanned; index++) {
       const kind = KINDS[this.#ring.noteAt(index) % KINDS.length] as Kind
-      if (kind !== 'system') return { entry: this.#takeAt(index), kind }
+      if (kind !== 'system') return { entry: untraced(this.#takeAt(index)), kind }
     }
     return undefined
   }
@@ -234,7 +240,7 @@ export class Mailbox<M = unknown> implements Hold, Runnable {
     if (this.#waiter !== undefined) return rejected(waitsAlready())
     const index = this.#oldest
     if (index < 0) return this.#wait(undefined, Number.POSITIVE_INFINITY, true) as Promise<IteratorResult<M, never>>
-    const step: IteratorResult<M, never> = { value: opened(this.#takeAt(index)), done: false }
+    const step: IteratorResult<M, never> = { value: taken(this.#takeAt(index)), done: false }
     return this.#share.take() ? Promise.resolve(step) : this.#later(step)
   }
 
@@ -250,7 +256,7 @@ export class Mailbox<M = unknown> implements Hold, Runnable {
     }
     if (this.#closed !== undefined) return this.refused()
     if (index >= 0) {
-      const message = opened(this.#takeAt(index))
+      const message = taken(this.#takeAt(index))
       return this.#share.take() ? Promise.resolve(message) : this.#later(message)
     }
     if (timeoutMs <= 0) return rejected(timedOut(timeoutMs))
@@ -313,17 +319,18 @@ export class Mailbox<M = unknown> implements Hold, Runnable {
 
   /** The consumer's turn: a slice of what waits. */
   run(): void {
-    for (let taken = 0; taken < SLICE; taken++) {
+    for (let count = 0; count < SLICE; count++) {
       if (this.#consumer === undefined) return
       if (!this.#mayConsume) {
         this.#consuming = false
         return
       }
       // The first one is on the share of the turn.
-      if (taken > 0 && !this.#share.take()) break
+      if (count > 0 && !this.#share.take()) break
       let working: Promise<void> | void
       try {
-        working = this.#consumer(this.#takeAt(0))
+        const entry = this.#takeAt(0)
+        working = entry instanceof Traced ? entry.handle(this.#consumer) : this.#consumer(entry)
       } catch (error) {
         this.#failed?.(error)
         return
@@ -434,6 +441,11 @@ export class Mailbox<M = unknown> implements Hold, Runnable {
 
 /** An entry for a consumer, as a receive gives it. */
 const opened = <M>(entry: M): M => (entry instanceof Entry ? (entry.open() as M) : entry)
+
+/** As `opened`, for the receive that gets it. */
+const taken = <M>(entry: M): M => (entry instanceof Entry ? (entry.take() as M) : entry)
+
+const untraced = <M>(entry: M): M => (entry instanceof Traced ? (entry.entry as M) : entry)
 
 const waitsAlready = (): SkeinError =>
   new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'This process already waits in a receive; it can wait in one only.')

@@ -133,12 +133,18 @@ export class Monitors {
 
   onMonitor(bridge: Bridge, { to, ref }: SignalOf<'monitor'>): void {
     if (bridge.watches.has(ref)) return
-    const process = this.#directory.find(to)
-    if (process === undefined || bridge.watches.size >= this.#limit) {
-      const from = process?.pid.number ?? (typeof to === 'number' ? to : 0)
-      const reason = process === undefined ? 'noproc' : 'system_limit'
-      bridge.sendSurely(process, { type: 'down', from, ref, reason })
-      if (process === undefined) bridge.retire(from)
+    const process = this.#directory.reach(bridge, to)
+    if (process === 'forbidden') {
+      // As if there were nobody: a monitor learns no more than that.
+      bridge.sendSurely(undefined, { type: 'down', from: 0, ref, reason: 'noproc' })
+      return
+    }
+    if (process === 'noproc' || bridge.watches.size >= this.#limit) {
+      const watched = process === 'noproc' ? undefined : process
+      const from = watched?.pid.number ?? (typeof to === 'number' ? to : 0)
+      const reason = watched === undefined ? 'noproc' : 'system_limit'
+      bridge.sendSurely(watched, { type: 'down', from, ref, reason })
+      if (watched === undefined) bridge.retire(from)
       return
     }
     this.watch(bridge, process, ref)

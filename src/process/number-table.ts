@@ -61,6 +61,11 @@ export class NumberTable<T> {
     this.#numbers = new Array(INITIAL_SLOTS).fill(0)
   }
 
+  /** In no order, without a copy. */
+  each(visit: (value: T) => void): void {
+    for (const value of this.#values) if (value !== undefined) visit(value)
+  }
+
   /** In the order of their numbers. */
   values(): T[] {
     return this.#taken().map(({ value }) => value)

@@ -11,7 +11,7 @@ import type { Clock } from '../../transport/clock.ts'
 import type { Hold } from '../../transport/lane.ts'
 import { type Origin, Pid, type RemoteName } from '../pid.ts'
 import { type Reason, type Signal, type To, Unreadable } from '../signals.ts'
-import { CallEntry, CastEntry, callMessage } from './behaviour.ts'
+import { CallEntry, CastEntry, callMessage, Notice } from './behaviour.ts'
 import { Bridge } from './bridge.ts'
 import type { From } from './calls.ts'
 import { type AnyTarget, addressOf, type Directory, nameOf } from './directory.ts'
@@ -20,6 +20,8 @@ import type { Kind } from './mailbox.ts'
 import { type MailboxOverflow, mailboxFull, Overflows } from './overflow.ts'
 import { Process } from './process.ts'
 import { checkMessage, type Issue } from './schema.ts'
+import type { Tally } from './tally.ts'
+import { nameOf as processName, type TracedWork, type Tracing } from './tracing.ts'
 
 /** A message that found nobody: `noproc`, `noconnection`, a code. `from` is undefined for a program outside of any process. */
 export interface DeadLetter {
@@ -42,6 +44,8 @@ export interface PostOptions {
   /** A call for this process was dropped. */
   readonly refuse: (process: Process, from: From) => void
   readonly end: (process: Process, reason: Reason) => void
+  readonly tracing: Tracing
+  readonly tally: Tally
 }
 
 type Letter = Extract<Signal, { type: 'send' | 'cast' }>
@@ -54,14 +58,18 @@ export class Post {
   readonly #refuse: PostOptions['refuse']
   readonly #end: PostOptions['end']
   readonly #overflows: Overflows
+  readonly #tracing: Tracing
+  readonly #tally: Tally
 
-  constructor({ clock, origin, directory, share, report, refuse, end }: PostOptions) {
+  constructor({ clock, origin, directory, share, report, refuse, end, tracing, tally }: PostOptions) {
     this.#origin = origin
     this.#directory = directory
     this.#share = share
     this.#report = report
     this.#refuse = refuse
     this.#end = end
+    this.#tracing = tracing
+    this.#tally = tally
     const lost = ({ pid }: Process, count: number): void =>
       report({ type: 'deadLetter', to: pid, from: undefined, reason: 'ERR_SKEIN_MAILBOX_FULL', count })
     this.#overflows = new Overflows({ clock, report, lost, refuse, end })
@@ -69,6 +77,32 @@ export class Post {
 
   /** False: much is waiting. Throws what cannot be sent. */
   send(type: Letter['type'], sender: Process | undefined, target: AnyTarget, message: unknown): boolean {
+    if (this.#tracing.isOn) return this.#sendTraced(type, sender, target, message)
+    return this.#send(type, sender, target, message, undefined)
+  }
+
+  /** A function of its own: the closures would cost every message that is not traced, too. */
+  #sendTraced(type: Letter['type'], sender: Process | undefined, target: AnyTarget, message: unknown): boolean {
+    const what = (): TracedWork => this.workOn(type, target)
+    return this.#tracing.outgoing(sender, what, (trace) => this.#send(type, sender, target, message, trace))
+  }
+
+  /** How a tracer is told of what goes to this target. */
+  workOn(kind: TracedWork['kind'], target: AnyTarget): TracedWork {
+    const role = kind === 'call' ? 'client' : 'producer'
+    const named = nameOf(target, this.#origin)
+    if (!(named instanceof Pid)) return { role, kind, node: named.node, process: named.name }
+    const here = this.#directory.isOwn(named.origin) ? this.#directory.find(named.number) : undefined
+    return { role, kind, node: named.node, process: here === undefined ? named.toString() : processName(here) }
+  }
+
+  #send(
+    type: Letter['type'],
+    sender: Process | undefined,
+    target: AnyTarget,
+    message: unknown,
+    trace: string | undefined,
+  ): boolean {
     const at = this.#directory.locate(target)
     if (at instanceof Process) {
       const { mailbox } = at
@@ -77,11 +111,15 @@ export class Post {
         if (mailbox.refuses) throw new SkeinError('ERR_SKEIN_QUEUE_FULL', `The mailbox of ${at.pid} is full.`)
         if (!this.#overflows.makeRoom(at, false)) return this.#share.take()
       }
-      mailbox.push(entryFor(at, type, message))
+      this.#tally.localMessages++
+      const entry = entryFor(at, type, message, sender?.pid)
+      mailbox.push(this.#tracing.isOn ? this.#tracing.wrap(at, type, trace, entry) : entry)
       return this.#hold(at) === undefined && (!isFull || this.#share.take())
     }
     if (at instanceof Bridge) {
-      return at.send(sender, { type, from: sender?.pid.number ?? 0, to: addressOf(target), message })
+      const from = sender?.pid.number ?? 0
+      const to = addressOf(target)
+      return at.send(sender, trace === undefined ? { type, from, to, message } : { type, from, to, message, trace })
     }
     this.#report({ type: 'deadLetter', to: nameOf(target, this.#origin), from: sender?.pid, reason: at })
     // Nothing waits, but a sender that goes on until it hears false must not keep input waiting for ever.
@@ -106,30 +144,36 @@ export class Post {
   }
 
   /** A message of another node. */
-  receive(bridge: Bridge, { type, from, to, message }: Letter, sizeBytes: number): Hold | undefined {
-    const process = this.#directory.find(to)
-    if (process === undefined) {
-      this.#undeliverable(bridge, from, to, 'noproc')
+  receive(bridge: Bridge, letter: Letter, sizeBytes: number): Hold | undefined {
+    const { type, from, to, message } = letter
+    const process = this.#directory.reach(bridge, to)
+    if (typeof process === 'string') {
+      this.undeliverable(bridge, from, to, process === 'noproc' ? process : 'ERR_SKEIN_FORBIDDEN')
       return undefined
     }
     if (message instanceof Unreadable) {
-      this.#undeliverable(bridge, from, to, message.error.code)
+      this.undeliverable(bridge, from, to, message.error.code)
       return undefined
     }
     const schema = process.traits.schema?.[type === 'cast' ? 'cast' : 'info']
     const checked = schema === undefined ? undefined : checkMessage(schema, message)
     if (checked?.type === 'bad') {
-      this.#undeliverable(bridge, from, to, 'ERR_SKEIN_BAD_REQUEST', checked.issues)
+      this.undeliverable(bridge, from, to, 'ERR_SKEIN_BAD_REQUEST', checked.issues)
       return undefined
     }
-    this.put(process, entryFor(process, type, checked === undefined ? message : checked.value), sizeBytes, 'message')
+    const sender = process.traits.senders === true ? senderOver(bridge, from) : undefined
+    const accepted = checked === undefined ? message : checked.value
+    const entry = entryFor(process, type, accepted, sender)
+    const traced = this.#tracing.isOn ? this.#tracing.wrap(process, type, letter.trace, entry) : entry
+    this.put(process, traced, sizeBytes, 'message')
     return this.#hold(process)
   }
 
   /** A call, from wherever. A Hold asks to hold back the lane it came over. */
-  putCall(process: Process, from: From, request: unknown, sizeBytes = 0): Hold | undefined {
+  putCall(process: Process, from: From, request: unknown, sizeBytes = 0, trace?: string): Hold | undefined {
     const entry = process.serves ? new CallEntry(from, request) : callMessage(from, request)
-    const isTaken = this.put(process, entry, sizeBytes, 'call')
+    const traced = this.#tracing.isOn ? this.#tracing.wrap(process, 'call', trace, entry) : entry
+    const isTaken = this.put(process, traced, sizeBytes, 'call')
     if (!isTaken && process.ended === undefined) this.#refuse(process, from)
     return this.#hold(process)
   }
@@ -138,7 +182,8 @@ export class Post {
   put(process: Process, entry: unknown, sizeBytes = 0, kind: Kind = 'system'): boolean {
     const { mailbox } = process
     if (mailbox.full && !this.#admits(process, kind)) return false
-    mailbox.push(entry, sizeBytes, kind)
+    const isBare = kind === 'system' && this.#tracing.isOn && !(entry instanceof Notice)
+    mailbox.push(isBare ? this.#tracing.wrap(process, 'send', undefined, entry) : entry, sizeBytes, kind)
     return true
   }
 
@@ -148,7 +193,8 @@ export class Post {
 
   #admits(process: Process, kind: Kind): boolean {
     const { mailbox } = process
-    if (kind !== 'system' && !mailbox.refuses) return this.#overflows.makeRoom(process, kind === 'call')
+    const drops = !mailbox.refuses || process.traits.guarded === true
+    if (kind !== 'system' && drops) return this.#overflows.makeRoom(process, kind === 'call')
     if (!mailbox.bursting) return true
     this.#end(process, mailboxFull(process))
     return false
@@ -160,13 +206,26 @@ export class Post {
     return process.mailbox
   }
 
-  #undeliverable(bridge: Bridge, from: number, to: To, reason: string, issues?: readonly Issue[]): void {
-    const origin = bridge.route.origin
-    const sender = origin === undefined || from === 0 ? undefined : new Pid(origin, from)
+  /** Says of an exit signal of this node that it came to nothing. */
+  unheeded(sender: Process | undefined, target: AnyTarget, reason: string): void {
+    this.#report({ type: 'deadLetter', to: nameOf(target, this.#origin), from: sender?.pid, reason })
+  }
+
+  /** Says of a signal of another node that it came to nothing. */
+  undeliverable(bridge: Bridge, from: number, to: To, reason: string, issues?: readonly Issue[]): void {
+    const sender = senderOver(bridge, from)
     const target = typeof to === 'number' ? new Pid(this.#origin, to) : { name: to, node: this.#origin.name }
     this.#report({ type: 'deadLetter', to: target, from: sender, reason, ...(issues && { issues }) })
   }
 }
 
-const entryFor = (process: Process, type: Letter['type'], message: unknown): unknown =>
-  type === 'cast' && process.serves ? new CastEntry(message) : message
+const entryFor = (process: Process, type: Letter['type'], message: unknown, from: Pid | undefined): unknown => {
+  if (type !== 'cast' || !process.serves) return message
+  return new CastEntry(message, process.traits.senders === true ? from : undefined)
+}
+
+/** Process `number` of the node beyond the bridge; undefined for the node itself. */
+const senderOver = (bridge: Bridge, number: number): Pid | undefined => {
+  const { origin } = bridge.route
+  return origin === undefined || number === 0 ? undefined : new Pid(origin, number)
+}

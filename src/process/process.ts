@@ -15,6 +15,22 @@ import type { Monitor, Watch } from './monitors.ts'
 import type { PendingCall, ServedCall } from './pending-call.ts'
 import type { PendingSpawn } from './spawns.ts'
 
+/** Which child of a distributed supervisor a process is. */
+export interface Supervised {
+  readonly supervisor: string
+  readonly id: string
+  /** Its global name. */
+  readonly name: string
+  /** Of its registration, as node.global.token gives it: to be shown to whatever it writes to (`Fence`). */
+  readonly token: string
+}
+
+/** Where processes stand, as in a registry. */
+export interface ProcessTable {
+  /** The process has ended, and nobody has heard of it yet. Must not throw. */
+  ended(process: Process): void
+}
+
 export class Process {
   readonly pid: Pid
   readonly mailbox: Mailbox
@@ -23,6 +39,8 @@ export class Process {
   label: string | undefined
   /** Told once: when the process says that it has started, or when it ends before. */
   onStarted: ((outcome: 'started' | 'ended') => void) | undefined
+  /** Which child of a distributed supervisor it is. */
+  supervised: Supervised | undefined
   /** Whom it was linked to from the start; undefined for one that the node itself started. */
   readonly parent: Pid | undefined
   /** Its function has not returned. */
@@ -30,6 +48,8 @@ export class Process {
   /** Exit signals become messages. */
   trapExit = false
   names: Set<string> | undefined
+  /** Where it stands. */
+  tables: Set<ProcessTable> | undefined
   /** Linked processes of this node. */
   links: Set<Process> | undefined
   /** Links to processes of other nodes, by the key of their pid. */

@@ -9,11 +9,10 @@
 import { isSkeinError, SkeinError } from '../../certs/errors.ts'
 import type { Clock } from '../../transport/clock.ts'
 import type { Hold } from '../../transport/lane.ts'
-import type { SupervisorReport } from '../behaviours/supervisor/report.ts'
 import { type Origin, Pid, Ref, type Target } from '../pid.ts'
-import type { Route, Router, SignalSink } from '../route.ts'
+import type { Route, SignalSink } from '../route.ts'
 import { isOrderly, type Reason, type Signal } from '../signals.ts'
-import type { Codec } from '../wire/codec.ts'
+import { Streams } from '../streams/streams.ts'
 import { type Behaviour, checkBehaviour, NO_TRAITS } from './behaviour.ts'
 import { Births, type SpawnNamed } from './births.ts'
 import { type CallOptions, Calls, type From } from './calls.ts'
@@ -27,39 +26,25 @@ import { PROCESS_LIMITS, type ProcessLimits } from './limits.ts'
 import { Links } from './links.ts'
 import { Mailbox, type MailboxLimits, mailboxLimits, rejected } from './mailbox.ts'
 import { Monitors } from './monitors.ts'
-import { MAILBOX_REFUSAL, type MailboxOverflow } from './overflow.ts'
-import { type DeadLetter, Post } from './post.ts'
+import { Multicast } from './multicast.ts'
+import { MAILBOX_REFUSAL } from './overflow.ts'
+import { Post } from './post.ts'
 import { Process } from './process.ts'
+import type { ProcessesOptions } from './processes-options.ts'
 import type { CastOf, ReplyOf, RequestOf, SendOf } from './protocol.ts'
+import type { ProcessReport } from './report.ts'
+import { Rights } from './rights.ts'
 import { Self, type Services, type SpawnWithOptions } from './self.ts'
 import { Spawns } from './spawns.ts'
 import { tellStarter, whenStarted } from './starts.ts'
+import { Tally } from './tally.ts'
 import { Timers } from './timers.ts'
+import { Tracing } from './tracing.ts'
 
 /** How long `stop` leaves processes that trap exits to end by themselves, unless told otherwise. */
 export const DEFAULT_SHUTDOWN_MS = 500
 /** How long `stop` waits for functions that do not heed their end. */
 const STOP_GRACE_MS = 100
-
-/** What the operator may want to know. */
-export type ProcessReport =
-  /** The function of a process threw, and the process ended with that. */
-  | { readonly type: 'crashed'; readonly pid: Pid; readonly reason: Reason }
-  /** The function threw when its process had already ended. */
-  | { readonly type: 'failedAfterEnd'; readonly pid: Pid; readonly reason: Reason }
-  | SupervisorReport
-  | DeadLetter
-  | MailboxOverflow
-
-export interface ProcessesOptions {
-  readonly origin: Origin
-  readonly clock: Clock
-  readonly router: Router
-  readonly report: (event: ProcessReport) => void
-  readonly limits?: Partial<ProcessLimits>
-  /** For states that outlive their process; without it none can be kept. */
-  readonly stateCodec?: Codec
-}
 
 /** `parent`: linked to it from the start; if it is on another node whoever spawns sees to the link. */
 type SpawnOptions = SpawnWithOptions & { readonly parent?: Process | Pid }
@@ -71,16 +56,23 @@ export class Processes implements SignalSink {
   readonly #limits: ProcessLimits
   readonly #usualMailbox: MailboxLimits
   readonly #share: FairShare
+  /** Which traces messages belong to. */
+  readonly tracing: Tracing
   readonly #directory: Directory
   readonly #links: Links
   readonly #monitors: Monitors
   readonly #calls: Calls
   readonly #exits: Exits
+  /** What other nodes may do here. Services that act for other nodes ask it too. */
+  readonly rights: Rights
   /** What may be started here by name. */
   readonly catalogue: Catalogue
   readonly spawns: Spawns
   readonly inspection: Inspection
+  readonly streams: Streams
   readonly timers: Timers
+  readonly multicast: Multicast
+  readonly tally = new Tally()
   readonly #post: Post
   readonly #services: Services
   /** Processes that want nodeup and nodedown. */
@@ -96,7 +88,7 @@ export class Processes implements SignalSink {
   /** For `stop`: a process or its function has ended. */
   #onChange: (() => void) | undefined
 
-  constructor({ origin, clock, router, report, limits, stateCodec }: ProcessesOptions) {
+  constructor({ origin, clock, router, report, limits, stateCodec, tracer, allow = [] }: ProcessesOptions) {
     this.#origin = origin
     this.#clock = clock
     this.#report = report
@@ -104,16 +96,20 @@ export class Processes implements SignalSink {
     const { mailboxHighWater: highWater, mailbox: limit } = this.#limits
     this.#usualMailbox = { onFull: 'block', highWater, limit, hardLimit: limit }
     this.#share = new FairShare(clock)
+    this.tracing = new Tracing(tracer)
     const nextRef = (): Ref => new Ref(origin, ++this.#lastRef)
-    this.#directory = new Directory({ origin, router, clock, names: this.#limits.names })
+    this.rights = new Rights(allow)
+    this.#directory = new Directory({ origin, router, clock, names: this.#limits.names, rights: this.rights })
     const post = new Post({
       clock,
       origin,
       directory: this.#directory,
       share: this.#share,
+      tally: this.tally,
       report: (event) => this.#tell(event),
       refuse: (process, from) => this.#calls.refuse(process, from, MAILBOX_REFUSAL),
       end: (process, reason) => this.#end(process, reason),
+      tracing: this.tracing,
     })
     this.#post = post
     this.#links = new Links(
@@ -122,18 +118,21 @@ export class Processes implements SignalSink {
       this.#limits.links,
     )
     this.#monitors = new Monitors(this.#directory, post, nextRef, this.#limits.monitors)
-    this.#calls = new Calls({ directory: this.#directory, clock, post, limit: this.#limits.calls })
+    const { tracing, tally } = this
+    this.#calls = new Calls({ directory: this.#directory, clock, post, limit: this.#limits.calls, tracing, tally })
     this.timers = new Timers({ clock, post, nextRef, limit: this.#limits.timers })
+    this.multicast = new Multicast({ directory: this.#directory, post, share: this.#share, tracing })
     const end = (process: Process, reason: Reason): void => this.#end(process, reason)
     this.#exits = new Exits({ origin, directory: this.#directory, post, end })
     this.catalogue = new Catalogue(origin.name, this.#limits.behaviours)
     this.inspection = new Inspection(this.#directory, this.#calls)
-    const spawnNamed: SpawnNamed = (behaviour, args, options) => this.#spawn(behaviour, args, options)
+    this.streams = new Streams({ clock, directory: this.#directory, calls: this.#calls, post })
     const named = {
       catalogue: this.catalogue,
+      rights: this.rights,
       links: this.#links,
       monitors: this.#monitors,
-      spawn: spawnNamed,
+      spawn: ((behaviour, args, options) => this.#spawn(behaviour, args, options)) satisfies SpawnNamed,
     }
     this.spawns = new Spawns({
       ...named,
@@ -156,6 +155,9 @@ export class Processes implements SignalSink {
       spawns: this.spawns,
       births: new Births(named),
       inspection: this.inspection,
+      streams: this.streams,
+      multicast: this.multicast,
+      tracing,
       post,
       stateCodec,
       spawn: (behaviour, args, options) => this.#spawn(behaviour, args, options),
@@ -165,10 +167,7 @@ export class Processes implements SignalSink {
       whenStarted,
       failed: (process, error) => this.#failed(process, error),
       end,
-      watchNodes: (process, on) => {
-        if (on) this.#nodeWatchers.add(process)
-        else this.#nodeWatchers.delete(process)
-      },
+      watchNodes: (process, on) => void (on ? this.#nodeWatchers.add(process) : this.#nodeWatchers.delete(process)),
     }
   }
 
@@ -192,6 +191,11 @@ export class Processes implements SignalSink {
   /** As Self.send. */
   send<M>(target: Target<M>, message: SendOf<M>, from?: AnyPid): boolean {
     return this.#post.send('send', this.#sender(from), target as AnyTarget, message)
+  }
+
+  /** What cannot be sent is a dead letter. */
+  sendOrReport(target: AnyPid, message: unknown): void {
+    this.#post.sendLate(undefined, target, message)
   }
 
   /** As Self.cast. */
@@ -227,7 +231,7 @@ export class Processes implements SignalSink {
 
   /** Throws ERR_SKEIN_NOPROC, ERR_SKEIN_NAME_REGISTERED or ERR_SKEIN_BAD_NAME. */
   register(name: string, pid: AnyPid): void {
-    this.#directory.registry.register(name, this.#local(pid))
+    this.#directory.registry.register(name, this.local(pid))
   }
 
   /** Throws ERR_SKEIN_NOT_REGISTERED. */
@@ -252,6 +256,13 @@ export class Processes implements SignalSink {
     return this.#directory.processes.values().map((process) => process.pid)
   }
 
+  /** Throws ERR_SKEIN_NOPROC. */
+  local(pid: AnyPid): Process {
+    const process = this.#directory.isOwn(pid.origin) ? this.#directory.processes.get(pid.number) : undefined
+    if (process !== undefined) return process
+    throw new SkeinError('ERR_SKEIN_NOPROC', `${pid} is no living process of this node.`)
+  }
+
   /** Of a process of this node. */
   isAlive(pid: AnyPid): boolean {
     return this.#directory.isOwn(pid.origin) && this.#directory.processes.has(pid.number)
@@ -273,6 +284,10 @@ export class Processes implements SignalSink {
     return receive(this.#services, bridge, signal, sizeBytes)
   }
 
+  uses(route: Route): boolean {
+    return this.#directory.uses(route)
+  }
+
   routeDown(route: Route): void {
     const bridge = this.#directory.takeDown(route)
     if (bridge === undefined) return
@@ -280,6 +295,7 @@ export class Processes implements SignalSink {
     this.spawns.bridgeDown(bridge)
     this.#monitors.bridgeDown(bridge)
     this.#calls.bridgeDown(bridge)
+    this.streams.bridgeDown(bridge)
     this.#links.bridgeDown(bridge)
   }
 
@@ -307,6 +323,7 @@ export class Processes implements SignalSink {
     const process = new Process(pid, new Mailbox(this.#share, this.#clock, limits), traits, parentPid)
     if (name !== undefined) this.#directory.registry.register(name, process)
     this.#directory.processes.set(pid.number, process)
+    this.tally.begun(process)
     this.#share.soon({ run: () => this.#run(process, behaviour, args) })
     if (parent instanceof Process) this.#bind(process, () => this.#links.link(parent, pid))
     return process
@@ -338,7 +355,8 @@ export class Processes implements SignalSink {
       return
     }
     try {
-      const result = behaviour(new Self<M>(process, this.#services), ...args)
+      const self = new Self<M>(process, this.#services)
+      const result = this.tracing.isOn ? this.tracing.apart(behaviour, self, ...args) : behaviour(self, ...args)
       if (result === undefined) this.#completed(process)
       else {
         // Two functions here, and not an await: it is half the memory of a process that waits for messages.
@@ -386,10 +404,13 @@ export class Processes implements SignalSink {
     if (process.ended !== undefined) return
     this.#directory.processes.delete(process.pid.number)
     this.#directory.registry.ended(process)
+    for (const table of process.tables ?? []) table.ended(process)
+    process.tables = undefined
     this.#nodeWatchers.delete(process)
     if (process.running) this.#lingering.add(process)
     this.#ending.push(process)
     process.end(reason)
+    this.tally.over(process, reason)
     tellStarter(process, 'ended')
     if (this.#telling) return
     this.#telling = true
@@ -404,6 +425,7 @@ export class Processes implements SignalSink {
   #settle(process: Process): void {
     const reason = process.ended?.reason
     this.#calls.ended(process, reason)
+    this.streams.ended(process)
     this.spawns.ended(process, reason)
     this.#links.ended(process, reason)
     this.#monitors.ended(process, reason)
@@ -416,17 +438,12 @@ export class Processes implements SignalSink {
     process.abort()
   }
 
-  #local(pid: AnyPid): Process {
-    const process = this.#directory.isOwn(pid.origin) ? this.#directory.processes.get(pid.number) : undefined
-    if (process !== undefined) return process
-    throw new SkeinError('ERR_SKEIN_NOPROC', `${pid} is no living process of this node.`)
-  }
-
   #sender(pid: AnyPid | undefined): Process | undefined {
-    return pid === undefined ? undefined : this.#local(pid)
+    return pid === undefined ? undefined : this.local(pid)
   }
 
   #tell(event: ProcessReport): void {
+    this.tally.reported(event)
     try {
       this.#report(event)
     } catch {
@@ -444,13 +461,14 @@ export class Processes implements SignalSink {
       if (process.trapExit) trapping.push(process)
       else others.push(process)
     }
-    for (const { pid } of trapping) this.#exits.send(undefined, pid, 'shutdown')
+    for (const { pid } of trapping) this.#exits.order(pid, 'shutdown')
     for (const process of others) this.#end(process, 'shutdown')
     await this.#quiet(() => processes.size === 0, timeoutMs)
     this.#phase = 'stopped'
     this.timers.stop()
     for (const process of processes.values()) this.#end(process, 'shutdown')
     this.#calls.stop()
+    this.streams.stop()
     this.spawns.stop()
     this.#post.stop()
     await this.#quiet(() => this.#lingering.size === 0, STOP_GRACE_MS)

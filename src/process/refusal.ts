@@ -22,7 +22,12 @@ const REFUSALS: ReadonlySet<unknown> = new Set<ErrorCode>([
   'ERR_SKEIN_QUEUE_FULL',
   'ERR_SKEIN_MAILBOX_FULL',
   'ERR_SKEIN_UNKNOWN_TYPE',
+  'ERR_SKEIN_FORBIDDEN',
+  'ERR_SKEIN_LIMIT',
 ])
+
+/** For what the called node does not allow the asking one. */
+export const FORBIDDEN: Refusal = { refused: 'ERR_SKEIN_FORBIDDEN', text: 'Its node does not allow it.' }
 
 /** For a request whose schema found these issues. */
 export const badRequest = (issues: readonly Issue[]): Refusal => ({

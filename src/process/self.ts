@@ -10,6 +10,7 @@ import { SkeinError } from '../../certs/errors.ts'
 import type { Clock } from '../../transport/clock.ts'
 import type { Pid, Ref, Target } from '../pid.ts'
 import type { Reason } from '../signals.ts'
+import type { DuplexStream, OpenedStream, OpenStreamOptions, Streams } from '../streams/streams.ts'
 import type { Codec } from '../wire/codec.ts'
 import type { Behaviour, MailboxOptions } from './behaviour.ts'
 import type { Births } from './births.ts'
@@ -21,12 +22,14 @@ import type { Inspection, ProcessInfo } from './inspection.ts'
 import type { Links } from './links.ts'
 import type { Mailbox } from './mailbox.ts'
 import type { Monitors } from './monitors.ts'
+import type { GroupName, Multicast, PublishOptions } from './multicast.ts'
 import type { Post } from './post.ts'
-import type { Process } from './process.ts'
-import type { ProcessReport } from './processes.ts'
+import type { Process, Supervised } from './process.ts'
 import type { CastOf, ReplyOf, RequestOf, SendOf } from './protocol.ts'
+import type { ProcessReport } from './report.ts'
 import type { SpawnOnOptions, Spawns } from './spawns.ts'
 import type { Timers } from './timers.ts'
+import type { Tracing } from './tracing.ts'
 
 const MAX_LABEL_LENGTH = 255
 
@@ -64,6 +67,9 @@ export interface Services {
   readonly spawns: Spawns
   readonly births: Births
   readonly inspection: Inspection
+  readonly streams: Streams
+  readonly multicast: Multicast
+  readonly tracing: Tracing
   readonly post: Post
   /** For states that outlive their process. */
   readonly stateCodec: Codec | undefined
@@ -154,6 +160,20 @@ export class Self<M = unknown> implements AsyncIterable<M, never> {
     this.#process.label = label
   }
 
+  /**
+   * The `traceparent` of what this process does now, if the node traces: of the handler that runs, or, in a function, of
+   * the message it took last. What it sends carries it on.
+   */
+  get traceparent(): string | undefined {
+    const { tracing } = this.#services
+    return tracing.isOn ? tracing.of(this.#process) : undefined
+  }
+
+  /** Undefined unless it is a child of a distributed supervisor. */
+  get supervised(): Supervised | undefined {
+    return this.#process.supervised
+  }
+
   /** Messages in order of arrival, without end. */
   [Symbol.asyncIterator](): AsyncIterator<M, never> {
     return new Steps<M>(this.#process.mailbox)
@@ -184,9 +204,23 @@ export class Self<M = unknown> implements AsyncIterable<M, never> {
     return this.#alive && this.#services.post.send('cast', this.#process, target as AnyTarget, message)
   }
 
-  /** Resolves when `target` takes more. */
-  drained(target: AnyTarget): Promise<void> {
-    if (this.#alive) return this.#services.post.drained(this.#process, target)
+  /**
+   * Sends to every member of a group, in order with whatever else this process sends to them. False: some have much to
+   * read already; await `drained({ group })`. Who can take nothing more misses it, with a dead letter. Throws as `send`, but
+   * not ERR_SKEIN_QUEUE_FULL.
+   */
+  publish(group: string, message: unknown, options?: PublishOptions): boolean {
+    return this.#alive && this.#services.multicast.publisher?.publish(this.#process, group, message, options) === true
+  }
+
+  /** Resolves when `target`, or every member of that group, takes more. */
+  drained(target: AnyTarget | GroupName): Promise<void> {
+    if (this.#alive) {
+      if (typeof target !== 'object' || target === null || !('group' in target)) {
+        return this.#services.post.drained(this.#process, target)
+      }
+      return this.#services.multicast.publisher?.drained(this.#process, target) ?? Promise.resolve()
+    }
     return this.#process.mailbox.refused()
   }
 
@@ -314,6 +348,17 @@ export class Self<M = unknown> implements AsyncIterable<M, never> {
   processInfo(pid: AnyPid, options?: CallOptions): Promise<ProcessInfo | undefined> {
     if (!this.#alive) return this.#process.mailbox.refused()
     return this.#services.inspection.info(this.#process, pid, options)
+  }
+
+  /**
+   * Opens a stream of bytes to a process, which finds a StreamMessage in its mailbox, in order with everything else sent to
+   * it. Rejects with ERR_SKEIN_NOPROC, _NOCONNECTION, _UNSUPPORTED, _LIMIT, _CALL_TIMEOUT and others: see docs/streams.md.
+   */
+  openStream(pid: AnyPid, options: OpenStreamOptions & { readonly duplex: true }): Promise<DuplexStream>
+  openStream(pid: AnyPid, options?: OpenStreamOptions): Promise<OpenedStream>
+  openStream(pid: AnyPid, options?: OpenStreamOptions): Promise<OpenedStream> {
+    if (!this.#alive) return this.#process.mailbox.refused()
+    return this.#services.streams.open(this.#process, pid, options)
   }
 
   /** Sends after `ms` milliseconds, even if this process has ended by then. */

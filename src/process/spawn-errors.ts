@@ -4,6 +4,7 @@
 import { ERRORS, isSkeinError, SkeinError } from '../../certs/errors.ts'
 import { isShortName } from '../cluster/node-name.ts'
 import type { Reason } from '../signals.ts'
+import { isVersion } from './catalogue.ts'
 import { checkTimeout, type Impatience } from './patience.ts'
 import type { Refusal } from './refusal.ts'
 import type { SpawnOnOptions } from './spawns.ts'
@@ -14,12 +15,15 @@ export const checkRequest = (
   node: string,
   behaviour: string,
   args: unknown,
-  { name, timeoutMs }: SpawnOnOptions,
+  { name, version, timeoutMs }: SpawnOnOptions,
 ): void => {
   checkTimeout(timeoutMs)
   if (typeof node !== 'string' || typeof behaviour !== 'string' || !Array.isArray(args)) {
     const text = 'A process is spawned by the name of a node, the name of a behaviour, and an array of arguments.'
     throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', text)
+  }
+  if (version !== undefined && !isVersion(version)) {
+    throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', `"${String(version).slice(0, 100)}" cannot be a version.`)
   }
   for (const one of name === undefined ? [behaviour] : [behaviour, name]) {
     if (!isShortName(one)) throw new SkeinError('ERR_SKEIN_BAD_NAME', `"${String(one).slice(0, 100)}" is not a name.`)

@@ -28,6 +28,8 @@ import { onceStarted, startFailed } from './starts.ts'
 export interface SpawnOnOptions extends PatienceOptions {
   /** A name on its node, from the start. */
   readonly name?: string
+  /** Only with the behaviour in exactly this version. */
+  readonly version?: string
   /** Waits until the process has started, not only until it is spawned: its `init` is through, if it has one. */
   readonly start?: boolean
 }
@@ -100,6 +102,8 @@ type SignalOf<T extends Signal['type']> = Extract<Signal, { type: T }>
 
 /** The reason of OTP's spawn_request_abandon/1. */
 const ABANDONED = 'abandoned'
+/** Protocol version in which a request can ask for a version of a behaviour. */
+const SINCE_PROTOCOL = 2
 
 export class Spawns {
   readonly #options: SpawnsOptions
@@ -230,8 +234,8 @@ export class Spawns {
   #here(wish: Wish, { resolve, reject }: Waiting): void {
     const { caller, args, options, bond, what } = wish
     const { catalogue, links, monitors, spawn, spawnMonitor, exits, clock } = this.#options
-    const { name, start } = options
-    const behaviour = catalogue.get(wish.behaviour)
+    const { name, start, version = '' } = options
+    const behaviour = catalogue.get(wish.behaviour, version)
     const named = name === undefined ? {} : { name }
     const parent = bond === 'link' && caller !== undefined ? { parent: caller } : {}
     const { process, ref } =
@@ -255,12 +259,12 @@ export class Spawns {
     const orphaned = (): void => {
       if (caller !== undefined) fail(caller.endedError())
       // Its link sees to one that is linked.
-      if (bond !== 'link') exits.send(undefined, pid, 'kill')
+      if (bond !== 'link') exits.order(pid, 'kill')
     }
     const patience = new Patience(clock, options, (why) => {
       fail(impatient(what, why, options.signal))
       if (caller !== undefined && bond === 'link') links.abandon(caller, pid, ABANDONED)
-      else exits.send(undefined, pid, 'kill')
+      else exits.order(pid, 'kill')
     })
     caller?.signal.addEventListener('abort', orphaned)
     onceStarted(process, (outcome) => {
@@ -276,9 +280,10 @@ export class Spawns {
   #there(wish: Wish, node: string, waiting: Waiting): void {
     const { caller, behaviour, args, options, bond, what } = wish
     const { directory, limit, clock, nextRef } = this.#options
-    const { name = '', start = false } = options
+    const { name = '', start = false, version = '' } = options
     const bridge = directory.toNode(node)
     if (bridge === 'noconnection') throw unreachable(what)
+    if (version !== '' && !this.#knowsVersions(wish, node, waiting, bridge)) return
     if (this.#pending.size >= limit) {
       throw new SkeinError('ERR_SKEIN_LIMIT', `This node waits for ${limit} processes, the limit "spawns".`)
     }
@@ -286,7 +291,7 @@ export class Spawns {
     const ref = bond === 'monitor' ? nextRef() : undefined
     const number = ++this.#lastNumber
     const from = caller?.pid.number ?? 0
-    const asked = { request: number, behaviour, link: linked, start, ref: ref?.number ?? 0, name, args }
+    const asked = { request: number, behaviour, version, link: linked, start, ref: ref?.number ?? 0, name, args }
     bridge.send(caller, { type: 'spawn', from, ...asked })
     const state: SpawnState = { phase: 'asked', waiting }
     const spawn: PendingSpawn = { number, caller, bridge, what, linked, ref, start, state }
@@ -299,6 +304,35 @@ export class Spawns {
     waiting.patience = new Patience(clock, options, (why) => {
       this.#giveUp(spawn, impatient(what, why, options.signal))
     })
+  }
+
+  /** False: that is not known yet, and is waited for. Throws if the other node cannot compare versions of behaviours. */
+  #knowsVersions(wish: Wish, node: string, waiting: Waiting, bridge: Bridge): boolean {
+    const { caller, options, what } = wish
+    const { version } = bridge.route
+    if (version === undefined) {
+      let isOver = false
+      const patience = new Patience(this.#options.clock, options, (why) => {
+        isOver = true
+        patience.end()
+        waiting.reject(impatient(what, why, options.signal))
+      })
+      const goOn = (): void => {
+        if (isOver) return
+        patience.end()
+        try {
+          if (caller?.ended !== undefined) throw caller.endedError()
+          this.#there(wish, node, waiting)
+        } catch (error) {
+          waiting.reject(error as SkeinError)
+        }
+      }
+      bridge.route.drained(caller?.pid.number ?? 0).then(goOn, goOn)
+      return false
+    }
+    if (version >= SINCE_PROTOCOL) return true
+    const text = `There is no ${what}: the node speaks protocol ${version}, which knows no versions of behaviours.`
+    throw new SkeinError('ERR_SKEIN_BEHAVIOUR_VERSION', text)
   }
 
   /** Nobody waits any more, though whoever asked is alive. */

@@ -20,6 +20,8 @@ export const MAX_KEY_LENGTH = 255
 
 /** Pause where a peer takes nothing. */
 const RETRY_MS = 20
+/** A peer is told everything from the beginning at most this often. */
+const BEGIN_INTERVAL_MS = 1000
 
 /** Undefined: this node. */
 export type Owner = ChannelPeer | undefined
@@ -51,8 +53,11 @@ const ASK_AGAIN = { type: 'boardAgain' } as const
 /** What a peer is still to be told. */
 interface Outbox {
   readonly keys: Set<string>
+  readonly begunMs: number
   number: number
   sending: boolean
+  /** It is to begin anew when it may. */
+  isDue: boolean
 }
 
 /** What a peer told. */
@@ -132,7 +137,7 @@ export class Board<V> {
   /** To be called by the channel's handler: true if the message was the board's. Throws what it refuses. */
   received(peer: ChannelPeer, message: unknown): boolean {
     if (isAgain(message)) {
-      this.#beginAnew(peer)
+      this.#beginSoon(peer)
       return true
     }
     if (!isTold(message)) return false
@@ -143,13 +148,14 @@ export class Board<V> {
 
   #take(peer: ChannelPeer, copy: Copy<V>, { number, put, removed, complete }: Told): void {
     if (number === 0) {
+      if (copy.nextNumber > 0 && !copy.isAsked) throw nonsense('a board from the beginning, unasked')
       this.#empty(peer, copy)
       copy.isAsked = false
+      copy.isSynced = false
     } else if (number !== copy.nextNumber) {
-      if (!copy.isAsked) this.#channel().send(peer, ASK_AGAIN)
-      copy.isAsked = true
+      if (!copy.isAsked) copy.isAsked = this.#channel().send(peer, ASK_AGAIN) !== 'refused'
       return
-    }
+    } else if (copy.isAsked) return
     copy.nextNumber = number + 1
     let refusal: SkeinError | undefined
     for (const key of removed) this.#remove(peer, copy, key)
@@ -193,9 +199,22 @@ export class Board<V> {
     for (const key of [...copy.entries.keys()]) this.#remove(peer, copy, key)
   }
 
+  /** The peer asks for it, and may ask often. */
+  #beginSoon(peer: ChannelPeer): void {
+    const outbox = this.#outboxes.get(peer)
+    if (outbox === undefined || outbox.isDue) return
+    outbox.isDue = true
+    const leftMs = Math.max(0, outbox.begunMs + BEGIN_INTERVAL_MS - this.#clock.now())
+    const begin = (): void => {
+      if (this.#outboxes.get(peer) === outbox) this.#beginAnew(peer)
+    }
+    this.#clock.after(leftMs, begin, true)
+  }
+
   #beginAnew(peer: ChannelPeer): void {
     const sending = this.#outboxes.get(peer)?.sending === true
-    const outbox: Outbox = { keys: new Set(this.#own.keys()), number: 0, sending }
+    const keys = new Set(this.#own.keys())
+    const outbox: Outbox = { keys, begunMs: this.#clock.now(), number: 0, sending, isDue: false }
     this.#outboxes.set(peer, outbox)
     if (!this.#tell(peer, outbox)) void this.#tellSlowly(peer)
   }

@@ -54,7 +54,7 @@ export interface ChannelHost {
 export type SendOutcome = 'sent' | 'pressed' | 'refused'
 
 /** What is merely sent could pass for a system message, such as a DOWN: from other nodes only casts are taken. */
-const NOTHING: StandardSchema<never> = {
+export const NOTHING: StandardSchema<never> = {
   '~standard': {
     version: 1,
     vendor: 'skein',
@@ -72,7 +72,7 @@ export class Channel {
   /** By the key of the node's incarnation. */
   readonly #peers = new Map<string, ChannelPeer>()
   /** By the key of the monitor on its process. */
-  readonly #monitored = new Map<string, ChannelPeer>()
+  readonly #monitored = new Map<string, { readonly ref: Ref; readonly peer: ChannelPeer }>()
   readonly #refusals = new Set<string>()
 
   constructor(service: string, host: ChannelHost, handler: ChannelHandler) {
@@ -140,7 +140,8 @@ export class Channel {
     if (entry instanceof CastEntry) {
       const { from, message } = entry
       if (from !== undefined && from.node !== self.node) this.#received(self, from, message)
-    } else if (isNodeUp(entry)) this.#greet(self, entry.node)
+    } else if (isNews(entry, 'nodeup')) this.#greet(self, entry.node)
+    else if (isNews(entry, 'nodedown')) this.#lost(self, entry.node)
     else if (isDown(entry)) this.#down(entry.ref)
   }
 
@@ -172,14 +173,34 @@ export class Channel {
       return
     const peer: ChannelPeer = { pid, node, id, incarnation }
     this.#peers.set(key, peer)
-    this.#monitored.set(self.monitor(pid).key, peer)
+    const ref = self.monitor(pid)
+    this.#monitored.set(ref.key, { ref, peer })
     this.#guard(peer, () => this.#handler.peerUp(peer))
   }
 
+  /**
+   * A hello of a connection that is gone already can be read when the next one is up: who was taken for a peer by it has
+   * to greet again.
+   */
+  #lost(self: Self<unknown>, node: string): void {
+    const peer = this.peerOn(node)
+    if (peer === undefined) return
+    for (const [key, { ref, peer: monitored }] of this.#monitored) {
+      if (monitored !== peer) continue
+      self.demonitor(ref, { flush: true })
+      this.#monitored.delete(key)
+    }
+    this.#forget(peer)
+  }
+
   #down(ref: Ref): void {
-    const peer = this.#monitored.get(ref.key)
+    const peer = this.#monitored.get(ref.key)?.peer
     if (peer === undefined) return
     this.#monitored.delete(ref.key)
+    this.#forget(peer)
+  }
+
+  #forget(peer: ChannelPeer): void {
     this.#peers.delete(peer.pid.origin.key)
     this.#guard(peer, () => this.#handler.peerDown(peer))
   }
@@ -203,6 +224,7 @@ const isTyped = (value: unknown): value is { readonly type: unknown } =>
 
 const isHello = (message: unknown): boolean => isTyped(message) && message.type === HELLO.type
 
-const isNodeUp = (entry: unknown): entry is { readonly node: string } => isTyped(entry) && entry.type === 'nodeup'
+const isNews = (entry: unknown, type: 'nodeup' | 'nodedown'): entry is { readonly node: string } =>
+  isTyped(entry) && entry.type === type
 
 const isDown = (entry: unknown): entry is { readonly ref: Ref } => isTyped(entry) && entry.type === 'DOWN'

@@ -6,9 +6,20 @@ import type { Clock } from '../../transport/clock.ts'
 import type { Random } from '../../transport/random.ts'
 import type { ConnectedNode } from '../cluster/peers.ts'
 import type { NodeEvent } from '../event-stream.ts'
+import type { Probes } from '../observe/probes.ts'
 import type { Origin } from '../pid.ts'
 import type { Processes } from '../process/processes.ts'
+import type { Codec } from '../wire/codec.ts'
 import type { ChannelHost } from './channel.ts'
+import { Drain } from './drain.ts'
+import { Global } from './global/global.ts'
+import { GlobalService } from './global/global-service.ts'
+import { GroupService } from './groups/group-service.ts'
+import { Registries } from './registry/registries.ts'
+import { RoomService } from './rooms/room-service.ts'
+import type { LoopMeter } from './supervision/load.ts'
+import { NodeBoard } from './supervision/node-board.ts'
+import { Supervision } from './supervision/supervision.ts'
 
 /** What services need of their node. */
 export interface ServicesHost {
@@ -17,6 +28,12 @@ export interface ServicesHost {
   readonly clock: Clock
   readonly random: Random
   readonly processes: Processes
+  /** Where services tell of themselves, for snapshots, and what they have against being called ready. */
+  readonly probes: Probes
+  /** For what is kept as bytes. */
+  readonly codec: Codec
+  readonly loopMeter: LoopMeter
+  stop(timeoutMs: number): Promise<void>
   /** Hidden ones included. */
   connected(): readonly ConnectedNode[]
   emit(event: NodeEvent): void
@@ -35,9 +52,50 @@ export const channelHost = ({ hidden, processes, connected, emit, defect }: Serv
 
 /** Made before the node accepts connections, so that every service is there when the first peer comes. */
 export class NodeServices {
+  readonly global: GlobalService
+  readonly groups: GroupService
+  readonly rooms: RoomService
+  readonly registries: Registries
+  readonly nodes: NodeBoard
+  readonly supervision: Supervision
+  readonly drain: Drain
+
   /** @internal */
-  constructor(_host: ServicesHost) {}
+  constructor(host: ServicesHost) {
+    const { processes } = host
+    this.global = new GlobalService(host, channelHost(host))
+    this.groups = new GroupService(host, channelHost(host))
+    this.rooms = new RoomService(host, channelHost(host), this.groups)
+    this.registries = new Registries({
+      process: (pid) => processes.local(pid),
+      send: (pid, message) => processes.sendOrReport(pid, message),
+    })
+    const { global } = this
+    this.nodes = new NodeBoard(host)
+    this.supervision = new Supervision(host, this.nodes, new Global(global))
+    global.onChange = (name) => this.supervision.nameChanged(name)
+    this.drain = new Drain({
+      clock: host.clock,
+      supervision: this.supervision,
+      begin: () => {
+        processes.catalogue.isClosed = true
+        this.nodes.drain()
+      },
+      stop: (timeoutMs) => host.stop(timeoutMs),
+    })
+    host.probes.addCheck('draining', () => (this.nodes.isDraining ? 'the node is about to leave' : undefined))
+  }
+
+  /** The node is about to stop: from now on it decides nothing for others. */
+  rest(): void {
+    this.supervision.rest()
+  }
 
   /** The node stops; its connections are gone already. */
-  stop(): void {}
+  stop(): void {
+    this.global.stop()
+    this.groups.stop()
+    this.rooms.stop()
+    this.nodes.stop()
+  }
 }

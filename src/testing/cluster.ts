@@ -21,6 +21,7 @@ import type { Logger } from '../config.ts'
 import { DEFAULT_PORT } from '../discovery-config.ts'
 import { type SkeinNode, startNodeOn } from '../node.ts'
 import type { NodeParts } from '../node-parts.ts'
+import type { AllowRule } from '../process/rights.ts'
 
 export interface SimulationOptions {
   /** Decides every chance of the run. Default: 1. */
@@ -28,9 +29,14 @@ export interface SimulationOptions {
   readonly cluster?: string
   readonly cookie?: string
   readonly mesh?: MeshPolicy
+  /** As the options of the strategy. */
+  readonly fullMeshNodes?: number
+  readonly preventOverlappingPartitions?: boolean
   /** How nodes find each other: the first one is the seed of the others, or their bootstrap node in a DHT. Default: seeds. */
   readonly discovery?: 'seeds' | 'dht'
   readonly liveness?: LivenessPreset
+  /** As the option of startNode. */
+  readonly allow?: readonly AllowRule[]
   /** Delay, loss and limits of the network. */
   readonly network?: Omit<MemoryNetworkOptions, 'clock' | 'random'>
 }
@@ -45,6 +51,8 @@ export interface SimulatedNodeOptions {
   readonly hidden?: boolean
   /** False: it knows no seed. */
   readonly seeded?: boolean
+  /** Oldest and newest protocol version it speaks. */
+  readonly protocolVersions?: readonly [number, number]
 }
 
 const SEED_BYTES = 6
@@ -113,8 +121,12 @@ export class SimulatedCluster {
       logger: SILENT,
       mesh: options.mesh ?? this.#options.mesh ?? 'full',
       hidden,
+      ...(this.#options.fullMeshNodes === undefined ? {} : { fullMeshNodes: this.#options.fullMeshNodes }),
+      ...(this.#options.preventOverlappingPartitions === false ? { preventOverlappingPartitions: false } : {}),
       sources: [source],
+      ...(options.protocolVersions && { protocolVersions: options.protocolVersions }),
       ...(liveness === undefined ? {} : { liveness }),
+      ...(this.#options.allow === undefined ? {} : { allow: this.#options.allow }),
     }
     const node = startNodeOn(parts)
     this.nodes[index] = node

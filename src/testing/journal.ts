@@ -50,8 +50,26 @@ export const describeEvent = (event: NodeEvent): string | undefined => {
       return `refused ${event.node ?? 'a node'}, ${event.code}: ${event.message}`
     case 'processCrashed':
       return `process ${event.pid} crashed: ${String(event.reason)}`
+    case 'draining':
+      return `${event.node} drains`
+    case 'supervisorLeader':
+      return `${event.leads ? 'leads' : 'leads no more'} ${event.name}`
+    case 'supervisedStarted':
+      return `starts ${event.name}/${event.id} on ${event.node}: ${event.cause}`
+    case 'supervisedStartFailed':
+      return `${event.name}/${event.id} on ${event.node} failed, ${event.code}: ${event.text}`
+    case 'supervisedGaveUp':
+      return `gives up ${event.name}/${event.id}: ${event.reason}`
     case 'deadLetter':
       return `dead letter to ${describeTarget(event.to)}, ${event.reason}`
+    case 'partitioned':
+      return `partitioned, lost ${event.lost.join(' ')}`
+    case 'healed':
+      return `healed, back ${event.back.join(' ')}${event.missing.length > 0 ? `, missing ${event.missing.join(' ')}` : ''}`
+    case 'overlappingPartition':
+      return `steps back from ${event.disconnected.join(' ')}, who see ${event.lost.join(' ')}`
+    case 'globalConflict':
+      return `${event.name} is now of ${event.winner} alone, no more of ${event.loser}`
     default:
       return undefined
   }

@@ -97,6 +97,12 @@ export class ByteReader {
     return this.#view.subarray(start, start + length)
   }
 
+  /** So many bytes, without a length in front; valid as those of `bytes`. */
+  raw(count: number): Uint8Array {
+    const start = this.#advance(count)
+    return this.#view.subarray(start, start + count)
+  }
+
   text(maxBytes: number): string {
     const bytes = this.bytes(maxBytes)
     try {

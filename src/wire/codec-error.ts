@@ -4,7 +4,7 @@
  * A SkeinError and the error classes of the language come back as themselves, any other error as a plain Error under its
  * own name. Properties beside name, message, stack, code, cause, errors, hint and attempts stay behind.
  */
-import { type Attempt, ERRORS, type ErrorCode, SkeinError } from '../../certs/errors.ts'
+import { type Attempt, isErrorCode, SkeinError } from '../../certs/errors.ts'
 
 /** UTF-16 units of a stack; the rest is cut. */
 const MAX_STACK_LENGTH = 8192
@@ -68,8 +68,6 @@ const hidden = (error: Error, key: string, value: unknown): void => {
 }
 
 const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
-
-const isErrorCode = (code: unknown): code is ErrorCode => typeof code === 'string' && Object.hasOwn(ERRORS, code)
 
 const attemptsOf = (value: unknown): Attempt[] => (Array.isArray(value) ? value.filter(isAttempt) : [])
 

@@ -14,6 +14,7 @@ import { type Signal, type To, Unreadable } from '../signals.ts'
 import type { MessageCodec } from './codec.ts'
 import { MAX_NAME_BYTES } from './codec-types.ts'
 import { MAX_VARINT_BYTES, readVarint, varintBytes, writeVarint } from './codec-varint.ts'
+import { readTrace, TRACE_BYTES, writeTrace } from './trace-context.ts'
 
 /** Numbers of frame types, 0x01 to 0x1f, on the wire; never reused. */
 export const FRAME_TYPES = {
@@ -36,15 +37,34 @@ export const FRAME_TYPES = {
   started: 0x11,
   spawnFailed: 0x12,
   inspect: 0x13,
+  sendMany: 0x14,
+  stream: 0x15,
 } as const satisfies Record<Signal['type'], number>
+
+/** Targets of one sendMany: their numbers, each as its distance from the one before, take no more than the head of a frame may. */
+export const MAX_SEND_TARGETS = 500
 
 /** Added to a type whose `to` is a registered name instead of a number. */
 export const NAMED = 0x20
+
+/** Added to the type of a send, call or cast whose head begins with the trace it belongs to. Not in protocol version 1. */
+export const TRACED = 0x40
+
+/** The first protocol version whose nodes know TRACED. */
+export const FIRST_TRACED_VERSION = 2
+
+/** The first protocol version whose nodes know streams. */
+export const STREAMS_VERSION = 2
+
+/** Streams are announced with numbers from 1 to below this. */
+export const STREAM_NUMBERS = 2 ** 31
 
 /** Bits of a spawn's options. */
 const SPAWN_LINKED = 1
 const SPAWN_STARTED = 2
 const SPAWN_NAMED = 4
+const SPAWN_VERSIONED = 8
+const SPAWN_OPTIONS = SPAWN_LINKED | SPAWN_STARTED | SPAWN_NAMED | SPAWN_VERSIONED
 
 /** Frames up to here are handed over in one piece, as nothing but head: one copy instead of two and no view. */
 const ONE_PIECE_BYTES = 256
@@ -81,11 +101,13 @@ export class Wire {
     this.#codec.peer = peer
     switch (signal.type) {
       case 'send':
-        return this.#frame(FRAME_TYPES.send, signal.from, signal.to, -1, true, signal.message)
+        return this.#frame(FRAME_TYPES.send, signal.from, signal.to, -1, true, signal.message, signal.trace)
+      case 'sendMany':
+        return this.#sendMany(signal)
       case 'cast':
-        return this.#frame(FRAME_TYPES.cast, signal.from, signal.to, -1, true, signal.message)
+        return this.#frame(FRAME_TYPES.cast, signal.from, signal.to, -1, true, signal.message, signal.trace)
       case 'call':
-        return this.#frame(FRAME_TYPES.call, signal.from, signal.to, signal.call, true, signal.request)
+        return this.#frame(FRAME_TYPES.call, signal.from, signal.to, signal.call, true, signal.request, signal.trace)
       case 'reply':
         return this.#frame(FRAME_TYPES.reply, signal.from, -1, signal.call, true, signal.value)
       case 'callFailed':
@@ -116,6 +138,10 @@ export class Wire {
         return this.#frame(FRAME_TYPES.started, signal.from, -1, signal.request, false, undefined)
       case 'spawnFailed':
         return this.#frame(FRAME_TYPES.spawnFailed, signal.from, -1, signal.request, true, signal.reason)
+      case 'stream': {
+        const { from, to, call, stream, duplex, meta } = signal
+        return this.#numbered(FRAME_TYPES.stream, [from, to, call, stream, duplex ? 1 : 0], [], meta)
+      }
       case 'inspect':
         return this.#frame(FRAME_TYPES.inspect, signal.from, signal.to, signal.call, false, undefined)
     }
@@ -127,12 +153,21 @@ export class Wire {
     this.#bytes = buffer
     this.#position = start
     this.#end = Math.min(end, buffer.length)
+    if ((type & TRACED) !== 0) return this.#traced(type & ~TRACED)
+    return this.#signal(type)
+  }
+
+  #signal(type: number): Signal {
     const named = type & NAMED
     const from = this.#number()
     switch (type & ~NAMED) {
       case FRAME_TYPES.send: {
         const to = this.#to(named)
         return { type: 'send', from, to, message: this.#body() }
+      }
+      case FRAME_TYPES.sendMany: {
+        const to = this.#targets(this.#only(named))
+        return { type: 'sendMany', from, to, message: this.#body() }
       }
       case FRAME_TYPES.cast: {
         const to = this.#to(named)
@@ -185,6 +220,8 @@ export class Wire {
         const request = this.#only(named)
         return { type: 'spawnFailed', from, request, reason: this.#reason() }
       }
+      case FRAME_TYPES.stream:
+        return this.#streamOf(from, this.#only(named))
       case FRAME_TYPES.inspect:
         return this.#done({ type: 'inspect', from, to: this.#only(named), call: this.#number() })
       default:
@@ -192,15 +229,38 @@ export class Wire {
     }
   }
 
+  /** A send, cast or call with a trace before the rest of its head; a trace that is none is left away. */
+  #traced(type: number): Signal {
+    const position = this.#position
+    if (this.#end - position < TRACE_BYTES) throw broken('a trace is cut off')
+    this.#position = position + TRACE_BYTES
+    const trace = readTrace(this.#bytes, position)
+    const signal = this.#signal(type)
+    if (!isTraceable(signal)) {
+      throw broken('a trace where none is allowed')
+    }
+    return trace === undefined ? signal : { ...signal, trace }
+  }
+
   /** `to` and `number` are left out where negative. The body comes first: encoding it may run code of the user's. */
-  #frame(type: number, from: number, to: To, number: number, hasBody: boolean, content: unknown): FrameParts {
+  #frame(
+    type: number,
+    from: number,
+    to: To,
+    number: number,
+    hasBody: boolean,
+    content: unknown,
+    trace?: string,
+  ): FrameParts {
     const nameBytes = typeof to === 'string' ? lengthOfName(to) : 0
     const toBytes = typeof to === 'string' ? 1 + nameBytes : to < 0 ? 0 : varintBytes(to)
-    const headBytes = varintBytes(from) + toBytes + (number < 0 ? 0 : varintBytes(number))
+    const traceBytes = trace === undefined ? 0 : TRACE_BYTES
+    const headBytes = traceBytes + varintBytes(from) + toBytes + (number < 0 ? 0 : varintBytes(number))
     const end = hasBody ? this.#codec.encodeBehind(headBytes, content) : headBytes
     // The codec's own buffer may just now hold half of a message whose getter is sending this frame.
     const bytes = hasBody ? this.#codec.encoded : this.#bare
-    let position = writeVarint(bytes, 0, from)
+    if (trace !== undefined) writeTrace(bytes, 0, trace)
+    let position = writeVarint(bytes, traceBytes, from)
     if (typeof to === 'string') {
       bytes[position] = nameBytes
       position += 1 + bytes.write(to, position + 1, 'utf8')
@@ -208,17 +268,56 @@ export class Wire {
       position = writeVarint(bytes, position, to)
     }
     if (number >= 0) writeVarint(bytes, position, number)
-    return this.#cut(typeof to === 'string' ? type | NAMED : type, bytes, headBytes, end)
+    const flags = (typeof to === 'string' ? NAMED : 0) | (trace === undefined ? 0 : TRACED)
+    return this.#cut(type | flags, bytes, headBytes, end)
   }
 
-  #spawn({ from, request, behaviour, link, start, ref, name, args }: SignalOf<'spawn'>): FrameParts {
-    const options = (link ? SPAWN_LINKED : 0) | (start ? SPAWN_STARTED : 0) | (name === '' ? 0 : SPAWN_NAMED)
-    const names = name === '' ? [behaviour] : [behaviour, name]
-    const numbers = [from, request, options, ref]
+  #sendMany({ from, to, message, trace }: SignalOf<'sendMany'>): FrameParts {
+    const traceBytes = trace === undefined ? 0 : TRACE_BYTES
+    let headBytes = traceBytes + varintBytes(from) + varintBytes(to.length)
+    let last = 0
+    for (const number of to) {
+      headBytes += varintBytes(number - last)
+      last = number
+    }
+    const end = this.#codec.encodeBehind(headBytes, message)
+    const bytes = this.#codec.encoded
+    if (trace !== undefined) writeTrace(bytes, 0, trace)
+    let position = writeVarint(bytes, traceBytes, from)
+    position = writeVarint(bytes, position, to.length)
+    last = 0
+    for (const number of to) {
+      position = writeVarint(bytes, position, number - last)
+      last = number
+    }
+    return this.#cut(FRAME_TYPES.sendMany | (trace === undefined ? 0 : TRACED), bytes, headBytes, end)
+  }
+
+  #targets(count: number): number[] {
+    if (count === 0 || count > MAX_SEND_TARGETS) throw broken(`a message to ${count} processes`)
+    const targets: number[] = []
+    for (let last = 0; targets.length < count; ) {
+      const distance = this.#number()
+      last += distance
+      if (distance === 0 || !Number.isSafeInteger(last)) throw broken('the numbers of processes do not rise')
+      targets.push(last)
+    }
+    return targets
+  }
+
+  #spawn({ from, request, behaviour, version, link, start, ref, name, args }: SignalOf<'spawn'>): FrameParts {
+    const bonds = (link ? SPAWN_LINKED : 0) | (start ? SPAWN_STARTED : 0)
+    const options = bonds | (name === '' ? 0 : SPAWN_NAMED) | (version === '' ? 0 : SPAWN_VERSIONED)
+    const names = [behaviour, ...(name === '' ? [] : [name]), ...(version === '' ? [] : [version])]
+    return this.#numbered(FRAME_TYPES.spawn, [from, request, options, ref], names, args)
+  }
+
+  /** A head of numbers and then names, and a body. */
+  #numbered(type: number, numbers: readonly number[], names: readonly string[], content: unknown): FrameParts {
     let headBytes = 0
     for (const number of numbers) headBytes += varintBytes(number)
     for (const text of names) headBytes += 1 + lengthOfName(text)
-    const end = this.#codec.encodeBehind(headBytes, args)
+    const end = this.#codec.encodeBehind(headBytes, content)
     const bytes = this.#codec.encoded
     let position = 0
     for (const number of numbers) position = writeVarint(bytes, position, number)
@@ -227,18 +326,27 @@ export class Wire {
       bytes[position] = length
       position += 1 + length
     }
-    return this.#cut(FRAME_TYPES.spawn, bytes, headBytes, end)
+    return this.#cut(type, bytes, headBytes, end)
+  }
+
+  #streamOf(from: number, to: number): SignalOf<'stream'> {
+    const call = this.#number()
+    const stream = this.#number()
+    const duplex = this.#number()
+    if (stream === 0 || stream >= STREAM_NUMBERS || duplex > 1) throw broken('a stream is announced in a strange way')
+    return { type: 'stream', from, to, call, stream, duplex: duplex === 1, meta: this.#body() }
   }
 
   #spawnOf(from: number, request: number): SignalOf<'spawn'> {
     const options = this.#number()
-    if (options > (SPAWN_LINKED | SPAWN_STARTED | SPAWN_NAMED)) throw broken('an option of a spawn is not known')
+    if (options > SPAWN_OPTIONS) throw broken('an option of a spawn is not known')
     const ref = this.#number()
     const behaviour = this.#name()
     const name = (options & SPAWN_NAMED) === 0 ? '' : this.#name()
+    const version = (options & SPAWN_VERSIONED) === 0 ? '' : this.#name()
     const link = (options & SPAWN_LINKED) !== 0
     const start = (options & SPAWN_STARTED) !== 0
-    return { type: 'spawn', from, request, behaviour, link, start, ref, name, args: this.#body() }
+    return { type: 'spawn', from, request, behaviour, version, link, start, ref, name, args: this.#body() }
   }
 
   /** Gives bytes[0..end) in one piece if it is short or all head, else cut where the head ends. */
@@ -300,6 +408,9 @@ export class Wire {
     return signal
   }
 }
+
+const isTraceable = (signal: Signal): signal is SignalOf<'send' | 'sendMany' | 'cast' | 'call'> =>
+  signal.type === 'send' || signal.type === 'sendMany' || signal.type === 'cast' || signal.type === 'call'
 
 const lengthOfName = (name: string): number => {
   const length = Buffer.byteLength(name)

@@ -46,6 +46,7 @@ const nowhere = async (...sources: Teller[]) => {
     isUp: () => false,
     wants: () => true,
     forget: () => {},
+    silent: () => {},
     dial: async (node: KnownNode): Promise<string | undefined> => {
       dialled.push(node)
       throw new Error('silence')

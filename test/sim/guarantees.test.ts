@@ -39,7 +39,8 @@ test(
   { deadlineMs: 120_000 },
 )
 
-for (const name of Object.keys(MUTATIONS)) {
+for (const [name, { subject }] of Object.entries(MUTATIONS)) {
+  if (subject !== undefined) continue
   for (const first of FIRST_SEEDS) {
     test(
       `mutation ${name} is caught, from seed ${first} on`,

@@ -1,5 +1,6 @@
 /**
- * The guarantee fuzzer: `npm run test:sim -- --seeds N [--seed S] [--workers W] [--mutate NAME] [--no-shrink]`.
+ * The fuzzer: `npm run test:sim -- [SUBJECT] --seeds N [--seed S] [--workers W] [--mutate NAME] [--no-shrink]`. The subject is
+ * one of subjects.ts: the guarantees of signals unless another is named.
  *
  * Runs N seeds, from S on (default 1), on W processes (default 2), and ends with `N seeds, V violations`; exit code 1 if
  * there was one. For each it prints the seed, the shrunk program and what happened. The first violation of a mutation ends
@@ -10,6 +11,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { MUTATIONS, mutant } from './mutations.ts'
+import { DEFAULT_SUBJECT, SUBJECTS } from './subjects.ts'
 import type { SeedOrder, SeedReport } from './worker.ts'
 
 const DEFAULT_SEEDS = 300
@@ -23,6 +25,7 @@ const MAX_PRINTED = 5
 const SEED_TIMEOUT_MS = 120_000
 
 interface Options {
+  readonly subject: string
   readonly seeds: number
   readonly seed: number
   readonly workers: number
@@ -43,6 +46,7 @@ const readNumber = (
 
 /** Runs the seeds and gives the number of violations. */
 const run = async ({
+  subject,
   seeds,
   seed,
   workers,
@@ -56,7 +60,8 @@ const run = async ({
   const children: ChildProcess[] = []
   const work = (): Promise<void> =>
     new Promise((resolve, reject) => {
-      const child = fork(fileURLToPath(new URL('worker.ts', import.meta.url)), { execArgv: process.execArgv })
+      const worker = fileURLToPath(new URL('worker.ts', import.meta.url))
+      const child = fork(worker, [subject], { execArgv: process.execArgv })
       children.push(child)
       let current = 0
       let watchdog: NodeJS.Timeout | undefined
@@ -151,7 +156,8 @@ const runMutant = async (name: string, args: readonly string[]): Promise<number>
   }
 }
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     seeds: { type: 'string' },
     seed: { type: 'string' },
@@ -162,7 +168,12 @@ const { values } = parseArgs({
     first: { type: 'boolean', default: false },
   },
 })
+const subject = positionals[0] ?? DEFAULT_SUBJECT
+if (positionals.length > 1 || !Object.hasOwn(SUBJECTS, subject)) {
+  throw new Error(`A subject is one of ${Object.keys(SUBJECTS).join(', ')}.`)
+}
 const options: Options = {
+  subject,
   seeds: readNumber('seeds', values.seeds, DEFAULT_SEEDS),
   seed: readNumber('seed', values.seed, 1),
   workers: readNumber('workers', values.workers, DEFAULT_WORKERS, MAX_WORKERS),
@@ -171,7 +182,7 @@ const options: Options = {
 }
 if (values.mutate !== undefined) {
   const { seeds, seed, workers, shrink } = options
-  const args = ['--seeds', `${seeds}`, '--seed', `${seed}`, '--workers', `${workers}`]
+  const args = [subject, '--seeds', `${seeds}`, '--seed', `${seed}`, '--workers', `${workers}`]
   if (!shrink) args.push('--no-shrink')
   process.exitCode = await runMutant(values.mutate, args)
 } else {

@@ -9,6 +9,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 interface Mutation {
+  /** Whose program is to find it. Default: the guarantees. */
+  readonly subject?: string
   /** What is broken. */
   readonly breaks: string
   readonly file: string
@@ -36,6 +38,84 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     from: `bridge.sendSurely(process, { type: 'unlink', from: process.pid.number, to: pid.number, id })`,
     to: `bridge.sendSurely(process, { type: 'unlink', from: process.pid.number, to: pid.number, id })
       this.#remove(link)`,
+  },
+  'global-refusal': {
+    subject: 'global',
+    breaks: 'one owner: whoever has a name agrees when another asks for it',
+    file: 'src/services/global/acquisition.ts',
+    from: `if (holding !== undefined && holding.heir !== peer) throw taken(name)`,
+    to: '',
+  },
+  'global-fence': {
+    subject: 'global',
+    breaks: 'no two holders by turns: a fence admits lesser tokens too',
+    file: 'src/services/global/fence.ts',
+    from: `if (this.#greatest !== undefined && token < this.#greatest) return false`,
+    to: '',
+  },
+  'global-renewal': {
+    subject: 'global',
+    breaks: 'a greater token for the winner: it keeps the one it had',
+    file: 'src/services/global/conflicts.ts',
+    from: `holdings.renew(holding)`,
+    to: '',
+  },
+  'global-dead': {
+    subject: 'global',
+    breaks: 'no name of a dead process: its node does not take it back',
+    file: 'src/services/global/global-service.ts',
+    from: `if (holding !== undefined) this.#holdings.remove(holding)`,
+    to: '',
+  },
+  'global-clock': {
+    subject: 'global',
+    breaks: 'growing tokens: the stamps of others are not heeded',
+    file: 'src/services/global/stamp.ts',
+    from: `this.#timeMs = timeMs`,
+    to: '',
+  },
+  'plan-not-kept': {
+    subject: 'supervision',
+    breaks: 'a plan is known to the leader alone, so that children started by request go with it',
+    file: 'src/services/supervision/supervision.ts',
+    from: `else if (kind === 'plan' && entry !== undefined) member?.plan.merge(id, entry as PlanEntry)`,
+    to: '',
+  },
+  'child-not-gated': {
+    subject: 'supervision',
+    breaks: 'a child runs whether or not its name could be registered',
+    file: 'src/services/supervision/agent.ts',
+    from: `if (await admitted) await behaviour(self, ...args)`,
+    to: 'if (args.length >= 0 || (await admitted)) await behaviour(self, ...args)',
+  },
+  'conflict-unheeded': {
+    subject: 'supervision',
+    breaks: 'a process that has lost its global name goes on',
+    file: 'src/services/global/global-service.ts',
+    from: `tellLoser: (pid, error) => processes.exit(pid, error),`,
+    to: 'tellLoser: () => {},',
+  },
+  'groups-dead': {
+    subject: 'groups',
+    breaks: 'no dead members: other nodes are not told of the end of a process',
+    file: 'src/services/groups/group-service.ts',
+    from: `for (const key of this.#joins.get(process)?.keys() ?? []) {
+      this.#board.delete(key)`,
+    to: 'for (const key of this.#joins.get(process)?.keys() ?? []) {',
+  },
+  'groups-order': {
+    subject: 'groups',
+    breaks: 'G1: what is published rides another lane than what is sent',
+    file: 'src/process/multicast.ts',
+    from: `const from = sender?.pid.number ?? 0`,
+    to: 'const from = 0',
+  },
+  'groups-lost-node': {
+    subject: 'groups',
+    breaks: 'no members of lost nodes: they stay when the connection goes',
+    file: 'src/services/groups/group-service.ts',
+    from: `this.#board.peerDown(peer)`,
+    to: '',
   },
 }
 

@@ -294,6 +294,8 @@ export class Director implements Stage {
     const place = this.#world.moveIn(host)
     for (let i = 0; i < this.#setting.actorsPerHost; i++)
       this.#world.spawn(place, undefined, 'spawn', i === 0, 'iterate')
+    // Until their functions have begun.
+    await this.#sim.sleep(0)
   }
 
   /** By name if it is asked for and the target has had one. */

@@ -126,8 +126,20 @@ test('the DHT: on and private by default, its bootstrap addresses from the envir
 })
 
 test('the strategy: code beats environment, mesh beats the mesh of the strategy', () => {
-  assert.equal(resolve().strategy, { pollIntervalMs: 60_000, connectTimeoutMs: 3000, mesh: 'full' })
-  const strategy = { pollIntervalMs: 5000, connectTimeoutMs: 500, mesh: 'none' } as const
+  assert.equal(resolve().strategy, {
+    pollIntervalMs: 60_000,
+    connectTimeoutMs: 3000,
+    mesh: 'full',
+    fullMeshNodes: 128,
+    preventOverlappingPartitions: true,
+  })
+  const strategy = {
+    pollIntervalMs: 5000,
+    connectTimeoutMs: 500,
+    mesh: 'none',
+    fullMeshNodes: 20,
+    preventOverlappingPartitions: false,
+  } as const
   assert.equal(resolve({ strategy }).strategy, strategy)
   assert.is(resolve({ strategy, mesh: 'full' }).strategy.mesh, 'full')
   assert.is(resolve({ strategy: { autoCluster: false } }).strategy.mesh, 'none')
@@ -202,6 +214,8 @@ test('every bad value has its code', () => {
     [{ strategy: 1 }, 'ERR_SKEIN_BAD_OPTION'],
     [{ strategy: { pollIntervalMs: 1 } }, 'ERR_SKEIN_BAD_OPTION'],
     [{ strategy: { connectTimeoutMs: '1' } }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ strategy: { fullMeshNodes: 1 } }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ strategy: { preventOverlappingPartitions: 1 } }, 'ERR_SKEIN_BAD_OPTION'],
     [{ strategy: { mesh: 'half' } }, 'ERR_SKEIN_BAD_OPTION'],
     [{ strategy: { autoCluster: 'yes' } }, 'ERR_SKEIN_BAD_OPTION'],
   ]

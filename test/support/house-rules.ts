@@ -26,6 +26,7 @@ const MAX_LINES = 500
 /** Packages wrapped in a single file, so that each can be replaced; a named file is the only one allowed. */
 const WRAPPED_PACKAGES: ReadonlyMap<string, string | undefined> = new Map([
   ['@matrixai/quic', 'transport/quiche.ts'],
+  ['@opentelemetry/api', 'src/observe/open-telemetry.ts'],
   ['multicast-dns', undefined],
   ['k-bucket', undefined],
   ['bencode', undefined],
@@ -189,7 +190,7 @@ export const RULES: readonly Rule[] = [
   forbid(
     'only the command line takes hold of the process',
     /\bprocess\.(?:on|once|exit|chdir|emitWarning|exitCode)\b/g,
-    ['src/cli/'],
+    ['src/cli/', 'transport/at-exit.ts'],
     (found) => `${found} belongs to the program, not to a library`,
   ),
   forbid('only the command line prints', /\bconsole\.\w+/g, ['src/cli/'], (found) => `${found} in library code`),

@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import type { Attempt } from '../../certs/errors.ts'
 import type {
+  BehaviourOptions,
   CallOptions,
   ConnectedNode,
   From,
@@ -59,7 +60,7 @@ export interface NodeCommands {
   /** Starts a puppet and registers it under this name: see Puppet. */
   puppet(name: string): Pid
   /** Registers a behaviour that makes puppets; its first argument is the name of the puppet. */
-  offer(behaviour: string): void
+  offer(behaviour: string, options?: BehaviourOptions): void
   behaviours(): string[]
   spawnOn(node: string, behaviour: string, args: readonly unknown[], options: Omit<SpawnOnOptions, 'signal'>): Pid
   isProcessAlive(pid: Pid): boolean
@@ -82,6 +83,8 @@ export interface NodeCommands {
   release(name: string): void
   /** A method of the actors of scenarios: see test/erlang/skein-actors.ts. */
   actor(method: 'spawn' | 'act' | 'ended' | 'clear', ...args: readonly unknown[]): unknown
+  /** A method of `node.groups`. */
+  groups(method: 'join' | 'leave' | 'members' | 'groups' | 'publish', ...args: readonly unknown[]): unknown
   /** Resident memory of the process, bytes. */
   memory(): number
   /** Things left behind for `stop` to clean up: monitors, timers, calls without an answer. */
@@ -422,6 +425,10 @@ export class Puppet {
 
   reply(from: From, value: unknown): Promise<boolean> {
     return this.#self('reply', from, value)
+  }
+
+  publish(group: string, message: unknown): Promise<boolean> {
+    return this.#self('publish', group, message)
   }
 
   monitor(target: Target): Promise<Ref> {

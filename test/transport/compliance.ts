@@ -29,9 +29,12 @@ export interface Harness {
 /** What is read passes through here. */
 const target = new Uint8Array(16 * 1024)
 
+const NOTHING = { bytes: 0, finished: false, reset: false }
+
 interface Job {
   stream: number
   readonly bytes: Uint8Array
+  readonly finish: boolean
   sentBytes: number
   isDone: boolean
 }
@@ -47,6 +50,8 @@ export class Party implements ConnectionHandler {
   /** What was called before onOpen or after onClosed, which must be nothing. */
   readonly untimely: string[] = []
   readonly finished = new Set<number>()
+  /** Streams that the other side cut off. */
+  readonly reset = new Set<number>()
   /** Streams not read for now. */
   readonly held = new Set<number>()
   holdsAll = false
@@ -76,7 +81,7 @@ export class Party implements ConnectionHandler {
       if (job.stream < 0) job.stream = this.connection.openStream(false)
       if (job.stream < 0) break
       const rest = job.bytes.subarray(job.sentBytes)
-      const taken = this.connection.write(job.stream, rest, true)
+      const taken = this.connection.write(job.stream, rest, job.finish)
       job.sentBytes += taken
       if (taken < rest.length) this.refusals++
       else job.isDone = true
@@ -91,9 +96,16 @@ export class Party implements ConnectionHandler {
     this.closes.push(reason)
   }
 
-  /** Sends bytes on a stream of their own, which then ends. */
-  send(bytes: Uint8Array): Job {
-    const job: Job = { stream: -1, bytes, sentBytes: 0, isDone: false }
+  /** Cuts off the stream of a job, which had begun. */
+  cut(job: Job): void {
+    if (!job.isDone) this.#jobs.splice(this.#jobs.indexOf(job), 1)
+    job.isDone = true
+    this.connection.reset(job.stream)
+  }
+
+  /** Sends bytes on a stream of their own, which then ends unless `finish` is false. */
+  send(bytes: Uint8Array, finish = true): Job {
+    const job: Job = { stream: -1, bytes, finish, sentBytes: 0, isDone: false }
     this.#jobs.push(job)
     this.connection.requestFlush()
     return job
@@ -101,9 +113,10 @@ export class Party implements ConnectionHandler {
 
   read(stream: number): void {
     for (;;) {
-      const { bytes, finished } = this.connection.read(stream, target)
+      const { bytes, finished, reset } = this.connection.read(stream, target)
       if (bytes > 0) this.#keep(stream, Buffer.from(target.subarray(0, bytes)))
       if (finished) this.finished.add(stream)
+      if (reset) this.reset.add(stream)
       if (bytes === 0 || finished) return
     }
   }
@@ -227,7 +240,7 @@ export const carrierCompliance = (test: Suite, makePair: (t: TestContext) => Pro
     await h.until(() => acceptor.finished.size === 1)
     sameBytes(acceptor.received(job.stream), sent, 'stream')
     assert.ok(acceptor.connection.lastHeardMs > heardBeforeMs)
-    assert.equal({ ...acceptor.connection.read(job.stream, new Uint8Array(10)) }, { bytes: 0, finished: false })
+    assert.equal({ ...acceptor.connection.read(job.stream, new Uint8Array(10)) }, NOTHING)
     assert.is(acceptor.untimely.length, 0)
   })
 
@@ -287,6 +300,43 @@ export const carrierCompliance = (test: Suite, makePair: (t: TestContext) => Pro
     assert.equal([...acceptor.received(last.stream)], [(jobs.length - 1) & 0xff])
   })
 
+  test('cuts a stream off: the other side is told once, and other streams go on', async (t) => {
+    const h = await makePair(t)
+    const { initiator, acceptor, acceptors } = await open(h)
+    acceptor.held.add(2)
+    const cut = initiator.send(pattern(2 * h.streamWindowBytes, 1))
+    const other = initiator.send(pattern(2 * h.streamWindowBytes, 2))
+    await h.until(() => cut.sentBytes === h.streamWindowBytes)
+    initiator.cut(cut)
+    await h.until(() => acceptor.finished.has(other.stream))
+    sameBytes(acceptor.received(other.stream), other.bytes, 'the other stream')
+    await barrier(h, acceptors)
+    acceptor.release([cut.stream])
+    await h.until(() => acceptor.reset.has(cut.stream))
+    assert.is(acceptor.received(cut.stream).length, 0, 'what was not read is gone')
+    assert.equal({ ...acceptor.connection.read(cut.stream, new Uint8Array(10)) }, NOTHING)
+    // For one that never began, and one that ended, there is nothing to do.
+    initiator.connection.reset(other.stream)
+    initiator.connection.reset(initiator.connection.openStream(false))
+    await barrier(h, acceptors)
+    assert.ok(initiator.isOpen && acceptor.isOpen)
+  })
+
+  test('streams that were cut off make room for others', async (t) => {
+    const h = await makePair(t)
+    const { initiator, acceptor } = await open(h)
+    const count = h.maxStreams
+    for (let round = 1; round <= 3; round++) {
+      const jobs = Array.from({ length: count }, (_, i) => initiator.send(pattern(100, i), false))
+      await h.until(() => jobs.every((job) => job.isDone))
+      for (const job of jobs) initiator.cut(job)
+      await h.until(() => acceptor.reset.size === round * count)
+    }
+    const last = initiator.send(pattern(100_000, 7))
+    await h.until(() => acceptor.finished.has(last.stream))
+    sameBytes(acceptor.received(last.stream), last.bytes, 'the last stream')
+  })
+
   test('moves megabytes both ways at once', async (t) => {
     const h = await makePair(t)
     const { initiator, acceptor } = await open(h)
@@ -333,7 +383,7 @@ export const carrierCompliance = (test: Suite, makePair: (t: TestContext) => Pro
         party.connection.requestFlush()
         party.connection.close(0, 'closed', 'again')
         assert.is(party.connection.openStream(true), -1)
-        assert.equal({ ...party.connection.read(2, new Uint8Array(10)) }, { bytes: 0, finished: false })
+        assert.equal({ ...party.connection.read(2, new Uint8Array(10)) }, NOTHING)
         assert.ok(party.connection.blocked())
       }
       await barrier(h, pair.acceptors)

@@ -14,6 +14,7 @@ export class HandConnection implements Connection {
   /** What was written, in order. */
   readonly writes: { readonly stream: number; readonly bytes: Buffer }[] = []
   readonly ended = new Set<number>()
+  readonly resets: number[] = []
   readonly closes: CloseReason[] = []
   #opened = 0
   #handler: ConnectionHandler | undefined
@@ -66,11 +67,15 @@ export class HandConnection implements Connection {
 
   read(stream: number, target: Uint8Array): ReadResult {
     const one = this.#incoming.get(stream)
-    if (one === undefined || this.closes.length > 0) return { bytes: 0, finished: false }
+    if (one === undefined || this.closes.length > 0) return { bytes: 0, finished: false, reset: false }
     const bytes = Math.min(one.bytes.length, target.length)
     target.set(one.bytes.subarray(0, bytes))
     one.bytes = one.bytes.subarray(bytes)
-    return { bytes, finished: one.finished && one.bytes.length === 0 }
+    return { bytes, finished: one.finished && one.bytes.length === 0, reset: false }
+  }
+
+  reset(stream: number): void {
+    this.resets.push(stream)
   }
 
   bulkRoomBytes(): number {

@@ -54,7 +54,7 @@ const OFFENCES: readonly [string, (raw: RawPeer) => void][] = [
   ['a first frame that opens nothing', (raw) => raw.put(1, frame(DATA, Buffer.alloc(5)))],
   ['an empty first frame', (raw) => raw.put(1, frame(OPEN))],
   ['an opening that is too long', (raw) => raw.put(1, frame(OPEN, Buffer.alloc(6, 1)))],
-  ['an unknown kind of lane', (raw) => raw.put(1, openFrame(3))],
+  ['an unknown kind of lane', (raw) => raw.put(1, openFrame(4))],
   ['a second control lane', (raw) => raw.put(1, openFrame(KIND.control))],
   ['a first lane that is shared', (raw) => raw.put(0, openFrame(KIND.shared))],
   ['a first lane that is dedicated', (raw) => raw.put(0, openFrame(KIND.dedicated))],

@@ -46,7 +46,7 @@ export class Child {
     const { start, name } = this.spec
     let process: Process
     try {
-      const behaviour = typeof start === 'string' ? services.catalogue.get(start) : start
+      const behaviour = typeof start === 'string' ? services.catalogue.get(start, '') : start
       const options = { parent, ...(name === undefined ? {} : { name }) }
       process = services.spawn(behaviour as Behaviour<unknown, unknown[]>, [...this.#args], options)
     } catch (reason) {

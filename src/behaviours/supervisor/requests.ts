@@ -6,11 +6,12 @@ import { isSkeinError, SkeinError } from '../../../certs/errors.ts'
 import { Pid } from '../../pid.ts'
 import type { CallEntry } from '../../process/behaviour.ts'
 import { UnsendableReason } from '../../process/bridge.ts'
+import type { From } from '../../process/calls.ts'
 import { INSIDE, type Self } from '../../process/self.ts'
 import { answer as reply } from '../housekeeping.ts'
 import { Child } from './child.ts'
 import type { ChildCount, ChildInfo, SupervisorRequest } from './request.ts'
-import { checkSpec } from './spec.ts'
+import { type CheckedSpec, checkSpec } from './spec.ts'
 import type { Supervision } from './supervision.ts'
 
 /** Answers one call. Rejects only if the supervisor has ended meanwhile. */
@@ -22,7 +23,7 @@ export const answer = async (
   const { process, services } = self[INSIDE]
   let value: unknown
   try {
-    value = await carryOut(supervision, request as SupervisorRequest)
+    value = await carryOut(supervision, request as SupervisorRequest, (spec) => checkRights(self, from, spec))
   } catch (error) {
     if (process.ended !== undefined || !isSkeinError(error)) throw error
     value = error
@@ -36,10 +37,14 @@ export const answer = async (
   if ((request as SupervisorRequest | undefined)?.type === 'stop') services.end(process, 'normal')
 }
 
-const carryOut = (supervision: Supervision, request: SupervisorRequest): unknown => {
+const carryOut = (
+  supervision: Supervision,
+  request: SupervisorRequest,
+  check: (spec: CheckedSpec) => void,
+): unknown => {
   switch (request?.type) {
     case 'startChild':
-      return startChild(supervision, request.spec)
+      return startChild(supervision, request.spec, check)
     case 'startChildWith':
       return startChildWith(supervision, request.args)
     case 'terminateChild':
@@ -59,10 +64,23 @@ const carryOut = (supervision: Supervision, request: SupervisorRequest): unknown
   }
 }
 
-const startChild = async (supervision: Supervision, given: unknown): Promise<Pid> => {
+/** A node that may not start a behaviour here may not have it started either. */
+const checkRights = (self: Self<unknown>, from: From, { start, name = '' }: CheckedSpec): void => {
+  const { directory } = self[INSIDE].services
+  const { origin } = from.call
+  if (directory.isOwn(origin)) return
+  directory.rights.checkSpawn(origin, typeof start === 'string' ? start : '', name)
+}
+
+const startChild = async (
+  supervision: Supervision,
+  given: unknown,
+  check: (spec: CheckedSpec) => void,
+): Promise<Pid> => {
   const { children, plan } = supervision
   if (supervision.onDemand) throw misused('startChild', 'All its children follow one pattern: use startChildWith.')
   const spec = checkSpec(given, plan.autoShutdown)
+  check(spec)
   const known = children.withId(spec.id)
   if (known !== undefined) {
     const text = `This supervisor has a child "${spec.id}" already; it is ${known.status.type}.`

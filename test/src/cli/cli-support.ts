@@ -109,8 +109,8 @@ export const runCli = (t: TestContext, args: readonly string[], settings = fresh
 /** Starts a node and waits until it is up; gives its address too. */
 export const startCli = async (t: TestContext, args: readonly string[], settings: Record<string, string>) => {
   const cli = new Cli(t, ['start', '--json', '--port', '0', ...args], settings)
-  const { addresses } = await cli.printed({ type: 'started' })
-  return { cli, address: String((addresses as string[])[0]) }
+  const started = await cli.printed({ type: 'started' })
+  return { cli, started, address: String((started.addresses as string[])[0]) }
 }
 
 export const jsonLines = (text: string): Printed[] =>

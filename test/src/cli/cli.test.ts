@@ -213,6 +213,21 @@ test(
 )
 
 test(
+  'a node with a health server tells its port and serves it',
+  async (t) => {
+    const { cli, started } = await startCli(t, ['--name', 'watched', '--health-port', '0'], freshSettings())
+    const port = Number(started.healthPort)
+    assert.ok(port > 0)
+    const response = await fetch(`http://127.0.0.1:${port}/live`, { headers: { connection: 'close' } })
+    assert.is(response.status, 200)
+    assert.match(await response.text(), 'live')
+    cli.signal('SIGTERM')
+    assert.is((await cli.ended).code, 0)
+  },
+  { deadlineMs: DEADLINE_MS },
+)
+
+test(
   'help goes to stdout and shows examples',
   async (t) => {
     const [help, version] = await Promise.all([runCli(t, ['--help']), runCli(t, ['--version'])])

@@ -2,7 +2,7 @@
 import * as assert from 'uvu/assert'
 import { isSkeinError } from '../../../certs/errors.ts'
 import type { Behaviour, MailboxOptions } from '../../../src/process/behaviour.ts'
-import type { ProcessReport } from '../../../src/process/processes.ts'
+import type { ProcessReport } from '../../../src/process/report.ts'
 import type { Self } from '../../../src/process/self.ts'
 import { VirtualClock } from '../../../transport/virtual-clock.ts'
 import { suite } from '../../support/suite.ts'

@@ -6,7 +6,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { SkeinError } from '../../../certs/errors.ts'
 import { Origin } from '../../../src/pid.ts'
 import type { ProcessLimits } from '../../../src/process/limits.ts'
-import { Processes, type ProcessReport } from '../../../src/process/processes.ts'
+import { Processes } from '../../../src/process/processes.ts'
+import type { ProcessReport } from '../../../src/process/report.ts'
+import type { AllowRule } from '../../../src/process/rights.ts'
 import type { Self } from '../../../src/process/self.ts'
 import type { Route, Router } from '../../../src/route.ts'
 import type { Signal } from '../../../src/signals.ts'
@@ -18,6 +20,7 @@ import type { TestContext } from '../../support/suite.ts'
 export interface NodeOptions {
   readonly clock?: Clock
   readonly limits?: Partial<ProcessLimits>
+  readonly allow?: readonly AllowRule[]
 }
 
 export interface TestNode {
@@ -27,7 +30,7 @@ export interface TestNode {
 }
 
 const bodyOf = (signal: Signal): unknown => {
-  if (signal.type === 'send') return signal.message
+  if (signal.type === 'send' || signal.type === 'sendMany') return signal.message
   if (signal.type === 'call') return signal.request
   if (signal.type === 'reply') return signal.value
   if (signal.type === 'spawn') return Array.isArray(signal.args) ? signal.args[0] : undefined
@@ -38,7 +41,7 @@ const bodyOf = (signal: Signal): unknown => {
 export class TestRoute implements Route {
   readonly node: string
   readonly origin: Origin
-  readonly version = 2
+  version: number | undefined = 2
   /** On their way, oldest first. */
   readonly waiting: Signal[] = []
   readonly gone: number[] = []
@@ -88,6 +91,7 @@ const makeNode = (name: string, router: Router, options: NodeOptions): TestNode 
     report: (event) => reports.push(event),
     stateCodec: new MessageCodec({ local: origin }).forStorage(),
     ...(options.limits && { limits: options.limits }),
+    ...(options.allow && { allow: options.allow }),
   })
   return { origin, processes, reports }
 }

@@ -498,6 +498,7 @@ test('hostile: requests that make no sense are refused, and take nothing', async
     from: one.self.pid.number,
     request: 1,
     behaviour: 'child',
+    version: '',
     link: false,
     start: false,
     ref: 0,

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert'
 import { isSkeinError } from '../../../certs/errors.ts'
 import { type Origin, Pid } from '../../../src/pid.ts'
 import { type Signal, Unreadable } from '../../../src/signals.ts'
-import { FRAME_TYPES, NAMED, Wire } from '../../../src/wire/wire.ts'
+import { FRAME_TYPES, MAX_SEND_TARGETS, NAMED, Wire } from '../../../src/wire/wire.ts'
 import { FIRST_LANE_FRAME_TYPE } from '../../../transport/lane.ts'
 import { seededRandom } from '../../../transport/random.ts'
 import { suite } from '../../support/suite.ts'
@@ -41,6 +41,8 @@ const SIGNALS: readonly Signal[] = [
   { type: 'send', from: 0, to: 1, message: { a: 1 } },
   { type: 'send', from: MOST, to: 'counter', message: undefined },
   { type: 'send', from: 1, to: MOST, message: 'x'.repeat(100_000) },
+  { type: 'sendMany', from: 1, to: [7, 8, 300], message: ['m'] },
+  { type: 'sendMany', from: 0, to: [MOST], message: 'x'.repeat(1000) },
   { type: 'cast', from: 1, to: 2, message: ['m'] },
   { type: 'cast', from: 1, to: 'name', message: 7 },
   { type: 'call', from: 127, to: 128, call: MOST, request: [1] },
@@ -56,12 +58,36 @@ const SIGNALS: readonly Signal[] = [
   { type: 'demonitor', from: 1, to: 2, ref: 3 },
   { type: 'demonitor', from: 1, to: 'x'.repeat(255), ref: MOST },
   { type: 'linkExit', from: 1, to: 2, reason: 'shutdown' },
-  { type: 'spawn', from: 0, request: 1, behaviour: 'a', link: false, start: false, ref: 0, name: '', args: [] },
+  {
+    type: 'spawn',
+    from: 0,
+    request: 1,
+    behaviour: 'a',
+    version: '',
+    link: false,
+    start: false,
+    ref: 0,
+    name: '',
+    args: [],
+  },
+  {
+    type: 'spawn',
+    from: 0,
+    request: 1,
+    behaviour: 'a',
+    version: '2.0.0-rc.1',
+    link: false,
+    start: true,
+    ref: 0,
+    name: '',
+    args: [],
+  },
   {
     type: 'spawn',
     from: MOST,
     request: MOST,
     behaviour: 'counter',
+    version: '1.0',
     link: true,
     start: true,
     ref: MOST,
@@ -72,6 +98,8 @@ const SIGNALS: readonly Signal[] = [
   { type: 'started', from: 1, request: MOST },
   { type: 'spawnFailed', from: 0, request: 2, reason: 'why' },
   { type: 'inspect', from: 1, to: 2, call: 3 },
+  { type: 'stream', from: 1, to: 2, call: 3, stream: 1, duplex: false, meta: undefined },
+  { type: 'stream', from: 0, to: 2 ** 40, call: 2 ** 50, stream: 2 ** 31 - 1, duplex: true, meta: { name: 'x' } },
   { type: 'exit', from: 1, to: 2, reason: 'kill' },
   { type: 'exit', from: 1, to: 'name', reason: { why: [1] } },
   { type: 'down', from: 1, ref: 2, reason: undefined },
@@ -203,6 +231,7 @@ test('a registered type that the receiver does not know costs only the content',
   const [sender, receiver] = [new Wire(codec), bob()]
   const content: Partial<Record<Signal['type'], string>> = {
     send: 'message',
+    sendMany: 'message',
     cast: 'message',
     call: 'request',
     reply: 'value',
@@ -220,6 +249,26 @@ test('a registered type that the receiver does not know costs only the content',
     const { [key]: __, ...gotHead } = got
     assert.equal(gotHead, head)
   }
+})
+
+test('a message to several processes: what docs/wire.md shows, at most 500, rising, none twice', () => {
+  const receiver = bob()
+  const { bytes } = frameOf(alice(), { type: 'sendMany', from: 1, to: [7, 8, 300], message: null })
+  assert.is(bytes.toString('hex'), '01' + '030701a402' + 'c0')
+  const code = (hex: string, type: number = FRAME_TYPES.sendMany): string =>
+    codeOf(() => read(receiver, { type, bytes: Buffer.from(hex, 'hex') }))
+  const beyond = 'ffffffffffffff0f'
+  for (const hex of ['', '01', '0100c0', '0101', '010200', '01020100c0', '01020701', `0102${beyond}01c0`, '018004']) {
+    assert.is(code(hex), hex === '01020701' ? 'ERR_SKEIN_BAD_MESSAGE' : 'ERR_SKEIN_PROTOCOL', hex)
+  }
+  assert.is(code('0101016ec0', FRAME_TYPES.sendMany | NAMED), 'ERR_SKEIN_PROTOCOL')
+  const most = Array.from({ length: MAX_SEND_TARGETS }, (_, i) => MOST - (MAX_SEND_TARGETS - 1 - i) * 2 ** 44)
+  const frame = frameOf(alice(), { type: 'sendMany', from: MOST, to: most, message: 1 })
+  assert.ok(isDeepStrictEqual(read(receiver, frame), { type: 'sendMany', from: MOST, to: most, message: 1 }))
+  // What a frame may have beside the longest message: docs/wire.md.
+  assert.ok(frame.bytes.length < 4096 - 64, `${frame.bytes.length} bytes`)
+  const one = frameOf(alice(), { type: 'sendMany', from: 1, to: most.concat(most.map(() => MOST)), message: 1 })
+  assert.is(code(one.bytes.toString('hex')), 'ERR_SKEIN_PROTOCOL')
 })
 
 test('a spawn with options, names or numbers that cannot be', () => {

@@ -1,6 +1,6 @@
 /**
  * A chat room on one node, guests on two, and a room that notices who left without a word.
- * Run it with: npx tsx examples/chat.ts
+ * Run it with: npx tsx examples/guests.ts
  */
 import { randomBytes } from 'node:crypto'
 import { type Pid, type Self, type SystemMessage, startNode } from 'skein'

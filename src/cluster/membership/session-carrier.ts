@@ -1,0 +1,31 @@
+/**
+ * A session as membership needs it.
+ */
+import { CONTROL } from '../control.ts'
+import type { ConnectedNode } from '../peers.ts'
+import type { Session } from '../session.ts'
+import type { GossipPeer } from './grapevine.ts'
+
+export const gossipPeerOf = (node: ConnectedNode, session: Session): GossipPeer => ({
+  name: node.name,
+  incarnation: node.incarnation,
+  address: node.address,
+  listens: node.listens,
+  carrier: {
+    id: node.id,
+    version: node.version,
+    isHidden: node.hidden,
+    get lastHeardMs() {
+      return session.lanes.lastHeardMs
+    },
+    rttMs: () => session.lanes.connection.stats().rttMs,
+    tick: (checksum) => session.tick(checksum),
+    probe: (number) => session.probe(number),
+    tell: (frame, body) => session.meshFrame(frame, body),
+    giveUp: () => session.end('ERR_SKEIN_CONNECTION_LOST', 'The peer was silent for too long.', 'net_tick_timeout'),
+  },
+  askForPeers: () => session.askForPeers(),
+})
+
+/** Frames that are membership's, among those of the control lane. */
+export const isMembershipFrame = (type: number): boolean => type > CONTROL.pong && type < CONTROL.sight

@@ -1,0 +1,59 @@
+/**
+ * Cuts any value to plain data of a bounded size: for what services and other nodes tell of themselves. Sans-io, never
+ * throws for what it is given (an accessor that throws gives undefined).
+ */
+import { Pid } from '../pid.ts'
+
+const MAX_DEPTH = 6
+/** Members of one array or object. */
+const MAX_MEMBERS = 256
+/** Members in all. */
+const MAX_VALUES = 4096
+const MAX_TEXT = 1024
+
+/** The value itself where it is small and plain; otherwise as much of it as fits. Functions and symbols become undefined. */
+export const plain = (value: unknown): unknown => cut(value, 0, { left: MAX_VALUES })
+
+const cut = (value: unknown, depth: number, budget: { left: number }): unknown => {
+  budget.left--
+  if (typeof value === 'string') return value.slice(0, MAX_TEXT)
+  if (typeof value === 'number' || typeof value === 'boolean' || value === null) return value
+  if (typeof value === 'bigint') return value.toString().slice(0, MAX_TEXT)
+  if (typeof value !== 'object') return undefined
+  if (value instanceof Pid) return value.toString()
+  if (depth >= MAX_DEPTH) return '...'
+  if (Array.isArray(value) || value instanceof Set) return list(value, depth, budget)
+  if (value instanceof Map) return record(value, depth, budget)
+  if (value instanceof Error) return String(value).slice(0, MAX_TEXT)
+  return record(entriesOf(value), depth, budget)
+}
+
+const list = (values: Iterable<unknown>, depth: number, budget: { left: number }): unknown[] => {
+  const kept: unknown[] = []
+  for (const value of values) {
+    if (kept.length >= MAX_MEMBERS || budget.left <= 0) break
+    kept.push(cut(value, depth + 1, budget))
+  }
+  return kept
+}
+
+const record = (entries: Iterable<[unknown, unknown]>, depth: number, budget: { left: number }): unknown => {
+  const kept: [string, unknown][] = []
+  for (const [key, value] of entries) {
+    if (kept.length >= MAX_MEMBERS || budget.left <= 0) break
+    kept.push([String(key).slice(0, MAX_TEXT), cut(value, depth + 1, budget)])
+  }
+  return Object.fromEntries(kept.filter(([key]) => key !== '__proto__'))
+}
+
+const entriesOf = function* (value: object): Iterable<[string, unknown]> {
+  for (const key of Object.keys(value)) {
+    let member: unknown
+    try {
+      member = (value as Readonly<Record<string, unknown>>)[key]
+    } catch {
+      member = undefined
+    }
+    yield [key, member]
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * How a name is acquired: every connected node is asked, and every one must agree.
+ *
+ * A node refuses if it has the name, or is asking for it itself with an older stamp. That is all it takes for one of
+ * several to win: of two that ask at once the one with the older stamp is refused by no other, and one that asks after it
+ * has agreed to another has seen that stamp, so its own is newer and the other refuses. Hence nothing has to be remembered
+ * for whom one agreed to, and no third node has a vote. A node that goes while it is asked counts no more; one that comes
+ * meanwhile is asked too.
+ */
+import { isSkeinError, SkeinError } from '../../../certs/errors.ts'
+import type { Clock, Timer } from '../../../transport/clock.ts'
+import type { ConnectedNode } from '../../cluster/peers.ts'
+import type { Origin } from '../../pid.ts'
+import { type Channel, type ChannelPeer, nonsense } from '../channel.ts'
+import type { Dialogue } from './dialogue.ts'
+import type { Holdings } from './holdings.ts'
+import { type HybridClock, isStamp, type Stamp } from './stamp.ts'
+import type { Table } from './table.ts'
+
+/** How long a node may take to agree. More than it takes to notice that a node is gone. */
+export const AGREEMENT_TIMEOUT_MS = 10_000
+/** How long a connected node is waited for whose services do not speak. */
+const SILENCE_MS = 3000
+/** How often it is looked whether they do. */
+const LOOK_AGAIN_MS = 10
+/** Names that this node asks for at once. */
+const MAX_PENDING = 262_144
+
+export interface AcquisitionParts {
+  readonly self: Origin
+  readonly clock: Clock
+  readonly stamps: HybridClock
+  readonly channel: () => Channel
+  readonly dialogue: Dialogue
+  readonly table: Table
+  readonly holdings: Holdings
+  /** Nodes whose services take part, whether or not these have spoken yet. */
+  participants(): readonly ConnectedNode[]
+}
+
+interface Pending {
+  readonly name: string
+  readonly stamp: Stamp
+  readonly startedMs: number
+  readonly asked: Set<ChannelPeer>
+  timer: Timer | undefined
+  /** In the instant in which all have agreed. What it throws is the outcome. */
+  commit(): void
+  fail(error: SkeinError): void
+}
+
+export class Acquisition {
+  readonly #parts: AcquisitionParts
+  readonly #pending = new Map<string, Pending>()
+
+  constructor(parts: AcquisitionParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Gives what `commit` gave. Rejects with ERR_SKEIN_NAME_REGISTERED, _GLOBAL_TIMEOUT or what `commit` threw. Who is given
+   * the name by its holder asks with the holder's `stamp`: it comes before all who want the name too.
+   */
+  acquire<T>(name: string, commit: () => T, stamp: Stamp = this.#parts.stamps.tick()): Promise<T> {
+    const { holdings, clock, channel } = this.#parts
+    if (this.#pending.has(name)) return Promise.reject(underWay(name))
+    if (holdings.get(name) !== undefined) return Promise.reject(taken(name))
+    if (this.#pending.size >= MAX_PENDING) {
+      return Promise.reject(new SkeinError('ERR_SKEIN_LIMIT', `This node asks for ${MAX_PENDING} names already.`))
+    }
+    return new Promise((resolve, reject) => {
+      const pending: Pending = {
+        name,
+        stamp,
+        startedMs: clock.now(),
+        asked: new Set(),
+        timer: undefined,
+        commit: () => {
+          try {
+            resolve(commit())
+          } catch (error) {
+            reject(error)
+          }
+        },
+        fail: reject,
+      }
+      this.#pending.set(name, pending)
+      // All of them before the first answer: nobody answers in this turn, but one may turn out to be gone.
+      const peers = channel().peers()
+      for (const peer of peers) pending.asked.add(peer)
+      for (const peer of peers) this.#ask(pending, peer)
+      this.#look(pending)
+    })
+  }
+
+  /** What this node says to a peer that wants the name. Throws ERR_SKEIN_NAME_REGISTERED. */
+  answer(peer: ChannelPeer, name: string, stamp: unknown): readonly [Stamp, boolean] {
+    const { stamps, holdings, self } = this.#parts
+    if (!isStamp(stamp)) throw nonsense('a claim without a stamp')
+    stamps.see(stamp)
+    const holding = holdings.get(name)
+    if (holding !== undefined && holding.heir !== peer) throw taken(name)
+    const pending = this.#pending.get(name)
+    if (pending !== undefined && pending.stamp + self.key < stamp + peer.pid.origin.key) throw underWay(name)
+    return [stamps.tick(), holding !== undefined]
+  }
+
+  peerUp(peer: ChannelPeer): void {
+    for (const pending of [...this.#pending.values()]) {
+      pending.asked.add(peer)
+      this.#ask(pending, peer)
+    }
+  }
+
+  /** A peer has the name. */
+  gone(name: string): void {
+    const pending = this.#pending.get(name)
+    if (pending !== undefined) this.#fail(pending, taken(name))
+  }
+
+  stop(): void {
+    for (const pending of [...this.#pending.values()]) {
+      this.#fail(pending, new SkeinError('ERR_SKEIN_STOPPED', 'The node has been stopped.'))
+    }
+  }
+
+  #ask(pending: Pending, peer: ChannelPeer): void {
+    const { dialogue, stamps, table } = this.#parts
+    const { name, stamp } = pending
+    const heard = (): void => {
+      pending.asked.delete(peer)
+      this.#look(pending)
+    }
+    const failed = (error: SkeinError): void => {
+      if (error.code === 'ERR_SKEIN_NOCONNECTION') heard()
+      else this.#fail(pending, error)
+    }
+    const answered = (value: unknown): void => {
+      const [seen, isOwner] = Array.isArray(value) ? (value as readonly unknown[]) : []
+      if (!isStamp(seen)) {
+        failed(nonsense('an answer without a stamp'))
+        return
+      }
+      try {
+        stamps.see(seen)
+      } catch (error) {
+        if (!isSkeinError(error)) throw error
+        failed(error)
+        return
+      }
+      // It says that it does not have the name: what its board told before is out of date.
+      if (isOwner !== true) table.remove(name, peer)
+      heard()
+    }
+    dialogue.ask(peer, { type: 'claim', name, stamp }, AGREEMENT_TIMEOUT_MS, { answered, failed })
+  }
+
+  /** Is there anybody left to wait for? */
+  #look(pending: Pending): void {
+    const { clock } = this.#parts
+    if (this.#pending.get(pending.name) !== pending || pending.asked.size > 0) return
+    const waitedMs = clock.now() - pending.startedMs
+    if (waitedMs > AGREEMENT_TIMEOUT_MS) {
+      this.#fail(pending, new SkeinError('ERR_SKEIN_GLOBAL_TIMEOUT', 'This node itself was asleep.'))
+      return
+    }
+    pending.timer?.cancel()
+    if (waitedMs < SILENCE_MS && this.#silent()) {
+      pending.timer = clock.after(LOOK_AGAIN_MS, () => this.#look(pending), true)
+      return
+    }
+    this.#pending.delete(pending.name)
+    pending.commit()
+  }
+
+  /** A node has just been connected, and its service has not spoken yet. */
+  #silent(): boolean {
+    const { channel, participants } = this.#parts
+    const peers = channel().peers()
+    return participants().some((node) => !peers.some((peer) => isSame(peer, node)))
+  }
+
+  #fail(pending: Pending, error: SkeinError): void {
+    if (this.#pending.get(pending.name) !== pending) return
+    this.#pending.delete(pending.name)
+    pending.timer?.cancel()
+    pending.fail(error)
+  }
+}
+
+const isSame = (peer: ChannelPeer, node: ConnectedNode): boolean =>
+  peer.id === node.id && peer.incarnation === node.incarnation
+
+const taken = (name: string): SkeinError =>
+  new SkeinError('ERR_SKEIN_NAME_REGISTERED', `"${name}" is a registered global name.`)
+
+const underWay = (name: string): SkeinError =>
+  new SkeinError('ERR_SKEIN_NAME_REGISTERED', `"${name}" is just being registered by another.`)

@@ -1,0 +1,184 @@
+/**
+ * Conflicts: one name, several claims, because nodes that did not see each other registered it.
+ *
+ * Only who has the name can give it up, and each does so for itself. By the default rule the best claim stays, the oldest
+ * registration; as all see the same claims there is nothing to agree upon. If every claim says that a callback decides, the
+ * claimant with the lowest node id is the judge: it asks its callback and tells the others. Who remains takes a new token,
+ * greater than those of the claims that are gone.
+ */
+import { SkeinError } from '../../../certs/errors.ts'
+import type { Clock, Timer } from '../../../transport/clock.ts'
+import type { NodeEvent } from '../../event-stream.ts'
+import { type Origin, Pid } from '../../pid.ts'
+import { type ChannelPeer, nonsense } from '../channel.ts'
+import { type Claim, compareClaims } from './claim.ts'
+import type { Dialogue } from './dialogue.ts'
+import { tokenOf } from './fence.ts'
+import type { GlobalClaim, Holding, Holdings, Resolve } from './holdings.ts'
+import { isStamp, timeOf } from './stamp.ts'
+import type { Table } from './table.ts'
+
+/** How long a callback may take to decide between two; then the older registration wins. */
+export const DECISION_TIMEOUT_MS = 5000
+/** How long the judge is waited for; then the default rule holds. */
+const JUDGE_TIMEOUT_MS = 30_000
+
+export interface ConflictsParts {
+  readonly self: Origin
+  readonly clock: Clock
+  readonly dialogue: Dialogue
+  readonly table: Table
+  readonly holdings: Holdings
+  emit(event: NodeEvent): void
+  /** The process has lost its name. */
+  tellLoser(pid: Pid, error: SkeinError): void
+  defect(error: unknown): void
+}
+
+/** A conflict that is not decided by the default rule. */
+type Case =
+  /** This node is the judge; `claims` tells what it judges. */
+  { readonly type: 'judging'; readonly claims: string } | { readonly type: 'waiting'; readonly timer: Timer }
+
+export class Conflicts {
+  readonly #parts: ConflictsParts
+  readonly #cases = new Map<Holding, Case>()
+
+  constructor(parts: ConflictsParts) {
+    this.#parts = parts
+  }
+
+  /** To be called whenever the claims to a name have changed. */
+  review(name: string): void {
+    const { holdings, table } = this.#parts
+    const holding = holdings.get(name)
+    if (holding === undefined) return
+    const own = table.claimOf(name, undefined)
+    const claims = table.claims(name).filter(({ owner }) => owner === undefined || !isPartner(holding, owner))
+    const best = claims[0]
+    if (own === undefined || best === undefined) return
+    if (claims.length === 1) {
+      this.#close(holding)
+      if (!holding.isContested) return
+      holding.isContested = false
+      holdings.renew(holding)
+      return
+    }
+    holding.isContested = true
+    if (claims.every(({ isJudged }) => isJudged)) this.#submit(holding, own, claims)
+    else if (best !== own) this.#lose(holding, own, best)
+  }
+
+  /** A peer gave up the name that is this node's too. */
+  won(holding: Holding, loser: Claim): void {
+    const { emit, self } = this.#parts
+    emit({ type: 'globalConflict', name: holding.name, winner: new Pid(self, holding.number), loser: loser.pid })
+  }
+
+  /** What the judge says. Throws for a judge that is none. */
+  verdict(judge: ChannelPeer, name: string, winner: unknown, loser: unknown): void {
+    const { holdings, table } = this.#parts
+    const holding = holdings.get(name)
+    const own = table.claimOf(name, undefined)
+    if (!isStamp(winner) || !isStamp(loser)) throw nonsense('a verdict that is none')
+    // It may be about what has changed since.
+    if (holding === undefined || own === undefined || own.registeredAt !== loser) return
+    const claims = table.claims(name)
+    const isJudge = claims.every(({ isJudged, owner }) => isJudged && (owner?.id ?? own.pid.origin.id) >= judge.id)
+    if (!isJudge || !claims.some(({ owner }) => owner === judge)) throw nonsense('a verdict that is not its to give')
+    const winning = claims.find(({ registeredAt }) => registeredAt === winner)
+    if (winning !== undefined && winning !== own) this.#lose(holding, own, winning)
+  }
+
+  stop(): void {
+    for (const holding of [...this.#cases.keys()]) this.#close(holding)
+  }
+
+  #submit(holding: Holding, own: Claim, claims: readonly Claim[]): void {
+    const isJudge = claims.every(({ pid }) => pid.origin.id >= own.pid.origin.id)
+    const known = this.#cases.get(holding)
+    if (isJudge && holding.resolve !== undefined) {
+      const described = claims.map(({ pid, registeredAt }) => `${pid.key} ${registeredAt}`).join()
+      if (known?.type === 'judging' && known.claims === described) return
+      this.#close(holding)
+      const judging: Case = { type: 'judging', claims: described }
+      this.#cases.set(holding, judging)
+      this.#judge(holding, judging, claims, holding.resolve).catch((error: unknown) => this.#parts.defect(error))
+    } else if (known?.type !== 'waiting') {
+      const late = (): void => {
+        this.#cases.delete(holding)
+        this.#settleByAge(holding)
+      }
+      this.#cases.set(holding, { type: 'waiting', timer: this.#parts.clock.after(JUDGE_TIMEOUT_MS, late, true) })
+    }
+  }
+
+  async #judge(holding: Holding, judging: Case, claims: readonly Claim[], resolve: Resolve): Promise<void> {
+    const { name } = holding
+    let winner = claims[0] as Claim
+    for (const claim of claims.slice(1)) {
+      const [a, b] = [winner, claim].sort(compareClaims) as [Claim, Claim]
+      winner = (await this.#choice(resolve, name, a, b)) === b ? b : a
+      // It came otherwise meanwhile: what is so now is judged anew, or no more.
+      if (this.#cases.get(holding) !== judging) return
+    }
+    this.#cases.delete(holding)
+    const { dialogue, table } = this.#parts
+    for (const loser of claims) {
+      if (loser === winner || loser.owner === undefined) continue
+      const verdict = { type: 'verdict', name, winner: winner.registeredAt, loser: loser.registeredAt }
+      dialogue.tell(loser.owner, verdict)
+    }
+    const own = table.claimOf(name, undefined)
+    if (own !== undefined && winner.owner !== undefined) this.#lose(holding, own, winner)
+  }
+
+  /** One of the two, whatever the callback does. */
+  #choice(resolve: Resolve, name: string, a: Claim, b: Claim): Promise<Claim> {
+    return new Promise((done) => {
+      const timer = this.#parts.clock.after(DECISION_TIMEOUT_MS, () => done(a), true)
+      const decide = async (): Promise<Claim> => {
+        const pid = await resolve(name, describe(a), describe(b))
+        return b.pid.equals(pid) ? b : a
+      }
+      decide()
+        .catch(() => a)
+        .then((claim) => {
+          timer.cancel()
+          done(claim)
+        })
+    })
+  }
+
+  #settleByAge(holding: Holding): void {
+    const { table, holdings } = this.#parts
+    const [best] = table.claims(holding.name)
+    const own = table.claimOf(holding.name, undefined)
+    if (holdings.get(holding.name) !== holding || own === undefined || best === undefined || best === own) return
+    this.#lose(holding, own, best)
+  }
+
+  #lose(holding: Holding, own: Claim, winner: Claim): void {
+    const { holdings, emit, tellLoser } = this.#parts
+    const { name } = holding
+    this.#close(holding)
+    holdings.remove(holding)
+    emit({ type: 'globalConflict', name, winner: winner.pid, loser: own.pid })
+    tellLoser(own.pid, new SkeinError('ERR_SKEIN_NAME_CONFLICT', `"${name}" is the name of ${winner.pid} now.`))
+  }
+
+  #close(holding: Holding): void {
+    const known = this.#cases.get(holding)
+    if (known?.type === 'waiting') known.timer.cancel()
+    this.#cases.delete(holding)
+  }
+}
+
+/** What it claims is the other half of handing the name over. */
+const isPartner = ({ heir, giver }: Holding, owner: ChannelPeer): boolean => owner === heir || owner === giver
+
+const describe = ({ pid, token, registeredAt }: Claim): GlobalClaim => ({
+  pid,
+  token: tokenOf(token, pid.origin),
+  registeredAt: timeOf(registeredAt),
+})

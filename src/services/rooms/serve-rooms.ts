@@ -1,0 +1,92 @@
+/**
+ * Rooms for the sockets of a WebSocket server, such as the one of the package `ws`; that package is the program's, and is
+ * not loaded here.
+ *
+ * Each socket enters the room that `enter` names for its request, and what it sends goes to the others in that room. What
+ * goes wrong with one socket closes that socket.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { RoomMember } from './presence.ts'
+import type { Rooms } from './rooms.ts'
+import type { RoomSocket } from './socket.ts'
+
+/** Policy violation (RFC 6455, 7.4.1). */
+const CLOSE_REFUSED = 1008
+/** Sent before a socket has entered: so many are passed on then, and one more closes it. */
+const MAX_EARLY_MESSAGES = 16
+
+type Data = Buffer | ArrayBuffer | Buffer[]
+
+/** A socket of `ws`. */
+export interface ServerSocket extends RoomSocket {
+  on(event: 'message', listener: (data: Data, isBinary: boolean) => void): unknown
+  on(event: 'error', listener: (error: Error) => void): unknown
+}
+
+/** A WebSocketServer of `ws`. */
+export interface SocketServer {
+  on(event: 'connection', listener: (socket: ServerSocket, request: IncomingMessage) => void): unknown
+}
+
+export interface ServeRoomsOptions {
+  /** The room of a new socket and its name there; undefined closes it. This is where a request is authenticated. */
+  readonly enter: (request: IncomingMessage) => Entrance | undefined | Promise<Entrance | undefined>
+  /** What is broadcast when a socket has sent this; undefined for nothing. Default: what it sent. */
+  readonly said?: (data: string | Uint8Array, member: RoomMember, room: string) => string | Uint8Array | undefined
+}
+
+export interface Entrance {
+  readonly room: string
+  readonly as: string
+}
+
+/** From now on every socket that connects to the server enters a room. */
+export const serveRooms = (server: SocketServer, rooms: Rooms, options: ServeRoomsOptions): void => {
+  server.on('connection', (socket, request) => {
+    // An error is followed by the close, and that is heard by the rooms.
+    socket.on('error', () => {})
+    void seat(socket, request, rooms, options)
+  })
+}
+
+const seat = async (
+  socket: ServerSocket,
+  request: IncomingMessage,
+  rooms: Rooms,
+  { enter, said = (data) => data }: ServeRoomsOptions,
+): Promise<void> => {
+  const refuse = (): void => socket.close(CLOSE_REFUSED, 'refused')
+  const early: (string | Uint8Array)[] = []
+  let say = (data: string | Uint8Array): void => {
+    if (early.length < MAX_EARLY_MESSAGES) early.push(data)
+    else refuse()
+  }
+  socket.on('message', (data, isBinary) => {
+    try {
+      say(isBinary ? bytesOf(data) : bytesOf(data).toString())
+    } catch {
+      refuse()
+    }
+  })
+  try {
+    const entrance = await enter(request)
+    if (entrance === undefined) {
+      refuse()
+      return
+    }
+    const { room, as } = entrance
+    const member = await rooms.join(room, socket, { as })
+    say = (data) => {
+      const saying = said(data, member, room)
+      if (saying !== undefined) rooms.broadcast(room, saying, { except: socket })
+    }
+    for (const data of early.splice(0)) say(data)
+  } catch {
+    refuse()
+  }
+}
+
+const bytesOf = (data: Data): Buffer => {
+  if (Buffer.isBuffer(data)) return data
+  return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data)
+}

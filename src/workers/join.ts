@@ -1,0 +1,101 @@
+/**
+ * The worker's side: a node in a worker thread, in the cluster of the node that started the thread.
+ */
+import { hostname } from 'node:os'
+import { workerData } from 'node:worker_threads'
+import { isSkeinError, SkeinError } from '../../certs/errors.ts'
+import { systemClock } from '../../transport/clock.ts'
+import type { SocketWatch } from '../../transport/socket.ts'
+import { type Logger, resolveConfig } from '../config.ts'
+import type { SkeinNode } from '../node.ts'
+import { startConfigured } from '../start.ts'
+import { type FromWorker, type Invitation, JOINED, SOCKET, type ToWorker, type WorkerLuggage } from './protocol.ts'
+
+export interface JoinOptions<T> {
+  /** Runs before others are told of the node: the place to register behaviours. */
+  readonly setUp?: (node: SkeinNode, workerData: T) => Promise<void> | void
+  /** Default: pino on stderr. */
+  readonly logger?: Logger
+}
+
+/** A node in a worker, and the `workerData` that was given for it. */
+export interface Joined<T> {
+  readonly node: SkeinNode
+  readonly workerData: T
+}
+
+/**
+ * Starts the node of this worker thread and joins the cluster of the node that started the thread with `workers.start`.
+ * Rejects with ERR_SKEIN_WORKER_FAILED elsewhere, or as `startNode` and `connect` do; whoever waits in `workers.start`
+ * hears of it too.
+ */
+export const joinFromWorker = async <T = unknown>({ setUp, logger }: JoinOptions<T> = {}): Promise<Joined<T>> => {
+  const luggage: unknown = workerData
+  if (!isLuggage(luggage)) {
+    throw new SkeinError('ERR_SKEIN_WORKER_FAILED', 'This is no worker thread that a node has started.')
+  }
+  const { skein: invitation, workerData: own } = luggage
+  const { port, shared } = invitation
+  if (Atomics.exchange(shared, JOINED, 1) === 1) {
+    throw new SkeinError('ERR_SKEIN_WORKER_FAILED', 'This worker thread has its node already.')
+  }
+  const tell = (message: FromWorker): void => port.postMessage(message)
+  try {
+    const socket = new SharedSocket(shared)
+    const node = await start(invitation, socket, logger)
+    port.on('message', (order: ToWorker) => {
+      if (order.type === 'closeSocket') socket.closeNow()
+      else void node.stop({ timeoutMs: order.timeoutMs })
+    })
+    port.unref()
+    void untilStopped(node).then(() => {
+      tell({ type: 'stopped' })
+      port.close()
+    })
+    try {
+      await setUp?.(node, own as T)
+      await node.connect(invitation.host)
+    } catch (error) {
+      await node.stop()
+      throw error
+    }
+    // What the program does at once with the node, such as registering behaviours, comes before.
+    systemClock.after(0, () => tell({ type: 'up', name: node.name, id: node.id }))
+    return { node, workerData: own as T }
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    tell({ type: 'failed', code: isSkeinError(error) ? error.code : 'ERR_SKEIN_WORKER_FAILED', message })
+    throw error
+  }
+}
+
+/** The environment is the parent's: what it says was heeded there. */
+const start = ({ keys, options }: Invitation, socket: SharedSocket, logger: Logger | undefined): Promise<SkeinNode> =>
+  startConfigured(resolveConfig({ ...options, ...(logger && { logger }) }, {}, hostname()), keys, socket)
+
+/** Lets the thread that started this one know of its socket. */
+class SharedSocket implements SocketWatch {
+  readonly #shared: Int32Array
+  closeNow: () => void = () => {}
+
+  constructor(shared: Int32Array) {
+    this.#shared = shared
+  }
+
+  opened(descriptor: number, closeNow: () => void): void {
+    this.closeNow = closeNow
+    Atomics.store(this.#shared, SOCKET, descriptor + 1)
+  }
+
+  closed(): void {
+    Atomics.store(this.#shared, SOCKET, 0)
+    Atomics.notify(this.#shared, SOCKET)
+  }
+}
+
+const untilStopped = async ({ events }: SkeinNode): Promise<void> => {
+  for await (const _ of events);
+}
+
+const isLuggage = (value: unknown): value is WorkerLuggage =>
+  typeof value === 'object' && value !== null && 'skein' in value && 'workerData' in value

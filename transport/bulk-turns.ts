@@ -1,0 +1,105 @@
+/**
+ * Who of those with much to write goes next: dedicated lanes and streams of bytes, by deficit round robin (Shreedhar and
+ * Varghese 1995), going on where the last flush stopped. Lanes with little to say come before.
+ *
+ * It keeps the list of those that have something to write. How a lane is written and accounted for is lanes.ts's part.
+ */
+import type { Clock, Timer } from './clock.ts'
+import type { OutLane } from './lane-out.ts'
+import type { Connection } from './transport.ts'
+
+/** A dedicated lane with no more than this queued is served with the light ones. */
+const LIGHT_BYTES = 2 * 1024
+/** After a light sender wrote, bulk is kept short of filling queues for this long. */
+const LIGHT_ACTIVE_MS = 100
+
+export class BulkTurns {
+  readonly #clock: Clock
+  /** Writes at most so many bytes of a lane; returns how many were taken. */
+  readonly #write: (lane: OutLane, limitBytes: number) => number
+  readonly #ready: OutLane[] = []
+  #turn = 0
+  #lightUntilMs = Number.NEGATIVE_INFINITY
+  #roomTimer: Timer | undefined
+
+  constructor(clock: Clock, write: (lane: OutLane, limitBytes: number) => number) {
+    this.#clock = clock
+    this.#write = write
+  }
+
+  /** A lane has something to write, or its end. */
+  list(lane: OutLane): void {
+    if (lane.listed || lane.blocked) return
+    lane.listed = true
+    this.#ready.push(lane)
+  }
+
+  unlist(lane: OutLane): void {
+    if (lane.listed) this.#unlist(this.#ready.indexOf(lane))
+  }
+
+  /** A light sender writes in this flush. */
+  lightWrites(): void {
+    this.#lightUntilMs = this.#clock.now() + LIGHT_ACTIVE_MS
+  }
+
+  flush(connection: Connection): void {
+    const ready = this.#ready
+    if (ready.length === 0 || connection.blocked()) return
+    this.#writeLight()
+    // Beside light senders bulk only fills the path, not the queues along it; what is acknowledged makes room for more.
+    let roomBytes = this.#clock.now() < this.#lightUntilMs ? connection.bulkRoomBytes() : Number.POSITIVE_INFINITY
+    if (roomBytes <= 0) this.#lookAgainLater(connection)
+    let fruitless = 0
+    while (ready.length > 0 && fruitless < ready.length && roomBytes > 0 && !connection.blocked()) {
+      if (this.#turn >= ready.length) this.#turn = 0
+      const lane = ready[this.#turn] as OutLane
+      if (lane.deficitBytes <= 0) lane.deficitBytes += lane.quantumBytes
+      const offered = Math.min(lane.deficitBytes, roomBytes, lane.queuedBytes)
+      const written = this.#write(lane, offered)
+      lane.deficitBytes -= written
+      roomBytes -= written
+      if (lane.isAtRest) {
+        lane.deficitBytes = 0
+        this.#unlist(this.#turn)
+        fruitless = 0
+      } else if (written < offered && connection.blocked()) {
+        // The connection is full, not this lane: it keeps its turn and the rest of its deficit.
+        return
+      } else {
+        fruitless = written === 0 ? fruitless + 1 : 0
+        this.#turn++
+      }
+    }
+  }
+
+  close(): void {
+    this.#roomTimer?.cancel()
+  }
+
+  /** Streams are never light: what is left of a large piece would hold back all others. */
+  #writeLight(): void {
+    for (let i = this.#ready.length - 1; i >= 0; i--) {
+      const lane = this.#ready[i] as OutLane
+      if (lane.kind === 'stream' || lane.queuedBytes > LIGHT_BYTES) continue
+      if (lane.queuedBytes > 0) this.lightWrites()
+      const offered = lane.queuedBytes
+      if (this.#write(lane, LIGHT_BYTES) === offered && lane.isAtRest) this.#unlist(i)
+    }
+  }
+
+  /** Acknowledgements make room; should none come, bulk goes on when light senders have been silent for a while. */
+  #lookAgainLater(connection: Connection): void {
+    const look = (): void => {
+      this.#roomTimer = undefined
+      connection.requestFlush()
+    }
+    this.#roomTimer ??= this.#clock.after(LIGHT_ACTIVE_MS, look, true)
+  }
+
+  #unlist(index: number): void {
+    const [lane] = this.#ready.splice(index, 1)
+    if (lane !== undefined) lane.listed = false
+    if (index < this.#turn) this.#turn--
+  }
+}
