@@ -14,6 +14,7 @@ import type { Logger, StartOptions } from './config.ts'
 import type { DhtReport } from './dht-report.ts'
 import type { AllowRule } from './process/rights.ts'
 import type { Tracer } from './process/tracing.ts'
+import type { LoopMeter } from './services/supervision/load.ts'
 
 /** What the workers of a node take over from it. */
 export interface MachineSettings {
@@ -47,6 +48,8 @@ export interface NodeParts {
   readonly hidden?: boolean
   readonly maxMessageBytes?: number
   readonly liveness?: LivenessPreset
+  /** How busy the event loop is, told to other nodes; without it: not at all. */
+  readonly loopMeter?: LoopMeter
   /** Where the node runs on a real machine, which can have workers that do too. */
   readonly machine?: MachineSettings
   /** What other nodes may do here; without it everything. */

@@ -38,7 +38,6 @@ import type { RoomsOptions } from './services/rooms/room-service.ts'
 import { Rooms } from './services/rooms/rooms.ts'
 import { NodeServices, type ServicesHost } from './services/services.ts'
 import type { DistributedSupervisor } from './services/supervision/distributed-supervisor.ts'
-import { machineMeter } from './services/supervision/load.ts'
 import type { SuperviseOptions } from './services/supervision/options.ts'
 import type { Reason } from './signals.ts'
 import type { DuplexStream, OpenedStream, OpenStreamOptions } from './streams/streams.ts'
@@ -447,7 +446,7 @@ export class SkeinNode implements AsyncDisposable {
   }
 
   #servicesHost(): ServicesHost {
-    const { clock, random, hidden = false, machine } = this.#parts
+    const { clock, random, hidden = false, loopMeter } = this.#parts
     return {
       self: this.#origin,
       hidden,
@@ -456,7 +455,7 @@ export class SkeinNode implements AsyncDisposable {
       processes: this.#processes,
       probes: this.#observer.probes,
       codec: this.#codec.forStorage(),
-      loopMeter: machine === undefined ? () => 0 : machineMeter(),
+      loopMeter: loopMeter ?? (() => 0),
       stop: (timeoutMs) => this.stop({ timeoutMs: Math.min(timeoutMs, DEFAULT_SHUTDOWN_MS) }),
       connected: () => this.#network.connected(),
       emit: (event) => this.#emit(event),

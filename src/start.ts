@@ -32,6 +32,7 @@ import { reportOf } from './dht-report.ts'
 import { DEFAULT_PORT } from './discovery-config.ts'
 import { type SkeinNode, startNodeOn } from './node.ts'
 import type { MachineSettings } from './node-parts.ts'
+import { machineMeter } from './services/supervision/load.ts'
 
 const DUAL_STACK = '::'
 const ALL_IPV4 = '0.0.0.0'
@@ -75,6 +76,7 @@ export const startConfigured = async (config: Config, keys: ClusterKeys, watch?:
       hidden: config.hidden,
       allow: config.allow,
       machine: machineSettings(config),
+      loopMeter: machineMeter(),
       tracing: config.tracing,
       maxMessageBytes: config.maxMessageBytes,
       sources,

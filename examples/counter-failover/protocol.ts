@@ -5,9 +5,7 @@ import type { Request } from 'skein'
 export type Count = Request<'count', number>
 
 /** A note is told what the counter says, and asked what it was told last. */
-export type Note =
-  | Request<{ readonly total: number; readonly token: string }, boolean>
-  | Request<'last', number>
+export type Note = Request<{ readonly total: number; readonly token: string }, boolean> | Request<'last', number>
 
 /** From main.ts to the process of a node. */
 export type Command = 'count' | 'stop'

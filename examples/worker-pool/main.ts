@@ -47,7 +47,8 @@ const employ = async (worker: PidOf<Worker>): Promise<void> => {
   const job = jobs.shift()
   if (job === undefined) return
   try {
-    primes += await node.call(worker, job, { timeoutMs: PATIENCE_MS })
+    const found = await node.call(worker, job, { timeoutMs: PATIENCE_MS })
+    primes += found
     const name = worker.node.split('@')[0] ?? ''
     done.set(name, (done.get(name) ?? 0) + 1)
   } catch {

@@ -59,6 +59,7 @@ export class MeshUpkeep {
   #admitted: ReadonlySet<string> | undefined
   /** Connections that are being looked into. */
   readonly #doubted = new WeakSet<Session>()
+  #stopped = false
   #reconsidering: Timer | undefined
 
   constructor(options: MeshUpkeepOptions) {
@@ -104,6 +105,7 @@ export class MeshUpkeep {
   }
 
   stop(): void {
+    this.#stopped = true
     this.#reconsidering?.cancel()
     this.#overlap.stop()
     this.#partitions.stop()
@@ -125,10 +127,12 @@ export class MeshUpkeep {
 
   /** The members are others than before. */
   membersChanged(): void {
+    if (this.#stopped) return
     this.#reconsidering ??= this.#options.clock.after(RECONSIDER_MS, () => this.#reconsider(), true)
   }
 
   nodeUp({ id, hidden }: ConnectedNode): void {
+    if (this.#stopped) return
     this.membersChanged()
     if (hidden) return
     this.#partitions.up(id)
@@ -136,6 +140,7 @@ export class MeshUpkeep {
   }
 
   nodeDown({ name, id, incarnation, hidden }: ConnectedNode, reason: DownReason): void {
+    if (this.#stopped) return
     this.membersChanged()
     if (hidden) return
     if (!wasLost(reason)) return this.#overlap.settled(id)

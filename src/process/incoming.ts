@@ -7,7 +7,10 @@ import type { Signal } from '../signals.ts'
 import type { Bridge } from './bridge.ts'
 import type { Services } from './self.ts'
 
-type Parts = Pick<Services, 'post' | 'multicast' | 'calls' | 'links' | 'monitors' | 'exits' | 'births' | 'spawns' | 'inspection' | 'streams'>
+type Parts = Pick<
+  Services,
+  'post' | 'multicast' | 'calls' | 'links' | 'monitors' | 'exits' | 'births' | 'spawns' | 'inspection' | 'streams'
+>
 
 /** One signal that came over `bridge`, as so many bytes; a Hold asks to stop reading that lane until relieved. */
 export const receive = (parts: Parts, bridge: Bridge, signal: Signal, sizeBytes: number): Hold | undefined => {

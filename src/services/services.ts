@@ -17,6 +17,7 @@ import { GlobalService } from './global/global-service.ts'
 import { GroupService } from './groups/group-service.ts'
 import { Registries } from './registry/registries.ts'
 import { RoomService } from './rooms/room-service.ts'
+import { addServiceProbes } from './service-probes.ts'
 import type { LoopMeter } from './supervision/load.ts'
 import { NodeBoard } from './supervision/node-board.ts'
 import { Supervision } from './supervision/supervision.ts'
@@ -83,7 +84,7 @@ export class NodeServices {
       },
       stop: (timeoutMs) => host.stop(timeoutMs),
     })
-    host.probes.addCheck('draining', () => (this.nodes.isDraining ? 'the node is about to leave' : undefined))
+    addServiceProbes(host.probes, this)
   }
 
   /** The node is about to stop: from now on it decides nothing for others. */

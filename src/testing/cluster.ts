@@ -53,6 +53,8 @@ export interface SimulatedNodeOptions {
   readonly seeded?: boolean
   /** Oldest and newest protocol version it speaks. */
   readonly protocolVersions?: readonly [number, number]
+  /** How busy its event loop is said to be, from 0 to 1. Default: 0. */
+  readonly loopMeter?: () => number
 }
 
 const SEED_BYTES = 6
@@ -124,6 +126,7 @@ export class SimulatedCluster {
       ...(this.#options.fullMeshNodes === undefined ? {} : { fullMeshNodes: this.#options.fullMeshNodes }),
       ...(this.#options.preventOverlappingPartitions === false ? { preventOverlappingPartitions: false } : {}),
       sources: [source],
+      ...(options.loopMeter && { loopMeter: options.loopMeter }),
       ...(options.protocolVersions && { protocolVersions: options.protocolVersions }),
       ...(liveness === undefined ? {} : { liveness }),
       ...(this.#options.allow === undefined ? {} : { allow: this.#options.allow }),

@@ -40,33 +40,39 @@ export const joinFromWorker = async <T = unknown>({ setUp, logger }: JoinOptions
     throw new SkeinError('ERR_SKEIN_WORKER_FAILED', 'This worker thread has its node already.')
   }
   const tell = (message: FromWorker): void => port.postMessage(message)
-  try {
-    const socket = new SharedSocket(shared)
-    const node = await start(invitation, socket, logger)
-    port.on('message', (order: ToWorker) => {
-      if (order.type === 'closeSocket') socket.closeNow()
-      else void node.stop({ timeoutMs: order.timeoutMs })
-    })
-    port.unref()
-    void untilStopped(node).then(() => {
-      tell({ type: 'stopped' })
-      port.close()
-    })
-    try {
-      await setUp?.(node, own as T)
-      await node.connect(invitation.host)
-    } catch (error) {
-      await node.stop()
-      throw error
-    }
-    // What the program does at once with the node, such as registering behaviours, comes before.
-    systemClock.after(0, () => tell({ type: 'up', name: node.name, id: node.id }))
-    return { node, workerData: own as T }
-  } catch (error) {
+  /** At once: when the node has stopped the port is closed. */
+  const failed = (error: unknown): void => {
     const message = error instanceof Error ? error.message : String(error)
     tell({ type: 'failed', code: isSkeinError(error) ? error.code : 'ERR_SKEIN_WORKER_FAILED', message })
+  }
+  const socket = new SharedSocket(shared)
+  let node: SkeinNode
+  try {
+    node = await start(invitation, socket, logger)
+  } catch (error) {
+    failed(error)
     throw error
   }
+  port.on('message', (order: ToWorker) => {
+    if (order.type === 'closeSocket') socket.closeNow()
+    else void node.stop({ timeoutMs: order.timeoutMs })
+  })
+  port.unref()
+  void untilStopped(node).then(() => {
+    tell({ type: 'stopped' })
+    port.close()
+  })
+  try {
+    await setUp?.(node, own as T)
+    await node.connect(invitation.host)
+  } catch (error) {
+    failed(error)
+    await node.stop()
+    throw error
+  }
+  // What the program does at once with the node, such as registering behaviours, comes before.
+  systemClock.after(0, () => tell({ type: 'up', name: node.name, id: node.id }))
+  return { node, workerData: own as T }
 }
 
 /** The environment is the parent's: what it says was heeded there. */

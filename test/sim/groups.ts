@@ -176,8 +176,10 @@ class Program {
     }
   }
 
-  /** Every node sees just the members there are. */
+  /** All are connected, and every node sees just the members there are. */
   #agrees(): boolean {
+    // A node that has just gone on may still take a lost connection for a good one.
+    if (this.#hosts.some(({ node }) => node.nodes().length < HOSTS.length - 1)) return false
     return SCOPES.every((scope) =>
       GROUPS.every((group) => {
         const members = this.#members(scope, group).map(({ pid }) => pid?.key)

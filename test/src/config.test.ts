@@ -24,6 +24,16 @@ const codeOf = (work: () => unknown): string => {
 
 const NO_BOOTSTRAP = { bootstrap: [], network: 'private', contactsFile: undefined }
 
+test('the preset of the failure detector: code, then variable, then lan; others are refused', () => {
+  assert.is(resolve().liveness, 'lan')
+  assert.is(resolve({}, { SKEIN_LIVENESS: 'wan' }).liveness, 'wan')
+  assert.is(resolve({ liveness: 'edge' }, { SKEIN_LIVENESS: 'wan' }).liveness, 'edge')
+  assert.is(
+    codeOf(() => resolve({}, { SKEIN_LIVENESS: 'moon' })),
+    'ERR_SKEIN_BAD_OPTION',
+  )
+})
+
 test('defaults', () => {
   const config = resolve()
   assert.is(config.name, undefined)

@@ -19,7 +19,6 @@ const start = async (t: TestContext, seed: number): Promise<SimulatedCluster> =>
     // Ticks are most of what an idle mesh of this size does; they are not what is looked at here.
     liveness: { tickIntervalMs: 5000, downAfterMs: 20_000 },
     fullMeshNodes: NODES,
-    fullMeshNodes: NODES,
     network: { logLines: 1 },
   })
   t.defer(() => cluster.stop())

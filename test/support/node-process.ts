@@ -85,6 +85,11 @@ export interface NodeCommands {
   actor(method: 'spawn' | 'act' | 'ended' | 'clear', ...args: readonly unknown[]): unknown
   /** A method of `node.groups`. */
   groups(method: 'join' | 'leave' | 'members' | 'groups' | 'publish', ...args: readonly unknown[]): unknown
+  /** A method of `node.global`. */
+  global(
+    method: 'register' | 'unregister' | 'transfer' | 'whereis' | 'token' | 'names',
+    ...args: readonly unknown[]
+  ): unknown
   /** Resident memory of the process, bytes. */
   memory(): number
   /** Things left behind for `stop` to clean up: monitors, timers, calls without an answer. */

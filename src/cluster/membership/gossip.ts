@@ -289,7 +289,7 @@ export class Gossip {
     const record = this.roster.record(subject)
     const accuser = this.roster.record(signer)
     if (accuser === undefined) return
-    if (isOwn && (incarnation !== self.incarnation || refutation < this.#own.refutation)) return
+    if (isOwn && (incarnation !== self.incarnation || refutation !== this.#own.refutation)) return
     if (!isOwn && !isAbout(record, said)) return
     const before = record?.doubts.get(signer)?.level
     if (before === 'down' || before === level) return
@@ -302,8 +302,10 @@ export class Gossip {
     if (!counts && (level !== 'down' || !link.strange.take(nowMs))) return
     if (!notary.isGenuine(said)) {
       this.#refuse(link, 'ERR_SKEIN_GOSSIP_REFUSED', 'It passes on a doubt with a wrong signature.')
-    } else if (isOwn) this.#refute(nowMs)
-    else if (counts && record !== undefined) this.#doubt(record, said, link)
+    } else if (isOwn) {
+      accuser.mistakes.take(nowMs)
+      this.#refute(nowMs)
+    } else if (counts && record !== undefined) this.#doubt(record, said, link)
     else if (record !== undefined && record.doubts.size < MAX_DOUBTS) {
       record.doubts.set(signer, said)
       this.#grapevine.spread(said, link)

@@ -24,7 +24,7 @@ const CONTEXT = 'skein v2 membership'
 const INCARNATION_CHARACTERS = 16
 const ID_CHARACTERS = 32
 /** Where others saw it, at most so many addresses beside those it tells itself. */
-export const MAX_SEEN_ADDRESSES = 2
+const MAX_SEEN_ADDRESSES = 2
 
 const KIND = { announcement: 1, doubt: 2, hint: 3 } as const
 const FLAG_LEFT = 1

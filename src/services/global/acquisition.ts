@@ -3,9 +3,9 @@
  *
  * A node refuses if it has the name, or is asking for it itself with an older stamp. That is all it takes for one of
  * several to win: of two that ask at once the one with the older stamp is refused by no other, and one that asks after it
- * has agreed to another has seen that stamp, so its own is newer and the other refuses. Hence nothing has to be remembered
- * for whom one agreed to, and no third node has a vote. A node that goes while it is asked counts no more; one that comes
- * meanwhile is asked too.
+ * has agreed to another has seen that stamp, so its own is newer and the other refuses. So nobody is bound by having agreed,
+ * and no third node has a vote. A node that goes while it is asked counts no more; one that comes meanwhile is asked too.
+ * What was agreed to is remembered for a while only to recognise a registration that nobody was asked about.
  */
 import { isSkeinError, SkeinError } from '../../../certs/errors.ts'
 import type { Clock, Timer } from '../../../transport/clock.ts'
@@ -23,8 +23,10 @@ export const AGREEMENT_TIMEOUT_MS = 10_000
 const SILENCE_MS = 3000
 /** How often it is looked whether they do. */
 const LOOK_AGAIN_MS = 10
-/** Names that this node asks for at once. */
+/** Names that this node asks for at once, and that it remembers to have agreed to for one peer. */
 const MAX_PENDING = 262_144
+/** How long: more than it takes until the peer's board tells of it. */
+const GRANT_MS = 3 * AGREEMENT_TIMEOUT_MS
 
 export interface AcquisitionParts {
   readonly self: Origin
@@ -36,6 +38,13 @@ export interface AcquisitionParts {
   readonly holdings: Holdings
   /** Nodes whose services take part, whether or not these have spoken yet. */
   participants(): readonly ConnectedNode[]
+}
+
+/** This node has agreed. */
+interface Grant {
+  /** What is registered thereupon has a greater one. */
+  readonly stamp: Stamp
+  readonly untilMs: number
 }
 
 interface Pending {
@@ -52,6 +61,8 @@ interface Pending {
 export class Acquisition {
   readonly #parts: AcquisitionParts
   readonly #pending = new Map<string, Pending>()
+  /** In order of age. */
+  readonly #grants = new Map<ChannelPeer, Map<string, Grant>>()
 
   constructor(parts: AcquisitionParts) {
     this.#parts = parts
@@ -102,7 +113,21 @@ export class Acquisition {
     if (holding !== undefined && holding.heir !== peer) throw taken(name)
     const pending = this.#pending.get(name)
     if (pending !== undefined && pending.stamp + self.key < stamp + peer.pid.origin.key) throw underWay(name)
-    return [stamps.tick(), holding !== undefined]
+    const granted = stamps.tick()
+    this.#remember(peer, name, granted)
+    return [granted, holding !== undefined]
+  }
+
+  /** True, once, if this node has agreed that the peer registers this name, and did so before that moment. */
+  hasGranted(peer: ChannelPeer, name: string, registeredAt: Stamp): boolean {
+    const grants = this.#grants.get(peer)
+    const grant = grants?.get(name)
+    if (grant === undefined || registeredAt <= grant.stamp) return false
+    return grants?.delete(name) === true
+  }
+
+  peerDown(peer: ChannelPeer): void {
+    this.#grants.delete(peer)
   }
 
   peerUp(peer: ChannelPeer): void {
@@ -122,6 +147,24 @@ export class Acquisition {
     for (const pending of [...this.#pending.values()]) {
       this.#fail(pending, new SkeinError('ERR_SKEIN_STOPPED', 'The node has been stopped.'))
     }
+  }
+
+  #remember(peer: ChannelPeer, name: string, stamp: Stamp): void {
+    const nowMs = this.#parts.clock.now()
+    let grants = this.#grants.get(peer)
+    if (grants === undefined) {
+      grants = new Map()
+      this.#grants.set(peer, grants)
+    }
+    for (const [oldest, { untilMs }] of grants) {
+      if (untilMs > nowMs) break
+      grants.delete(oldest)
+    }
+    if (grants.size >= MAX_PENDING) {
+      throw new SkeinError('ERR_SKEIN_LIMIT', `${peer.node} asks for ${MAX_PENDING} names at once.`)
+    }
+    grants.delete(name)
+    grants.set(name, { stamp, untilMs: nowMs + GRANT_MS })
   }
 
   #ask(pending: Pending, peer: ChannelPeer): void {

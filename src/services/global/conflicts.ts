@@ -15,13 +15,15 @@ import { type Claim, compareClaims } from './claim.ts'
 import type { Dialogue } from './dialogue.ts'
 import { tokenOf } from './fence.ts'
 import type { GlobalClaim, Holding, Holdings, Resolve } from './holdings.ts'
-import { isStamp, timeOf } from './stamp.ts'
+import { timeOf } from './stamp.ts'
 import type { Table } from './table.ts'
 
 /** How long a callback may take to decide between two; then the older registration wins. */
 export const DECISION_TIMEOUT_MS = 5000
 /** How long the judge is waited for; then the default rule holds. */
 const JUDGE_TIMEOUT_MS = 30_000
+/** How long the judge waits for the losers; then it judges anew, because one of them saw something else. */
+const VERDICT_TIMEOUT_MS = 2000
 
 export interface ConflictsParts {
   readonly self: Origin
@@ -37,7 +39,7 @@ export interface ConflictsParts {
 
 /** A conflict that is not decided by the default rule. */
 type Case =
-  /** This node is the judge; `claims` tells what it judges. */
+  /** This node is the judge, and its callback has the word; `claims` tells what it judges. */
   { readonly type: 'judging'; readonly claims: string } | { readonly type: 'waiting'; readonly timer: Timer }
 
 export class Conflicts {
@@ -75,18 +77,17 @@ export class Conflicts {
     emit({ type: 'globalConflict', name: holding.name, winner: new Pid(self, holding.number), loser: loser.pid })
   }
 
-  /** What the judge says. Throws for a judge that is none. */
+  /** What the judge says. It is not heeded where this node sees another judge, or another conflict. */
   verdict(judge: ChannelPeer, name: string, winner: unknown, loser: unknown): void {
     const { holdings, table } = this.#parts
     const holding = holdings.get(name)
     const own = table.claimOf(name, undefined)
-    if (!isStamp(winner) || !isStamp(loser)) throw nonsense('a verdict that is none')
-    // It may be about what has changed since.
-    if (holding === undefined || own === undefined || own.registeredAt !== loser) return
+    if (!(winner instanceof Pid && loser instanceof Pid)) throw nonsense('a verdict that is none')
+    if (holding === undefined || own === undefined || !own.pid.equals(loser)) return
     const claims = table.claims(name)
     const isJudge = claims.every(({ isJudged, owner }) => isJudged && (owner?.id ?? own.pid.origin.id) >= judge.id)
-    if (!isJudge || !claims.some(({ owner }) => owner === judge)) throw nonsense('a verdict that is not its to give')
-    const winning = claims.find(({ registeredAt }) => registeredAt === winner)
+    if (!isJudge || !claims.some(({ owner }) => owner === judge)) return
+    const winning = claims.find(({ pid }) => pid.equals(winner))
     if (winning !== undefined && winning !== own) this.#lose(holding, own, winning)
   }
 
@@ -105,11 +106,7 @@ export class Conflicts {
       this.#cases.set(holding, judging)
       this.#judge(holding, judging, claims, holding.resolve).catch((error: unknown) => this.#parts.defect(error))
     } else if (known?.type !== 'waiting') {
-      const late = (): void => {
-        this.#cases.delete(holding)
-        this.#settleByAge(holding)
-      }
-      this.#cases.set(holding, { type: 'waiting', timer: this.#parts.clock.after(JUDGE_TIMEOUT_MS, late, true) })
+      this.#wait(holding, JUDGE_TIMEOUT_MS, () => this.#settleByAge(holding))
     }
   }
 
@@ -123,14 +120,24 @@ export class Conflicts {
       if (this.#cases.get(holding) !== judging) return
     }
     this.#cases.delete(holding)
-    const { dialogue, table } = this.#parts
+    const { dialogue, table, holdings } = this.#parts
+    if (holdings.get(name) !== holding) return
     for (const loser of claims) {
       if (loser === winner || loser.owner === undefined) continue
-      const verdict = { type: 'verdict', name, winner: winner.registeredAt, loser: loser.registeredAt }
+      const verdict = { type: 'verdict', name, winner: winner.pid, loser: loser.pid }
       dialogue.tell(loser.owner, verdict)
     }
     const own = table.claimOf(name, undefined)
     if (own !== undefined && winner.owner !== undefined) this.#lose(holding, own, winner)
+    else this.#wait(holding, VERDICT_TIMEOUT_MS, () => this.review(name))
+  }
+
+  #wait(holding: Holding, ms: number, then: () => void): void {
+    const late = (): void => {
+      this.#cases.delete(holding)
+      then()
+    }
+    this.#cases.set(holding, { type: 'waiting', timer: this.#parts.clock.after(ms, late, true) })
   }
 
   /** One of the two, whatever the callback does. */

@@ -53,8 +53,6 @@ export class GlobalService implements ProcessTable {
   readonly #acquisition: Acquisition
   readonly #conflicts: Conflicts
   readonly #handovers: Handovers
-  /** This node's time when the peer came: what it registers from then on is younger. */
-  readonly #since = new Map<ChannelPeer, Stamp>()
   /** Its claims go because it goes. */
   #leaving: ChannelPeer | undefined
 
@@ -95,7 +93,6 @@ export class GlobalService implements ProcessTable {
     })
     this.#channel = new Channel(SERVICE, channelHost, {
       peerUp: (peer) => {
-        this.#since.set(peer, this.#stamps.tick())
         this.#board.peerUp(peer)
         this.#acquisition.peerUp(peer)
       },
@@ -106,7 +103,7 @@ export class GlobalService implements ProcessTable {
         this.#leaving = undefined
         this.#handovers.peerDown(peer)
         this.#dialogue.peerDown(peer)
-        this.#since.delete(peer)
+        this.#acquisition.peerDown(peer)
       },
     })
   }
@@ -248,8 +245,8 @@ export class GlobalService implements ProcessTable {
 
   /** What is registered while two nodes are connected was agreed upon by both. */
   #mustBeGranted(owner: ChannelPeer, name: string, registeredAt: Stamp): void {
-    if (registeredAt <= (this.#since.get(owner) ?? '')) {
-      throw nonsense('a registration from before its connection')
+    if (!this.#acquisition.hasGranted(owner, name, registeredAt)) {
+      throw nonsense('a registration that it did not ask for')
     }
     const holding = this.#holdings.get(name)
     if (holding !== undefined && holding.heir !== owner) {

@@ -320,7 +320,7 @@ const gated = (behaviour: NamedBehaviour, admitted: Promise<boolean>): Behaviour
   return Object.assign(run, behaviour.traits === undefined ? {} : { traits: behaviour.traits })
 }
 
-export const draining = (): SkeinError =>
+const draining = (): SkeinError =>
   new SkeinError('ERR_SKEIN_DRAINING', 'This node is about to leave and starts nothing more.')
 
 const inWords = (reason: unknown): string => shorten(reason instanceof Error ? reason.message : String(reason))

@@ -11,8 +11,8 @@ import { isVersion } from '../../process/catalogue.ts'
 import type { Codec } from '../../wire/codec.ts'
 
 /** A whole chunk of a board has to fit into a message. */
-export const MAX_ARGS_BYTES = 16_384
-export const MAX_ID_LENGTH = 128
+const MAX_ARGS_BYTES = 16_384
+const MAX_ID_LENGTH = 128
 const DEFAULT_SHUTDOWN_MS = 5000
 /** Who wants a child to end can wait so long at most. */
 const MAX_SHUTDOWN_MS = 3_600_000

@@ -24,6 +24,8 @@ import { isActive, nameOfChild, type SlotFacts } from './slot.ts'
 const ORDER_TIMEOUT_MS = 5000
 /** Two of one child: the name conflict sees to it first. */
 const DOUBLE_GRACE_MS = 3000
+/** A child that is in no plan: whoever knows of it may be about to connect. */
+const STRANGER_GRACE_MS = 5000
 /** The name is taken, and nobody tells that the child is his: it may be on its way. */
 const NAME_GRACE_MS = 2000
 /** Between failed starts: doubled each time. */
@@ -85,6 +87,7 @@ interface Tracked {
   notBeforeMs: number
   doubleSinceMs: number | undefined
   nameSinceMs: number | undefined
+  strangeSinceMs: number | undefined
   isWaiting: boolean
   unmovable: string | undefined
   reason: string
@@ -205,6 +208,13 @@ export class Leader {
     if (asked !== undefined) {
       const isSeen = slots.some(([node, { run }]) => node === asked.node && run === asked.run)
       if (isSeen || !this.#host.nodes.members().includes(asked.node)) child.asked = undefined
+    }
+    const isStrange = planned === undefined && !this.#host.plan.isDeleted(id) && slots.length > 0
+    if (!isStrange) child.strangeSinceMs = undefined
+    else {
+      child.strangeSinceMs ??= nowMs
+      const graceMs = child.strangeSinceMs + STRANGER_GRACE_MS - nowMs
+      if (graceMs > 0) return graceMs
     }
     const delayMs = wanted ? this.#keepRunning(child, planned, slots, nowMs) : this.#keepAway(child, slots, nowMs)
     if (delayMs === undefined && planned === undefined && slots.length === 0 && child.waiters.size === 0) {
@@ -452,6 +462,7 @@ export class Leader {
         notBeforeMs: 0,
         doubleSinceMs: undefined,
         nameSinceMs: undefined,
+        strangeSinceMs: undefined,
         isWaiting: false,
         unmovable: undefined,
         reason: '',

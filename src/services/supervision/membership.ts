@@ -69,6 +69,7 @@ export class Membership {
   #timer: Timer | undefined
   #isApplyingSoon = false
   #isLeaving = false
+  #notBeforeMs = 0
 
   constructor(host: MembershipHost, options: MembershipOptions) {
     this.#host = host
@@ -156,7 +157,8 @@ export class Membership {
   #mayApply(): boolean {
     const { names, clock } = this.#host
     const { name, aloneMs } = this.#options
-    if (names.whereis(nameOfLeader(name)) !== undefined || !this.#host.isComplete()) return false
+    if (clock.now() < this.#notBeforeMs || names.whereis(nameOfLeader(name)) !== undefined || !this.#host.isComplete())
+      return false
     if (this.#host.isDraining() && this.#host.hasOthers(name)) return false
     return !this.#host.isAlone() || clock.now() - this.#sinceMs >= aloneMs
   }
@@ -174,6 +176,8 @@ export class Membership {
       pid = processes.spawn(Object.assign(run, { traits }) as Behaviour<unknown>)
     } catch (error) {
       defect(error)
+      this.#notBeforeMs = this.#host.clock.now() + LOOK_MS
+      this.consider()
       return
     }
     this.#state = { type: 'applying', pid }
@@ -181,6 +185,7 @@ export class Membership {
       await names.register(nameOfLeader(name), pid)
     } catch {
       // Somebody else has it, or the process is gone already.
+      this.#notBeforeMs = this.#host.clock.now() + LOOK_MS
       processes.exit(pid, 'shutdown')
       return
     }

@@ -70,6 +70,6 @@ const readState = (state: unknown): { readonly state?: Uint8Array } => {
   throw nonsense('a state that is none')
 }
 
-export const isCode = (code: unknown): code is ErrorCode => typeof code === 'string' && Object.hasOwn(ERRORS, code)
+const isCode = (code: unknown): code is ErrorCode => typeof code === 'string' && Object.hasOwn(ERRORS, code)
 
 export const shorten = (text: string): string => text.slice(0, MAX_TEXT_LENGTH)

@@ -42,7 +42,7 @@ export class NodeBoard {
       accept,
       put: (owner, key, _value, previous) => {
         if (previous === undefined) drainingNow(owner, key)
-        changed()
+        if (key !== LOAD) changed()
       },
       removed: changed,
       synced: changed,
@@ -108,7 +108,7 @@ export class NodeBoard {
     return (this.#entries(node)?.get(LOAD) as NodeLoad | undefined) ?? IDLE
   }
 
-  /** Told after every change of what is known, also of who is there. */
+  /** Told after every change of who is there, can start what and drains; loads are looked at when they are needed. */
   onChange(listener: () => void): void {
     this.#listeners.add(listener)
   }
@@ -144,7 +144,6 @@ export class NodeBoard {
     if (!differs(load, this.#load)) return
     this.#load = load
     this.#board.set(LOAD, load)
-    this.#changed()
   }
 
   #changed(): void {

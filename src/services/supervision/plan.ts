@@ -73,6 +73,11 @@ export class Plan {
     return { id, spec, wanted: entry?.wanted ?? 'running', request: entry?.request }
   }
 
+  /** It was a child, or the supervisor itself was stopped: what runs of it is to end. */
+  isDeleted(id: string): boolean {
+    return this.isStopped || this.#entries.get(id)?.wanted === 'deleted'
+  }
+
   /** Those of the code first. */
   *ids(): IterableIterator<string> {
     for (const id of this.#given.keys()) if (this.get(id) !== undefined) yield id

@@ -44,7 +44,7 @@ export interface Office {
 const MAX_REQUEST_LENGTH = 64
 
 /** Undefined asks from this node. Rejects with a SkeinError. */
-export const carryOut = async (office: Office, asking: Origin | undefined, request: unknown): Promise<unknown> => {
+const carryOut = async (office: Office, asking: Origin | undefined, request: unknown): Promise<unknown> => {
   const fields = (typeof request === 'object' && request !== null ? request : {}) as Record<string, unknown>
   switch (fields.type) {
     case 'startChild':

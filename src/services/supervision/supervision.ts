@@ -14,7 +14,7 @@ import { isId, keepSpec, readSpec } from './child-spec.ts'
 import { DistributedSupervisor } from './distributed-supervisor.ts'
 import { Membership, type MembershipHost } from './membership.ts'
 import { type Answer, type Order, readMessage } from './messages.ts'
-import { leaderNamed, type Names } from './names.ts'
+import { leaderNamed, type Names, nameOfLeader } from './names.ts'
 import type { NodeBoard } from './node-board.ts'
 import { checkOptions, type SuperviseOptions } from './options.ts'
 import { isWanted, MAX_NUMBER, type PlanEntry, WHOLE } from './plan.ts'
@@ -79,6 +79,7 @@ export class Supervision {
       defect: host.defect,
     })
     nodes.onChange(() => this.#changed())
+    host.probes.add('distributedSupervisors', () => this.#describe())
   }
 
   /** Throws ERR_SKEIN_BAD_ARGUMENT, ERR_SKEIN_BAD_NAME, ERR_SKEIN_NAME_REGISTERED or ERR_SKEIN_LIMIT. */
@@ -87,7 +88,8 @@ export class Supervision {
       throw new SkeinError('ERR_SKEIN_BAD_NAME', `"${String(name).slice(0, 100)}" cannot be the name of a supervisor.`)
     }
     const { children, lead, ...checked } = checkOptions(options)
-    const { codec, clock, processes, names, random } = this.#host
+    const { codec, clock, processes, names, random, hidden } = this.#host
+    if (hidden) throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'A hidden node takes no part in supervisors.')
     const specs = new Map(children.map((child) => keepSpec(child, codec)).map(({ id, spec }) => [id, spec]))
     if (specs.size < children.length) throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'Two children have the same id.')
     if (lead) {
@@ -135,6 +137,15 @@ export class Supervision {
   /** Somebody else runs services. */
   get hasPeers(): boolean {
     return this.#channel.peers().length > 0
+  }
+
+  /** For snapshots. */
+  #describe(): unknown {
+    const supervisors = Array.from(this.#members, ([name, { leads, plan }]) => {
+      const leader = this.#host.names.whereis(nameOfLeader(name))?.node
+      return { name, leads, leader, children: plan.size }
+    })
+    return { supervisors, childrenHere: this.agent.remaining().length, draining: this.#host.nodes.isDraining }
   }
 
   #membershipHost(): MembershipHost {

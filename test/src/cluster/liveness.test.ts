@@ -1,6 +1,6 @@
 /** Who is silent for too long is down, who is only unheard because we slept is not. */
 import * as assert from 'uvu/assert'
-import { LAN_LIVENESS, Liveness, Pulse } from '../../../src/cluster/liveness.ts'
+import { LAN_LIVENESS, LIVENESS_PRESETS, Liveness, Pulse } from '../../../src/cluster/liveness.ts'
 import { suite } from '../../support/suite.ts'
 
 const test = suite('liveness')
@@ -71,6 +71,28 @@ test('a loop that is always late still finds out', () => {
     if (liveness.check(nowMs, 0, pulse.beat(nowMs)) === 'down') down = nowMs
   }
   assert.ok(down !== undefined && down >= downAfterMs && down < 8000, String(down))
+})
+
+test('a node that is late itself gives others more time and starts no accusations, until it has been on time for a while', () => {
+  const pulse = new Pulse(LAN_LIVENESS, 0)
+  let nowMs = 0
+  const beat = (lateMs: number) => {
+    nowMs += pulse.checkIntervalMs + lateMs
+    return pulse.beat(nowMs)
+  }
+  assert.is(beat(60_000).patience, 1, 'one pause is no habit')
+  assert.not(pulse.isSlow)
+  for (let i = 0; i < 30; i++) beat(pulse.checkIntervalMs)
+  assert.ok(pulse.isSlow)
+  const { patience } = beat(pulse.checkIntervalMs)
+  assert.ok(patience > 1.1 && patience < 2, String(patience))
+  for (let i = 0; i < 20; i++) beat(0)
+  assert.not(pulse.isSlow)
+  assert.is(beat(0).patience, 1)
+})
+
+test('presets: a tick is lost more than once before anybody is down', () => {
+  for (const preset of Object.values(LIVENESS_PRESETS)) assert.ok(preset.downAfterMs >= 4 * preset.tickIntervalMs)
 })
 
 test('the noise of timers is no lag', () => {

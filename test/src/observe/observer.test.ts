@@ -92,6 +92,22 @@ test('a snapshot of all nodes, with what each has', async (t) => {
   assert.equal(own.processes.byMessages.map(String), snapshot.processes.byMessages.map(String))
 })
 
+test('services tell of themselves through probes', async (t) => {
+  const cluster = await startCluster(t, 2)
+  await meshed(cluster)
+  const [a, b] = cluster.nodes as [SkeinNode, SkeinNode]
+  const pid = b.spawn(deaf)
+  b.groups.join('cashiers', pid)
+  await settled(cluster, b.global.register('till', pid))
+  b.registry('shelves', { keys: 'unique' })
+  await until(cluster, 'the group', () => a.groups.members('cashiers').length === 1)
+  const { probes } = okOf((await settled(cluster, a.observer.snapshot({ nodes: [b.name] }))).nodes[0])
+  assert.equal(probes.global, { names: 1, ownNames: 1, list: ['till'] })
+  assert.equal(probes.groups, { groups: 1, list: [{ group: 'cashiers', members: 1, localMembers: 1 }] })
+  assert.match(JSON.stringify(probes.registries), 'shelves')
+  assert.match(JSON.stringify(probes.drain), '"isDraining":false')
+})
+
 test('a paused node, a crashed one and one that is not there cost their own entries, within the deadline', () =>
   simulate({ nodes: ['a', 'b', 'c', 'd'], seed: 3 }, async (sim) => {
     await sim.meshed()

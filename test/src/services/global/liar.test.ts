@@ -36,6 +36,8 @@ interface Scene {
   lie(message: unknown): void
   /** An entry on the liar's board. */
   board(put: unknown[], removed?: string[]): void
+  /** Asks both for a name. */
+  ask(name: string): void
   readonly nowMs: number
   sleep(ms: number): Promise<void>
   readonly liar: SkeinNode
@@ -64,6 +66,7 @@ const scene = (title: string, play: (scene: Scene) => Promise<void>): void =>
         events: collect(honest.node),
         lie,
         board: (put, removed = []) => lie({ type: 'board', number: number++, put, removed, complete: true }),
+        ask: (name) => lie({ type: 'ask', id: 1, question: { type: 'claim', name, stamp: stampOf(0) } }),
         nowMs: honest.clock.wallNow(),
         sleep: (ms) => sim.sleep(ms),
       })
@@ -74,7 +77,7 @@ const refusals = (events: readonly NodeEvent[]): string[] =>
   events.flatMap((event) => (event.type === 'memberRefused' ? [`${event.node.slice(0, 4)} ${event.code}`] : []))
 
 scene('does not get a name that somebody has, however old it says its claim is', async (stage) => {
-  const { honest, third, events, board, nowMs, sleep } = stage
+  const { honest, third, events, board, ask, nowMs, sleep } = stage
   const pid = waiter(honest)
   const { token } = await honest.global.register('x', pid)
   await sleep(100)
@@ -88,7 +91,18 @@ scene('does not get a name that somebody has, however old it says its claim is',
   }
   assert.is(third.global.token('x'), token)
   assert.ok(await honest.isProcessAlive(pid))
-  assert.equal(refusals(events).sort(), ['liar ERR_SKEIN_NAME_REGISTERED', 'liar ERR_SKEIN_PROTOCOL'])
+  assert.equal(refusals(events), ['liar ERR_SKEIN_PROTOCOL'])
+  // It asks, the third node agrees, the holder does not; it does not care.
+  ask('x')
+  await sleep(100)
+  board([['x', [1, stampOf(nowMs + 10), stampOf(nowMs + 10), false]]])
+  await sleep(100)
+  assert.ok(pid.equals(third.global.whereis('x')))
+  board([['x', [1, stampOf(nowMs + 60_000), stampOf(nowMs + 60_000), false]]])
+  await sleep(100)
+  assert.ok(pid.equals(third.global.whereis('x')))
+  assert.ok(pid.equals(honest.global.whereis('x')))
+  assert.is(honest.global.token('x'), token)
 })
 
 scene(
@@ -101,7 +115,8 @@ scene(
     const stamp = info?.token.slice(0, 16)
     board([], ['x'])
     lie({ type: 'transferCancelled', name: 'x' })
-    lie({ type: 'verdict', name: 'x', winner: stampOf(5), loser: stamp })
+    lie({ type: 'verdict', name: 'x', winner: waiter(liar), loser: pid })
+    lie({ type: 'verdict', name: 'x', winner: stamp, loser: stamp })
     lie({ type: 'ask', id: 1, question: { type: 'transfer', name: 'x', number: 1, token: stamp, registeredAt: stamp } })
     lie({ type: 'ask', id: 2, question: { type: 'unregister', name: 'x' } })
     await sleep(500)
@@ -112,13 +127,19 @@ scene(
   },
 )
 
-scene('cannot register processes of other nodes as its own', async ({ honest, third, board, nowMs, sleep, liar }) => {
-  const pid = waiter(honest)
-  board([['y', [pid.number, stampOf(nowMs + 1000), stampOf(nowMs + 1000), false]]])
-  await sleep(100)
-  // It is the liar's process of that number that it has registered.
-  for (const node of [honest, third]) assert.is(node.global.whereis('y')?.origin.key, `${liar.id}/${liar.incarnation}`)
-})
+scene(
+  'cannot register processes of other nodes as its own',
+  async ({ honest, third, ask, board, nowMs, sleep, liar }) => {
+    const pid = waiter(honest)
+    ask('y')
+    await sleep(100)
+    board([['y', [pid.number, stampOf(nowMs + 1000), stampOf(nowMs + 1000), false]]])
+    await sleep(100)
+    // It is the liar's process of that number that it has registered.
+    for (const node of [honest, third])
+      assert.is(node.global.whereis('y')?.origin.key, `${liar.id}/${liar.incarnation}`)
+  },
+)
 
 scene('cannot use up the clock', async ({ honest, events, board, lie, nowMs, sleep }) => {
   const far = stampOf(nowMs + MAX_CLOCK_AHEAD_MS + 60_000)

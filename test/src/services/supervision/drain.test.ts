@@ -28,7 +28,10 @@ test('children go on elsewhere with their state, also those of the leader; what 
     const draining = leader.node.drain({ timeoutMs: 10_000 }).then((value) => {
       report = value
     })
-    await sim.until('all run elsewhere', () => allRun(all) && [...runs.now].every(({ node }) => node !== leader.node.name))
+    await sim.until(
+      'all run elsewhere',
+      () => allRun(all) && [...runs.now].every(({ node }) => node !== leader.node.name),
+    )
     await draining
     assert.ok(sim.nowMs - startMs < 3000, `${sim.nowMs - startMs} ms`)
     assert.equal([...(report?.moved ?? [])].sort(), ['sup/x', 'sup/y', 'sup/z'])

@@ -58,7 +58,12 @@ test('old and new nodes send, call, link, monitor and spawn across; upgraded one
   for (const index of [0, 1, 2, 3]) await start(index, index >= 2)
   const { nodes } = cluster
   await until(cluster, 'a mesh', () => whole(nodes))
-  const versions = nodes.map((node) => node.connectedNodes().map(({ version }) => version).sort())
+  const versions = nodes.map((node) =>
+    node
+      .connectedNodes()
+      .map(({ version }) => version)
+      .sort(),
+  )
   assert.equal(versions, [
     [1, 1, 2],
     [1, 1, 2],
