@@ -68,7 +68,7 @@ const joinSimulated = (): Promise<number> =>
     sim.heal()
     await sim.until('nodeup', () => young.node.nodes().length === 1)
     const startMs = sim.nowMs
-    await sim.until('all names', () => young.node.global.names().length === NAMES)
+    await sim.until('all names', () => young.node.global.count === NAMES)
     return sim.nowMs - startMs
   })
 
@@ -79,8 +79,7 @@ const joinProcesses = async (): Promise<{ tookMs: number; node: SkeinNode; stop:
   const node = await startNode({ name: 'young@bench', cookie, host: '127.0.0.1', port: 0, discovery: false })
   const startMs = performance.now()
   await node.connect(peer.ready.address as string)
-  while (node.global.whereis(`name/${NAMES - 1}`) === undefined) await pause(5)
-  while (node.global.names().length < NAMES) await pause(5)
+  while (node.global.count < NAMES) await pause(5)
   const tookMs = performance.now() - startMs
   const stop = async (): Promise<void> => {
     await node.stop()

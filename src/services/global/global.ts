@@ -76,6 +76,11 @@ export class Global {
     return { ...facts, claims: claims.length }
   }
 
+  /** Of all names that this node knows. */
+  get count(): number {
+    return this.#service.table.size
+  }
+
   /** All names that this node knows; `own`: of its own processes only. */
   names({ own = false }: { readonly own?: boolean } = {}): string[] {
     return own ? this.#service.ownNames() : this.#service.table.names()

@@ -113,7 +113,7 @@ export class RoomService {
 
   /** Throws ERR_SKEIN_BAD_OPTION. */
   configure(options: RoomsOptions): void {
-    const { maxBufferedBytes = 1, whenSlow = 'drop' } = options
+    const { maxBufferedBytes = DEFAULT_MAX_BUFFERED_BYTES, whenSlow = 'drop' } = options
     if (!(maxBufferedBytes > 0)) throw badOption('maxBufferedBytes is a number of bytes.')
     if (whenSlow !== 'drop' && whenSlow !== 'skip') throw badOption('whenSlow is drop or skip.')
     if (this.#options !== undefined) throw badOption('The options of the rooms of a node are given once.')

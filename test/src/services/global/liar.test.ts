@@ -107,7 +107,7 @@ scene('does not get a name that somebody has, however old it says its claim is',
 
 scene(
   'cannot give up, hand over or judge what is not its own',
-  async ({ honest, third, events, lie, board, sleep }) => {
+  async ({ honest, third, liar, events, lie, board, sleep }) => {
     const pid = waiter(honest)
     await honest.global.register('x', pid, { resolve: (_name, a) => a.pid })
     await sleep(100)
