@@ -8,10 +8,11 @@ import { type ErrorCode, SkeinError } from '../certs/errors.ts'
 import { signingKeyOf } from '../certs/signing-key.ts'
 import type { NodeRecord } from '../discovery/source.ts'
 import { DiscoveryTable, type KnownNode, type TableEvent } from '../discovery/table.ts'
-import { type Address, formatAddress } from '../transport/address.ts'
+import { formatAddress } from '../transport/address.ts'
 import type { ConnectionFigures } from './cluster/connection-figures.ts'
 import { encodePeers, MAX_PEERS_IN_FRAME, type PeerHint } from './cluster/control.ts'
 import { Dialler } from './cluster/dialler.ts'
+import { isLoopback } from './cluster/membership/member-record.ts'
 import { Membership } from './cluster/membership/membership.ts'
 import { gossipPeerOf, isMembershipFrame } from './cluster/membership/session-carrier.ts'
 import { Notary } from './cluster/membership/statements.ts'
@@ -185,6 +186,11 @@ export class Network {
   /** The connected nodes, hidden ones included. */
   connected(): ConnectedNode[] {
     return this.#peers.connected()
+  }
+
+  /** The connected node of this name. */
+  connectedAs(name: string): ConnectedNode | undefined {
+    return this.#peers.connectedAs(name)
   }
 
   /** Signals to and from other nodes. */
@@ -392,5 +398,3 @@ export class Network {
 
 /** For a node that takes part in no mesh. */
 const EVERYBODY: Topology = { full: true, neighboursOf: () => new Set() }
-
-const isLoopback = ({ host }: Address): boolean => host === '::1' || host.startsWith('127.')

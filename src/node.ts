@@ -458,6 +458,7 @@ export class SkeinNode implements AsyncDisposable {
       loopMeter: loopMeter ?? (() => 0),
       stop: (timeoutMs) => this.stop({ timeoutMs: Math.min(timeoutMs, DEFAULT_SHUTDOWN_MS) }),
       connected: () => this.#network.connected(),
+      connectedAs: (name) => this.#network.connectedAs(name),
       emit: (event) => this.#emit(event),
       defect: (error) => this.#network.defect(error),
     }

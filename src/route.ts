@@ -15,7 +15,9 @@ export interface Route {
   readonly origin: Origin | undefined
   /** Of the protocol: the newest that both nodes speak; undefined while dialling. */
   readonly version: number | undefined
-  /** Streams of bytes beside the signals; undefined while dialling and when it is over. */
+  /** What is sent waits: the node is dialled, or its connection may be given up and replaced. */
+  readonly waits: boolean
+  /** Streams of bytes beside the signals, of the connection there is; undefined while dialling and when it is over. */
   readonly streams?: ByteStreams | undefined
   /** Queues a signal of process `signal.from`. False: above the high-water mark. Throws coded errors for what cannot be sent (too large, unserialisable, queue full). */
   send(signal: Signal): boolean
@@ -40,7 +42,7 @@ export interface SignalSink {
    * Handles one signal that arrived over `route`, as so many bytes; a Hold asks to stop reading that lane until relieved.
    */
   deliver(route: Route, signal: Signal, sizeBytes: number): Hold | undefined
-  /** Something hangs on this route that its end would end: a monitor, a link, a call. */
+  /** Something hangs on this route that its end would end: a monitor, a link, a call, a stream. */
   uses(route: Route): boolean
   /** The route is gone for good: fires monitors, links and calls with noconnection, exactly once. */
   routeDown(route: Route): void

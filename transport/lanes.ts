@@ -87,7 +87,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   // sending
   readonly #control: OutLane
   readonly #shared: OutLane[] = []
-  /** Dedicated lanes by stream, to find the one that an acknowledgement means. */
+  /** Those whose end is not acknowledged yet. */
   readonly #dedicated = new Set<DedicatedLane>()
   /** Dedicated lanes and streams with something to write. */
   readonly #bulk: BulkTurns

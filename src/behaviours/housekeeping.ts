@@ -8,6 +8,7 @@ import { unsentReply } from '../process/refusal.ts'
 import { INSIDE, type Self } from '../process/self.ts'
 import { isParent } from '../process/serve.ts'
 import type { Reason } from '../signals.ts'
+import { StreamMessage } from '../streams/stream-message.ts'
 
 /** How long `terminate` may take: OTP's default for the shutdown of a worker. */
 export const TERMINATE_TIMEOUT_MS = 5000
@@ -33,9 +34,10 @@ export const refuseUnhandled = (self: Self, from: From, text: string): void => {
   services.calls.refuse(process, from, { refused: 'ERR_SKEIN_NO_HANDLER', text })
 }
 
-/** A message that nobody handles is a dead letter. */
-export const reportUnhandled = (self: Self): void => {
+/** A message that nobody handles is a dead letter; a stream would hold up its writer for ever. */
+export const reportUnhandled = (self: Self, message: unknown): void => {
   const { process, services } = self[INSIDE]
+  if (message instanceof StreamMessage) message.cancel()
   services.report({ type: 'deadLetter', to: process.pid, from: undefined, reason: 'ERR_SKEIN_NO_HANDLER' })
 }
 

@@ -101,7 +101,7 @@ export class Server {
   #handle(entry: unknown): Working {
     const spec = this.#spec
     if (entry instanceof CastEntry) {
-      if (spec.handleCast === undefined) return reportUnhandled(this.#self)
+      if (spec.handleCast === undefined) return reportUnhandled(this.#self, entry.message)
       return this.#follow('handleCast', spec.handleCast(entry.message, this.#state, this.#self))
     }
     if (entry instanceof CallEntry) {
@@ -112,7 +112,7 @@ export class Server {
     if (entry instanceof StoreFailure) throw entry.error
     const order = orderToEnd(this.#self, entry)
     if (order !== undefined) return this.#finish(order.reason)
-    if (spec.handleInfo === undefined) return reportUnhandled(this.#self)
+    if (spec.handleInfo === undefined) return reportUnhandled(this.#self, entry)
     return this.#follow('handleInfo', spec.handleInfo(entry, this.#state, this.#self))
   }
 

@@ -5,6 +5,7 @@
  */
 import type { Command } from 'commander'
 import type { ResolvedCookie } from '../../certs/cookie.ts'
+import { SkeinError } from '../../certs/errors.ts'
 import { formatAddress } from '../../transport/address.ts'
 import { startBootstrap } from '../bootstrap.ts'
 import type { NodeEvent } from '../event-stream.ts'
@@ -39,7 +40,10 @@ export const addStart = (program: Command): void => {
 }
 
 const run = async (options: StartCommandOptions): Promise<void> => {
-  if (options.bootstrap === true) return runBootstrap(options)
+  if (options.bootstrap === true) {
+    if (options.healthPort === undefined) return runBootstrap(options)
+    throw new SkeinError('ERR_SKEIN_BAD_OPTION', '--health-port does not go with --bootstrap: it serves nothing there.')
+  }
   const cookie = await findCookie(options)
   const { name, port, json = false } = options
   const node = await startNode({

@@ -2,7 +2,7 @@
  * Gives up connections that nobody uses, where the cluster is too large for a full mesh: both sides have to agree, and
  * nobody is told DOWN because of it.
  *
- * A connection is idle when no link, monitor, call or spawn hangs on it, nothing came or went for IDLE_MS, and neither
+ * A connection is idle when no link, monitor, call, spawn or stream hangs on it, nothing came or went for IDLE_MS, and neither
  * side keeps it as a neighbour. The node of the greater id asks; from then on what its processes send waits. The other,
  * if it has no use for the connection either, does likewise and agrees, and the connection ends; otherwise what waits
  * goes out. Who sends something meanwhile gets another connection. What it does not do: dial.

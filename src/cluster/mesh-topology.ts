@@ -1,6 +1,6 @@
 /**
  * Who is meant to be connected to whom: everybody to everybody up to a size, beyond it each node to its neighbours of the
- * overlay. Nodes that know the same members give the same answers.
+ * overlay. Nodes that know the same members give the same answers, but for a while at the edge of that size (mesh-size.ts).
  *
  * It follows what the membership knows, and looks there again after `changed`. What it does not do: connect.
  */

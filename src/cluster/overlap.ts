@@ -168,7 +168,7 @@ export class Overlap {
     if (this.#stopped || !this.#mayBeServed(from)) return
     if (sight.type === 'ask') this.#testify(from, sight)
     else if (sight.type === 'relay') this.#giveWord(from, sight)
-    else if (sight.type === 'word') this.#host.send(sight.asker, { ...sight, type: 'answer', sees: true })
+    else if (sight.type === 'word') this.#passOn(from, sight)
     else this.#answered(from, sight)
   }
 
@@ -189,6 +189,11 @@ export class Overlap {
     if (connected) this.#host.doubt(asker)
     const claim: SightClaim = { ...this.#claim(), connected }
     this.#host.send(witness, { type: 'word', nonce, asker, word: giveWord(this.#key, claim, asker, nonce) })
+  }
+
+  /** What a peer says of itself, and of nobody else. */
+  #passOn(from: string, { nonce, asker, word }: Extract<Sight, { type: 'word' }>): void {
+    if (word.claim.id === from) this.#host.send(asker, { type: 'answer', nonce, sees: true, word })
   }
 
   #mayBeServed(from: string): boolean {
@@ -214,8 +219,9 @@ export class Overlap {
     const conflict = [...this.#conflicts.values()].find((one) => one.nonces.some((known) => isSame(known, nonce)))
     if (conflict === undefined) return
     const nowMs = this.#clock.now()
+    // What comes with a word is not the witness's own sight: somebody may have made it pass on what it never saw.
     if (!sees) conflict.blind.set(from, nowMs)
-    else conflict.blind.delete(from)
+    else if (word === undefined) conflict.blind.delete(from)
     // One word per round is enough, and judging them costs time.
     const isRecent = conflict.claim !== undefined && nowMs - conflict.freshMs < ROUND_MS / 2
     if (word === undefined || isRecent) return

@@ -10,6 +10,8 @@ import type { Clock, Timer } from '../../transport/clock.ts'
 const MIN_LOST = 2
 /** Losses no further apart than this belong together: verdicts on silence that began at once differ by less. */
 const TOGETHER_MS = 2000
+/** They are told of at last after so long, though more are lost all the time. */
+const MAX_TOGETHER_MS = 10_000
 /** After the last return for so long the others are taken for lost for good. */
 const SETTLED_MS = 30_000
 /** So long somebody may still come back. */
@@ -29,6 +31,8 @@ export class Partitions {
   readonly #fresh = new Map<string, string>()
   readonly #lost = new Map<string, string>()
   readonly #back = new Map<string, string>()
+  /** When the first of the fresh ones was lost. */
+  #freshMs = 0
   #timer: Timer | undefined
 
   constructor(clock: Clock, host: PartitionsHost) {
@@ -38,9 +42,11 @@ export class Partitions {
 
   /** In silence. */
   lost(id: string, name: string): void {
+    const nowMs = this.#clock.now()
+    if (this.#fresh.size === 0) this.#freshMs = nowMs
     this.#back.delete(id)
     this.#fresh.set(id, name)
-    this.#wait(TOGETHER_MS)
+    this.#wait(Math.max(0, Math.min(TOGETHER_MS, this.#freshMs + MAX_TOGETHER_MS - nowMs)))
   }
 
   /** Connected. */

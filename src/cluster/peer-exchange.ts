@@ -46,19 +46,19 @@ export class PeerExchange implements DiscoverySource {
     for (const hint of hints) {
       const known = this.#known.get(hint.id)
       if (known !== undefined && known.incarnation >= hint.incarnation) continue
-      hasNews = true
-      this.met(hint)
+      if (this.met(hint)) hasNews = true
     }
     return hasNews
   }
 
-  /** First hand: this node is connected. */
-  met(hint: PeerHint): void {
+  /** First hand: this node is connected. False: there is no room for it. */
+  met(hint: PeerHint): boolean {
     const { name, id, incarnation, addresses } = hint
     const full = this.#known.size >= MAX_KNOWN_MEMBERS && !this.#known.has(id)
-    if (!this.#running || id === this.#selfId || full) return
+    if (!this.#running || id === this.#selfId || full) return false
     this.#known.set(id, hint)
     this.#sightings.put({ key: id, name, id, incarnation, addresses })
+    return true
   }
 
   /** Of all who are known. */

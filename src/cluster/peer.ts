@@ -28,13 +28,13 @@ const UNKNOWN_ORIGIN = new Origin('', '', '')
 
 const NO_HEAD = new Uint8Array(0)
 
-/** What a peer needs of the node. */
 /** Signals since the start of the node, over all connections. */
 export interface Traffic {
   sent: number
   received: number
 }
 
+/** What a peer needs of the node. */
 export interface PeerHost {
   readonly wire: Wire
   readonly sink: SignalSink
@@ -100,8 +100,7 @@ export class Peer implements Route {
   }
 
   get version(): number | undefined {
-    const state = this.#state.phase === 'held' ? this.#state.up : this.#state
-    return state.phase === 'up' ? state.version : undefined
+    return this.#up?.version
   }
 
   get phase(): 'dialling' | 'up' | 'down' {
@@ -115,8 +114,12 @@ export class Peer implements Route {
     return used
   }
 
+  get waits(): boolean {
+    return this.#state.phase === 'held' || this.#state.phase === 'dialling'
+  }
+
   get streams(): ByteStreams | undefined {
-    return this.#state.phase === 'up' ? this.#state.lanes.streams : undefined
+    return this.#up?.lanes.streams
   }
 
   /** From now on this route stands for that incarnation. */
@@ -196,9 +199,7 @@ export class Peer implements Route {
 
   /** While it is dialled nobody is owed so much. */
   giveUp(): void {
-    const state = this.#state.phase === 'held' ? this.#state.up : this.#state
-    if (state.phase !== 'up') return
-    state.lanes.close(
+    this.#up?.lanes.close(
       wireCodeOf('ERR_SKEIN_LIMIT'),
       'ERR_SKEIN_LIMIT',
       'The node does not take the signals it is owed.',
@@ -207,8 +208,8 @@ export class Peer implements Route {
 
   /** A frame of one of the peer's processes. Throws a SkeinError when it does not decode. */
   receive(type: number, buffer: Uint8Array, start: number, end: number): Hold | undefined {
-    const state = this.#state.phase === 'held' ? this.#state.up : this.#state
-    if (state.phase !== 'up') return undefined
+    const state = this.#up
+    if (state === undefined) return undefined
     this.#used = true
     this.#host.traffic.received++
     const signal = this.#host.wire.decode(type, buffer, start, end, state.origin)
@@ -235,6 +236,12 @@ export class Peer implements Route {
     const waits = before.phase === 'held' ? before.next : before
     if (waits.phase === 'dialling') for (const settle of waits.onSettled) settle()
     this.#host.sink.routeDown(this)
+  }
+
+  /** The connection there is, also if it may be given up. */
+  get #up(): Up | undefined {
+    const state = this.#state.phase === 'held' ? this.#state.up : this.#state
+    return state.phase === 'up' ? state : undefined
   }
 
   #openSender(state: Up, from: number): LaneSender {

@@ -145,6 +145,11 @@ export class Peers implements Router, SessionHost, DialTable {
     return Array.from(this.#up.values(), (entry) => entry.node)
   }
 
+  connectedAs(name: string): ConnectedNode | undefined {
+    const id = this.peerByName(name)?.origin?.id
+    return id === undefined ? undefined : this.#up.get(id)?.node
+  }
+
   get connectedCount(): number {
     return this.#up.size
   }

@@ -32,13 +32,14 @@ import {
   type Refusal,
   start,
 } from './handshake.ts'
+import { Allowance } from './membership/allowance.ts'
 import { MEMBERSHIP_FRAMES } from './membership/frames.ts'
 import type { Peer } from './peer.ts'
 
 /** Pings that may be unanswered at once. */
 const MAX_PENDING_PINGS = 64
-/** Pings answered between two ticks. */
-const MAX_PINGS_PER_TICK = 1000
+/** Pings answered. */
+const PINGS = { burst: 1000, perSecond: 1000 }
 /** A peer gets our list of peers no more often. */
 const MIN_LIST_INTERVAL_MS = 500
 /** How long what is queued may take to leave before a goodbye. */
@@ -113,7 +114,7 @@ export class Session implements LanesHandler {
   readonly #onEnd: (() => void)[] = []
   readonly #pings = new Map<number, PendingPing>()
   #nextPing = 1
-  #answeredPings = 0
+  readonly #pongs: Allowance
   #nextListMs = 0
 
   constructor(host: SessionHost, own: Introduction, remote: Address, expectedId: string | undefined) {
@@ -121,6 +122,7 @@ export class Session implements LanesHandler {
     this.role = own.role
     this.remote = remote
     this.#expectedId = expectedId
+    this.#pongs = new Allowance(PINGS, host.clock.now())
     this.#handshake = start(own)
   }
 
@@ -228,7 +230,6 @@ export class Session implements LanesHandler {
   }
 
   tick(checksum: number): void {
-    this.#answeredPings = 0
     this.#control(CONTROL.tick, encodeNumber(checksum))
   }
 
@@ -333,9 +334,7 @@ export class Session implements LanesHandler {
 
   /** A peer that asks without end, and perhaps does not read the answers, gets no more than its share. */
   #answerPing(number: number): void {
-    if (this.#answeredPings >= MAX_PINGS_PER_TICK) return
-    this.#answeredPings++
-    this.#control(CONTROL.pong, encodeNumber(number))
+    if (this.#pongs.take(this.#host.clock.now())) this.#control(CONTROL.pong, encodeNumber(number))
   }
 
   #answerAsk(): void {

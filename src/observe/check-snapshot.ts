@@ -89,7 +89,9 @@ const STATES = ['starting', 'working', 'degraded', 'failed', 'stopped'] as const
 const TREE_STATES = ['answered', 'silent', 'cut'] as const
 const CHILD_STATES = ['running', 'restarting', 'stopped'] as const
 
-const isSaid = (value: unknown): value is Said => typeof value === 'object' && value !== null && !Array.isArray(value)
+/** Bytes are none: their members would be millions. */
+const isSaid = (value: unknown): value is Said =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value)
 const saidOf = (value: unknown): Said => (isSaid(value) ? value : {})
 const text = (value: unknown): string => (typeof value === 'string' ? value.slice(0, MAX_TEXT) : '')
 const textOrNot = (value: unknown): string | undefined => (typeof value === 'string' ? text(value) : undefined)

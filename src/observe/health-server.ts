@@ -10,6 +10,7 @@ import type { AddressInfo } from 'node:net'
 import { SkeinError } from '../../certs/errors.ts'
 import { isPort } from '../../transport/address.ts'
 import type { Clock } from '../../transport/clock.ts'
+import { safeMessage } from '../safe-text.ts'
 import { SYSTEM_PROCESS } from '../system-process.ts'
 import type { Observer } from './observer.ts'
 import { PROMETHEUS_CONTENT_TYPE, prometheusText } from './prometheus.ts'
@@ -20,6 +21,8 @@ const MAX_HEADER_BYTES = 8 * 1024
 const MAX_REQUESTS_PER_CONNECTION = 1000
 /** For the head of a request, and for a connection without one. */
 const REQUEST_TIMEOUT_MS = 5000
+/** For a connection on which nothing moves; longer than any answer takes. */
+const IDLE_TIMEOUT_MS = 10_000
 const CHECK_INTERVAL_MS = 1000
 /** The program's own answer, and that of the process `skein`. */
 const READY_TIMEOUT_MS = 1000
@@ -68,16 +71,20 @@ interface Answer {
   readonly allow?: string
 }
 
-/** Rejects with ERR_SKEIN_BAD_OPTION, ERR_SKEIN_PORT_BUSY, ERR_SKEIN_BIND or ERR_SKEIN_STOPPED. */
+/** Rejects with ERR_SKEIN_BAD_OPTION, ERR_SKEIN_PORT_BUSY, ERR_SKEIN_BIND, ERR_SKEIN_STOPPED or ERR_SKEIN_LIMIT. */
 export const startHealthServer = async (
   node: HealthyNode,
   { port, host = DEFAULT_HOST, ready }: HealthServerOptions,
 ): Promise<HealthServer> => {
   if (!isPort(port)) throw new SkeinError('ERR_SKEIN_BAD_OPTION', 'port must be 0 to 65535.')
+  // Of an empty one Node.js makes all addresses of the machine.
+  if (typeof host !== 'string' || host === '') {
+    throw new SkeinError('ERR_SKEIN_BAD_OPTION', 'host must be the name or address to listen on.')
+  }
   if (ready !== undefined && typeof ready !== 'function') {
     throw new SkeinError('ERR_SKEIN_BAD_OPTION', 'ready must be a function.')
   }
-  if (!node.isAlive) throw new SkeinError('ERR_SKEIN_STOPPED', 'The node has been stopped.')
+  if (!node.isAlive) throw stopped()
   const { clock } = node.observer
   const server = createServer(
     {
@@ -91,6 +98,8 @@ export const startHealthServer = async (
   )
   server.maxConnections = MAX_CONNECTIONS
   server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION
+  // Who does not read its answers: the other timeouts are about requests only.
+  server.timeout = IDLE_TIMEOUT_MS
   await listen(server, port, host)
   let closing: Promise<void> | undefined
   const close = (): Promise<void> => {
@@ -100,17 +109,26 @@ export const startHealthServer = async (
     })
     return closing
   }
-  const takeBack = node.observer.onStop(() => void close())
   // What a client breaks, it breaks for itself.
   server.on('clientError', (_error, socket) => socket.destroy())
   server.on('error', () => {})
   const { port: bound } = server.address() as AddressInfo
+  let takeBack: () => void
+  try {
+    if (!node.isAlive) throw stopped()
+    takeBack = node.observer.onStop(() => void close())
+  } catch (error) {
+    await close()
+    throw error
+  }
   const end = (): Promise<void> => {
     takeBack()
     return close()
   }
   return { host, port: bound, close: end }
 }
+
+const stopped = (): SkeinError => new SkeinError('ERR_SKEIN_STOPPED', 'The node has been stopped.')
 
 const listen = (server: Server, port: number, host: string): Promise<void> =>
   new Promise((resolve, reject) => {
@@ -224,8 +242,7 @@ const programReason = (clock: Clock, ready: ReadyCheck | undefined): Promise<str
       })
   })
 
-const textOf = (value: unknown): string =>
-  (value instanceof Error ? value.message : String(value)).slice(0, MAX_REASON_TEXT)
+const textOf = (value: unknown): string => safeMessage(value, MAX_REASON_TEXT)
 
 const text = (status: number, body: string): Answer => ({
   status,

@@ -16,8 +16,8 @@ const MAX_LABELS = 8
 const MAX_LABEL_TEXT = 128
 const MAX_BUCKETS = 64
 const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]{0,199}$/
-/** Names that begin with two underscores are Prometheus's own. */
-const LABEL_NAME = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]{0,99}$/
+/** Names that begin with two underscores are Prometheus's own, and `le` says which bucket of a histogram it is. */
+const LABEL_NAME = /^(?!__|le$)[a-zA-Z_][a-zA-Z0-9_]{0,99}$/
 const OTHER = 'other'
 
 /** Seconds: from what a call takes on one machine to the time after which it is given up. */
@@ -186,18 +186,25 @@ const NO_LABELS: Labels = Object.freeze({})
 class Series<T> {
   readonly #initial: () => T
   readonly #series = new Map<string, { readonly labels: Labels; value: T }>()
+  /** The one without labels: most metrics have no other, and it is found without making a key. */
+  #bare: { readonly labels: Labels; value: T } | undefined
 
   constructor(initial: () => T) {
     this.#initial = initial
   }
 
   update(labels: Labels, change: (before: T) => T): void {
-    const series = this.#of(labels)
+    const series = labels === NO_LABELS ? this.#bareOne() : this.#of(labels)
     series.value = change(series.value)
   }
 
   *all(): Iterable<[Labels, T]> {
     for (const { labels, value } of this.#series.values()) yield [labels, value]
+  }
+
+  #bareOne(): { readonly labels: Labels; value: T } {
+    this.#bare ??= this.#of(NO_LABELS)
+    return this.#bare
   }
 
   #of(given: Labels): { readonly labels: Labels; value: T } {

@@ -5,6 +5,7 @@
  * nodes, of sources of discovery, of counters of the port.
  */
 import type { ConnectionFigures } from '../cluster/connection-figures.ts'
+import type { Census } from '../process/census.ts'
 import type { EventLoopMeter } from './event-loop.ts'
 import type { ObservedParts } from './local-snapshot.ts'
 import type { Metrics, Sample } from './metrics.ts'
@@ -13,14 +14,24 @@ const MS_PER_SECOND = 1000
 
 export const addNodeMetrics = (
   metrics: Metrics,
-  { processes, connections, traffic, discovery, counters }: ObservedParts,
+  { clock, processes, connections, traffic, discovery, counters }: ObservedParts,
   eventLoop: EventLoopMeter,
   uptimeMs: () => number,
 ): void => {
   const { tally, inspection } = processes
   const perPeer = (read: (one: ConnectionFigures) => number) => (): Sample[] =>
     connections().map((one) => ({ labels: { peer: one.node }, value: read(one) }))
-  const census = () => inspection.census(0, 0)
+  let counted: Census | undefined
+  /** One look at all processes for the metrics that are read in one turn. */
+  const census = (): Census => {
+    if (counted === undefined) {
+      counted = inspection.census(0, 0)
+      clock.endOfTurn(() => {
+        counted = undefined
+      })
+    }
+    return counted
+  }
 
   metrics.gauge('skein_uptime_seconds', 'Time since the node was started.', () => uptimeMs() / MS_PER_SECOND)
   metrics.gauge('skein_processes', 'Processes alive.', () => processes.count)

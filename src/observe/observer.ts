@@ -7,6 +7,7 @@
 import { isSkeinError, SkeinError } from '../../certs/errors.ts'
 import type { Clock, Timer } from '../../transport/clock.ts'
 import type { Tracer } from '../process/tracing.ts'
+import { safeText } from '../safe-text.ts'
 import type { SystemReply, SystemRequest } from '../system-process.ts'
 import { checkSnapshot } from './check-snapshot.ts'
 import { EventLoopMeter } from './event-loop.ts'
@@ -171,7 +172,7 @@ export class Observer {
     try {
       return { node, status: 'ok', snapshot: await this.#snapshotOf(node, timeoutMs) }
     } catch (error) {
-      const { code, message } = isSkeinError(error) ? error : badReply(node, String(error))
+      const { code, message } = isSkeinError(error) ? error : badReply(node, safeText(error))
       return { node, status: 'failed', code, message }
     }
   }

@@ -8,6 +8,7 @@
  */
 import { SkeinError } from '../../certs/errors.ts'
 import type { TracedWork, Tracer } from '../process/tracing.ts'
+import { safeMessage } from '../safe-text.ts'
 import { isOrderly } from '../signals.ts'
 import { traceparentOf } from '../wire/trace-context.ts'
 import type { Family, Labels, Metrics } from './metrics.ts'
@@ -107,16 +108,19 @@ export interface Telemetry {
 export const openTelemetry = async (node: TelemetryNode, options: TelemetryOptions = {}): Promise<Telemetry> => {
   const api = (options.api ?? (await importApi())) as Api
   const { observer } = node
-  const forgetMetrics = passOnMetrics(api, observer.metrics, node.name)
-  observer.trace(tracerOf(api))
-  const takeBack = observer.onStop(() => stop())
-  let stopped = false
+  const ends: (() => void)[] = []
   const stop = (): void => {
-    if (stopped) return
-    stopped = true
-    takeBack()
-    forgetMetrics()
-    observer.trace(undefined)
+    for (const end of ends.splice(0)) end()
+  }
+  try {
+    ends.push(passOnMetrics(api, observer.metrics, node.name))
+    observer.trace(tracerOf(api))
+    ends.push(() => observer.trace(undefined))
+    // Runs at once for a node that has been stopped.
+    ends.push(observer.onStop(stop))
+  } catch (error) {
+    stop()
+    throw error
   }
   return { stop }
 }
@@ -150,7 +154,13 @@ const passOnMetrics = ({ metrics: global }: Api, metrics: Metrics, node: string)
       instrument.addCallback(callback)
       ends.push(() => instrument.removeCallback(callback))
     },
-    observed: (name, value, labels) => histograms.get(name)?.record(value, attributes(labels)),
+    observed: (name, value, labels) => {
+      try {
+        histograms.get(name)?.record(value, attributes(labels))
+      } catch {
+        // Of an SDK that fails, whoever is being measured must not hear.
+      }
+    },
   })
   return () => {
     forget()
@@ -186,7 +196,7 @@ const tracerOf = ({ trace, context, ROOT_CONTEXT }: Api): Tracer => {
 const finishing = <T>(span: Span, fn: () => T): T => {
   const failed = (error: unknown): void => {
     if (!isOrderly(error)) {
-      span.setStatus({ code: STATUS_ERROR, message: error instanceof Error ? error.message : String(error) })
+      span.setStatus({ code: STATUS_ERROR, message: safeMessage(error) })
       if (error instanceof Error) span.recordException(error)
     }
     span.end()

@@ -3,6 +3,7 @@
  * throws for what it is given (an accessor that throws gives undefined).
  */
 import { Pid } from '../pid.ts'
+import { safeText } from '../safe-text.ts'
 
 const MAX_DEPTH = 6
 /** Members of one array or object. */
@@ -10,21 +11,28 @@ const MAX_MEMBERS = 256
 /** Members in all. */
 const MAX_VALUES = 4096
 const MAX_TEXT = 1024
+/** Of a bigint: far more than anybody counts; to write out a long one takes long. */
+const MAX_BIGINT_BITS = 1024
+
+/** How much room there is, for several values together. */
+export const plainRoom = (): { left: number } => ({ left: MAX_VALUES })
 
 /** The value itself where it is small and plain; otherwise as much of it as fits. Functions and symbols become undefined. */
-export const plain = (value: unknown): unknown => cut(value, 0, { left: MAX_VALUES })
+export const plain = (value: unknown, room = plainRoom()): unknown => cut(value, 0, room)
 
 const cut = (value: unknown, depth: number, budget: { left: number }): unknown => {
   budget.left--
   if (typeof value === 'string') return value.slice(0, MAX_TEXT)
   if (typeof value === 'number' || typeof value === 'boolean' || value === null) return value
-  if (typeof value === 'bigint') return value.toString().slice(0, MAX_TEXT)
+  if (typeof value === 'bigint') return BigInt.asIntN(MAX_BIGINT_BITS, value) === value ? value.toString() : '...'
   if (typeof value !== 'object') return undefined
   if (value instanceof Pid) return value.toString()
   if (depth >= MAX_DEPTH) return '...'
   if (Array.isArray(value) || value instanceof Set) return list(value, depth, budget)
   if (value instanceof Map) return record(value, depth, budget)
-  if (value instanceof Error) return String(value).slice(0, MAX_TEXT)
+  if (value instanceof Error) return safeText(value, MAX_TEXT)
+  // Their members would be millions of bytes.
+  if (ArrayBuffer.isView(value)) return `${value.byteLength} bytes`
   return record(entriesOf(value), depth, budget)
 }
 
@@ -41,7 +49,7 @@ const record = (entries: Iterable<[unknown, unknown]>, depth: number, budget: { 
   const kept: [string, unknown][] = []
   for (const [key, value] of entries) {
     if (kept.length >= MAX_MEMBERS || budget.left <= 0) break
-    kept.push([String(key).slice(0, MAX_TEXT), cut(value, depth + 1, budget)])
+    kept.push([safeText(key, MAX_TEXT), cut(value, depth + 1, budget)])
   }
   return Object.fromEntries(kept.filter(([key]) => key !== '__proto__'))
 }

@@ -2,11 +2,12 @@
  * Probes: what the services of a node tell of themselves in its snapshots, without the observer knowing them; and what
  * they have against the node being called ready.
  *
- * A probe is a name and a function, asked when somebody looks. What it gives is cut to plain data of a bounded size; one
- * that throws says so in its place.
+ * A probe is a name and a function, asked when somebody looks. What they give is cut to plain data of a size that is bounded
+ * for all together; one that throws says so in its place.
  */
 import { SkeinError } from '../../certs/errors.ts'
-import { plain } from './plain.ts'
+import { safeText } from '../safe-text.ts'
+import { plain, plainRoom } from './plain.ts'
 
 /** Probes and checks of one node; each is made by a part of the program, not by its data. */
 const MAX_PROBES = 64
@@ -31,11 +32,12 @@ export class Probes {
 
   read(): Readonly<Record<string, unknown>> {
     const values: Record<string, unknown> = {}
+    const room = plainRoom()
     for (const [name, probe] of this.#probes) {
       try {
-        values[name] = plain(probe())
+        values[name] = plain(probe(), room)
       } catch (error) {
-        values[name] = { error: plain(String(error)) }
+        values[name] = { error: safeText(error) }
       }
     }
     return values
@@ -49,9 +51,9 @@ export class Probes {
       try {
         text = check()
       } catch (error) {
-        text = String(error)
+        text = safeText(error)
       }
-      if (text !== undefined) reasons.push({ what, text: String(text).slice(0, MAX_REASON_TEXT) })
+      if (text !== undefined) reasons.push({ what, text: safeText(text, MAX_REASON_TEXT) })
     }
     return reasons
   }

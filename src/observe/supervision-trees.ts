@@ -32,17 +32,17 @@ export const supervisionTrees = ({ self, clock, caller, supervisors }: TreesPart
     const timeoutMs = endMs - clock.now()
     if (left <= 0 || depth > MAX_TREE_DEPTH || timeoutMs <= 0) return { pid, label, status: 'cut', children: [] }
     left--
-    let infos: readonly ChildInfo[]
-    try {
-      infos = (await supervisorOf(caller, pid, { timeoutMs }).whichChildren()).slice(0, MAX_CHILDREN_TOLD)
-    } catch {
-      return { pid, label, status: 'silent', children: [] }
-    }
-    const children = infos.map(async ({ id, pid, status, type }) => {
+    const treeOfChild = async ({ id, pid, status, type }: ChildInfo) => {
       const below = pid?.origin.key === self.key ? byNumber.get(pid.number) : undefined
       return { id, pid, status, type, tree: below && (await treeOf(below, depth + 1)) }
-    })
-    return { pid, label, status: 'answered', children: await Promise.all(children) }
+    }
+    try {
+      const infos = (await supervisorOf(caller, pid, { timeoutMs }).whichChildren()).slice(0, MAX_CHILDREN_TOLD)
+      return { pid, label, status: 'answered', children: await Promise.all(infos.map(treeOfChild)) }
+    } catch {
+      // It did not answer, or, being a supervisor of the program's own making, not as one.
+      return { pid, label, status: 'silent', children: [] }
+    }
   }
   return Promise.all(supervisors.filter((process) => !isBelow(process)).map((process) => treeOf(process, 1)))
 }

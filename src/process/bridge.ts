@@ -11,7 +11,9 @@
 import { isSkeinError, SkeinError } from '../../certs/errors.ts'
 import type { Clock, Timer } from '../../transport/clock.ts'
 import type { Route } from '../route.ts'
+import { safeText } from '../safe-text.ts'
 import type { Reason, Signal } from '../signals.ts'
+import type { StreamEnd } from '../streams/stream-end.ts'
 import type { RemoteLink } from './links.ts'
 import type { Monitor, Watch } from './monitors.ts'
 import type { PendingCall, ServedCall } from './pending-call.ts'
@@ -47,6 +49,8 @@ export class Bridge {
   readonly served = new Map<number, ServedCall>()
   /** Requests of ours to spawn there, by their number; also those nobody waits for any more. */
   readonly spawns = new Map<number, PendingSpawn>()
+  /** Ends of streams whose other end is there. */
+  readonly streams = new Set<StreamEnd>()
   /** Processes here that have a lane there. */
   readonly senders = new Set<Process>()
   readonly #clock: Clock
@@ -66,8 +70,8 @@ export class Bridge {
    * monitors between the node's own services: those follow the connections, they do not need them.
    */
   get isUsed(): boolean {
-    const { links, calls, served, spawns } = this
-    if (this.#kept.size > 0 || links.size + calls.size + served.size + spawns.size > 0) return true
+    const { links, calls, served, spawns, streams } = this
+    if (this.#kept.size > 0 || links.size + calls.size + served.size + spawns.size + streams.size > 0) return true
     for (const { watcher } of this.monitors.values()) if (watcher.traits.guarded !== true) return true
     for (const { process } of this.watches.values()) if (process.traits.guarded !== true) return true
     return false
@@ -173,14 +177,6 @@ export class Bridge {
 /** Stands for an exit reason that cannot cross the wire. */
 export class UnsendableReason extends SkeinError {
   constructor(reason: Reason) {
-    super('ERR_SKEIN_UNSERIALISABLE', `The exit reason cannot cross the wire: ${describe(reason)}`)
-  }
-}
-
-const describe = (value: unknown): string => {
-  try {
-    return String(value).slice(0, MAX_REASON_TEXT)
-  } catch {
-    return typeof value
+    super('ERR_SKEIN_UNSERIALISABLE', `The exit reason cannot cross the wire: ${safeText(reason, MAX_REASON_TEXT)}`)
   }
 }

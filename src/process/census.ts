@@ -53,7 +53,7 @@ class Largest {
   look(process: Process, size: number): void {
     const entries = this.#entries
     const isFull = entries.length >= this.#atMost
-    if (size <= 0 || (isFull && size <= (entries[entries.length - 1]?.size ?? 0))) return
+    if (size <= 0 || (isFull && size <= (entries[entries.length - 1]?.size ?? Number.POSITIVE_INFINITY))) return
     if (isFull) entries.pop()
     const at = entries.findIndex((entry) => entry.size < size)
     entries.splice(at < 0 ? entries.length : at, 0, { process, size })

@@ -10,6 +10,7 @@ import { SkeinError } from '../../certs/errors.ts'
 import type { Clock } from '../../transport/clock.ts'
 import type { Hold } from '../../transport/lane.ts'
 import { type Origin, Pid, type RemoteName } from '../pid.ts'
+import { safeText } from '../safe-text.ts'
 import { type Reason, type Signal, type To, Unreadable } from '../signals.ts'
 import { CallEntry, CastEntry, callMessage, Notice } from './behaviour.ts'
 import { Bridge } from './bridge.ts'
@@ -126,13 +127,22 @@ export class Post {
     return this.#share.take()
   }
 
-  /** For timers: the sender may have ended, and nobody is there to hear of an error. */
+  /** For timers: the sender may have ended, nobody is there to hear of an error, and it belongs to no trace. */
   sendLate(sender: Process | undefined, target: AnyTarget, message: unknown): void {
     const alive = sender?.ended === undefined ? sender : undefined
+    this.#orReport(sender, target, () => this.#send('send', alive, target, message, undefined))
+  }
+
+  /** What cannot be sent is a dead letter, and no error. */
+  sendOrReport(target: AnyTarget, message: unknown): void {
+    this.#orReport(undefined, target, () => this.send('send', undefined, target, message))
+  }
+
+  #orReport(sender: Process | undefined, target: AnyTarget, send: () => void): void {
     try {
-      this.send('send', alive, target, message)
+      send()
     } catch (error) {
-      const reason = error instanceof SkeinError ? error.code : String(error)
+      const reason = error instanceof SkeinError ? error.code : safeText(error)
       this.#report({ type: 'deadLetter', to: nameOf(target, this.#origin), from: sender?.pid, reason })
     }
   }
@@ -206,7 +216,7 @@ export class Post {
     return process.mailbox
   }
 
-  /** Says of an exit signal of this node that it came to nothing. */
+  /** Says of a signal of this node that it came to nothing. */
   unheeded(sender: Process | undefined, target: AnyTarget, reason: string): void {
     this.#report({ type: 'deadLetter', to: nameOf(target, this.#origin), from: sender?.pid, reason })
   }

@@ -195,7 +195,7 @@ export class Processes implements SignalSink {
 
   /** What cannot be sent is a dead letter. */
   sendOrReport(target: AnyPid, message: unknown): void {
-    this.#post.sendLate(undefined, target, message)
+    this.#post.sendOrReport(target, message)
   }
 
   /** As Self.cast. */
@@ -258,14 +258,14 @@ export class Processes implements SignalSink {
 
   /** Throws ERR_SKEIN_NOPROC. */
   local(pid: AnyPid): Process {
-    const process = this.#directory.isOwn(pid.origin) ? this.#directory.processes.get(pid.number) : undefined
+    const process = this.isAlive(pid) ? this.#directory.processes.get(pid.number) : undefined
     if (process !== undefined) return process
     throw new SkeinError('ERR_SKEIN_NOPROC', `${pid} is no living process of this node.`)
   }
 
   /** Of a process of this node. */
   isAlive(pid: AnyPid): boolean {
-    return this.#directory.isOwn(pid.origin) && this.#directory.processes.has(pid.number)
+    return pid instanceof Pid && this.#directory.isOwn(pid.origin) && this.#directory.processes.has(pid.number)
   }
 
   nodeUp(node: string): void {

@@ -2,14 +2,18 @@
  * What genServer and its like are built on: a process that takes its messages one at a time through a consumer, and says
  * when it has started. Their traits must say `serves` and `announces`.
  */
-import type { Consumer } from './behaviour.ts'
+import { type Consumer, Notice } from './behaviour.ts'
 import type { AnyPid } from './directory.ts'
 import { INSIDE, type Self } from './self.ts'
 
 /** From now on every message goes to `consumer`. The function may return; the process lives on. */
 export const serve = (self: Self<unknown>, consumer: Consumer): void => {
   const { process, services } = self[INSIDE]
-  process.mailbox.serve(consumer, (error) => services.failed(process, error))
+  const { tracing } = services
+  // Timers bring the context of whoever set them with them.
+  const take: Consumer = (entry) =>
+    tracing.isOn && entry instanceof Notice ? tracing.apart(consumer, entry) : consumer(entry)
+  process.mailbox.serve(take, (error) => services.failed(process, error))
 }
 
 /** Whoever waits in `start` goes on. */

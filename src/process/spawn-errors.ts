@@ -3,6 +3,7 @@
  */
 import { ERRORS, isSkeinError, SkeinError } from '../../certs/errors.ts'
 import { isShortName } from '../cluster/node-name.ts'
+import { safeMessage } from '../safe-text.ts'
 import type { Reason } from '../signals.ts'
 import { isVersion } from './catalogue.ts'
 import { checkTimeout, type Impatience } from './patience.ts'
@@ -54,5 +55,5 @@ export const refusedSpawn = (what: string, reason: Reason): SkeinError => {
 /** Code and message; the rest, as the stack, is nobody else's business. */
 export const refusalOf = (error: unknown): Refusal => {
   const refused = isSkeinError(error) ? error.code : 'ERR_SKEIN_START_FAILED'
-  return { refused, text: error instanceof Error ? error.message : String(error) }
+  return { refused, text: safeMessage(error) }
 }

@@ -322,6 +322,8 @@ export class Spawns {
         patience.end()
         try {
           if (caller?.ended !== undefined) throw caller.endedError()
+          // Dialled in vain: it would be dialled again and again, and nobody's patience ever end.
+          if (bridge.route.version === undefined) throw unreachable(what)
           this.#there(wish, node, waiting)
         } catch (error) {
           waiting.reject(error as SkeinError)

@@ -32,6 +32,8 @@ export interface Tracer {
   run<T>(traceparent: string | undefined, what: TracedWork, fn: () => T): T
 }
 
+const ignore = (): void => {}
+
 const NOBODY: TracedWork = { role: 'consumer', kind: 'send', node: '', process: '' }
 
 export class Tracing {
@@ -111,7 +113,9 @@ export class Tracing {
       return outcome.value
     }
     try {
-      this.#tracer?.run(trace, what(), once)
+      const ran: unknown = this.#tracer?.run(trace, what(), once)
+      // An async one gives a promise of its own, which fails as that of `fn` does.
+      if (ran instanceof Promise) ran.catch(ignore)
     } catch {
       // Either the tracer failed, or fn did, and its outcome says so.
     }

@@ -12,7 +12,7 @@ import type { ConnectedNode } from '../cluster/peers.ts'
 import type { Pid, Ref } from '../pid.ts'
 import { type Behaviour, CastEntry, type Traits } from '../process/behaviour.ts'
 import type { StandardSchema } from '../process/schema.ts'
-import type { Self, SpawnWithOptions } from '../process/self.ts'
+import { INSIDE, type Self, type SpawnWithOptions } from '../process/self.ts'
 import { serve } from '../process/serve.ts'
 
 /** The first protocol version whose nodes have services. */
@@ -93,9 +93,10 @@ export class Channel {
     return [...this.#peers.values()]
   }
 
-  /** Still connected. */
+  /** Still connected; of a node that has stopped no peer is. */
   has(peer: ChannelPeer): boolean {
-    return this.#peers.get(peer.pid.origin.key) === peer
+    const isAlive = this.#self !== undefined && this.#self[INSIDE].process.ended === undefined
+    return isAlive && this.#peers.get(peer.pid.origin.key) === peer
   }
 
   /** The peer on the node of this name. */
@@ -105,10 +106,21 @@ export class Channel {
   }
 
   send(peer: ChannelPeer, message: unknown): SendOutcome {
+    const outcome = this.offer(peer, message)
+    if (outcome !== 'tooLarge') return outcome
+    this.#host.defect(
+      new SkeinError('ERR_SKEIN_MESSAGE_TOO_LARGE', `What ${this.service} says to ${peer.node} is too long.`),
+    )
+    return 'refused'
+  }
+
+  /** As `send`, for who can say it in smaller pieces. */
+  offer(peer: ChannelPeer, message: unknown): SendOutcome | 'tooLarge' {
     if (this.#self === undefined || !this.has(peer)) return 'refused'
     try {
       return this.#self.cast(peer.pid, message) ? 'sent' : 'pressed'
     } catch (error) {
+      if (isSkeinError(error, 'ERR_SKEIN_MESSAGE_TOO_LARGE')) return 'tooLarge'
       if (!isSkeinError(error, 'ERR_SKEIN_QUEUE_FULL')) this.#host.defect(error)
       return 'refused'
     }

@@ -37,15 +37,16 @@ export interface ServicesHost {
   stop(timeoutMs: number): Promise<void>
   /** Hidden ones included. */
   connected(): readonly ConnectedNode[]
+  connectedAs(name: string): ConnectedNode | undefined
   emit(event: NodeEvent): void
   defect(error: unknown): void
 }
 
 /** What a channel needs of the node. */
-export const channelHost = ({ hidden, processes, connected, emit, defect }: ServicesHost): ChannelHost => ({
+export const channelHost = ({ hidden, processes, connectedAs, emit, defect }: ServicesHost): ChannelHost => ({
   hidden,
   spawn: (behaviour, options) => processes.spawn(behaviour, options),
-  connected: (node) => connected().find(({ name }) => name === node),
+  connected: connectedAs,
   refused: (refusal: { node: string; service: string; code: ErrorCode; message: string }) =>
     emit({ type: 'memberRefused', ...refusal }),
   defect,

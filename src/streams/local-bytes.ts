@@ -10,6 +10,8 @@ import type { ReadResult } from '../../transport/transport.ts'
 
 /** What may wait for the reader, bytes. */
 const BUFFER_BYTES = 256 * 1024
+/** In so many pieces at most: the smallest cost far more than their bytes. */
+const MAX_PIECES = 1024
 /** What a writer may write before input has its turn: about a millisecond of copying, or of small pieces. */
 const TURN_BYTES = 4 * 1024 * 1024
 const TURN_WRITES = 256
@@ -33,7 +35,8 @@ export const localBytes = (clock: Clock, writing: ByteWriterHandler, reading: By
     chunks.length = 0
     waitingBytes = 0
   }
-  const room = (): number => (turnWrites <= 0 ? 0 : Math.min(BUFFER_BYTES - waitingBytes, turnBytes))
+  const room = (): number =>
+    turnWrites <= 0 || chunks.length >= MAX_PIECES ? 0 : Math.min(BUFFER_BYTES - waitingBytes, turnBytes)
   const giveRoom = (): void => {
     if (!wantsRoom || state === 'over' || room() < BUFFER_BYTES / 2) return
     wantsRoom = false

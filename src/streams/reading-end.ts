@@ -123,11 +123,20 @@ export class ReadingEnd implements StreamEnd, ByteReaderHandler {
     else if (count > 0) controller.enqueue(copyOf(target, count))
     if (finished) {
       this.#end()
-      controller.close()
-      // A reader that brought a buffer gets it back empty.
-      if (count === 0) request?.respond(0)
+      this.#close()
     }
     return count > 0 || finished
+  }
+
+  #close(): void {
+    const controller = this.#controller
+    try {
+      controller.close()
+      // A reader that brought a buffer gets it back, with less than it waited for or nothing.
+      controller.byobRequest?.respond(0)
+    } catch {
+      // It waits for elements of several bytes and has a part of one: the standard has errored the stream (Streams, 3.11.3).
+    }
   }
 
   #stop(why: StreamCut): void {

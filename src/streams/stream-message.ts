@@ -1,7 +1,7 @@
 /** What a process finds in its mailbox when somebody opens a stream to it. */
+import { SkeinError } from '../../certs/errors.ts'
 import type { Pid } from '../pid.ts'
 import type { ReadingEnd } from './reading-end.ts'
-import { streamCancelled } from './stream-errors.ts'
 import type { WritingEnd } from './writing-end.ts'
 
 export class StreamMessage<Meta = unknown> {
@@ -28,7 +28,7 @@ export class StreamMessage<Meta = unknown> {
 
   /** Wants nothing of it, also while something reads: both ways end with ERR_SKEIN_STREAM_CANCELLED or _ABORTED. Idempotent. */
   cancel(): void {
-    const error = streamCancelled('unexpected')
+    const error = new SkeinError('ERR_SKEIN_STREAM_CANCELLED', 'The stream was cancelled by who received it.')
     this.#reading.abandon(error)
     this.#writing?.abandon(error)
   }

@@ -75,10 +75,9 @@ interface Ends {
   readonly reading: ReadingEnd | undefined
 }
 
-/** What a bridge has of streams. */
+/** What belongs to a bridge, beside its ends. */
 interface BridgeStreams {
   lastNumber: number
-  readonly ends: Set<StreamEnd>
   /** Taken and not begun, by the call that announced them. */
   readonly awaited: Map<number, ReadingEnd>
 }
@@ -142,7 +141,7 @@ export class Streams {
   /** The opener waits no longer for the answer to this call: its stream will not begin. */
   onCallEnded(bridge: Bridge, call: number): void {
     const reading = this.#ofBridge.get(bridge)?.awaited.get(call)
-    reading?.fail(streamAborted('abandoned'))
+    reading?.abandon(streamAborted('abandoned'), 'unexpected')
   }
 
   ended(process: Process): void {
@@ -153,9 +152,8 @@ export class Streams {
   }
 
   bridgeDown(bridge: Bridge): void {
-    const streams = this.#ofBridge.get(bridge)
     this.#ofBridge.delete(bridge)
-    for (const end of [...(streams?.ends ?? [])]) end.fail(connectionLost())
+    for (const end of [...bridge.streams]) end.fail(connectionLost())
   }
 
   /** The node stops. */
@@ -231,14 +229,16 @@ export class Streams {
     const writing = this.#writing(sender, bridge)
     const reading = duplex ? this.#reading(sender, bridge) : undefined
     const expect = (): void => reading?.attach((route.streams as ByteStreams).expect(number + WAY_BACK, reading))
-    if (route.streams !== undefined) expect()
+    const waits = route.waits || route.streams === undefined
+    if (!waits) expect()
     try {
       const patience = { ...(timeoutMs !== undefined && { timeoutMs }), ...(signal && { signal }) }
       const answer = this.#calls.ask(sender, pid, patience, (from, call) => {
         return { type: 'stream', from, to: pid.number, call, stream: number, duplex, meta }
       })
-      // While the node is dialled the announcement waits in order with all else. It is dropped if the node knows no streams.
-      if (route.version === undefined) await Promise.race([answer, route.drained(sender?.pid.number ?? 0)])
+      // The announcement waits in order with all else, for a connection that may be another one. It is dropped if the
+      // node knows no streams.
+      if (waits) await Promise.race([answer, route.drained(sender?.pid.number ?? 0)])
       if (route.version !== undefined && route.version < STREAMS_VERSION) throw unsupported(pid)
       if (route.streams !== undefined && reading?.isAttached === false) expect()
       await answer
@@ -296,7 +296,7 @@ export class Streams {
       return `One process has at most ${MAX_STREAMS_OF_PROCESS} streams.`
     if (bridge === undefined) return undefined
     let count = 0
-    for (const { direction } of this.#ofBridge.get(bridge)?.ends ?? []) if (direction === way) count++
+    for (const { direction } of bridge.streams) if (direction === way) count++
     return count >= MAX_STREAMS ? `One connection has at most ${MAX_STREAMS} streams each way.` : undefined
   }
 
@@ -316,7 +316,7 @@ export class Streams {
       if (ends === undefined) this.#ofProcess.set(process, new Set([end]))
       else ends.add(end)
     }
-    if (bridge !== undefined) this.#streamsOf(bridge).ends.add(end)
+    bridge?.streams.add(end)
     return end
   }
 
@@ -331,13 +331,13 @@ export class Streams {
     const ends = process && this.#ofProcess.get(process)
     ends?.delete(end)
     if (process !== undefined && ends?.size === 0) this.#ofProcess.delete(process)
-    if (bridge !== undefined) this.#ofBridge.get(bridge)?.ends.delete(end)
+    bridge?.streams.delete(end)
   }
 
   #streamsOf(bridge: Bridge): BridgeStreams {
     let streams = this.#ofBridge.get(bridge)
     if (streams === undefined) {
-      streams = { lastNumber: 0, ends: new Set(), awaited: new Map() }
+      streams = { lastNumber: 0, awaited: new Map() }
       this.#ofBridge.set(bridge, streams)
     }
     return streams

@@ -43,7 +43,7 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     subject: 'global',
     breaks: 'one owner: whoever has a name agrees when another asks for it',
     file: 'src/services/global/acquisition.ts',
-    from: `if (holding !== undefined && holding.heir !== peer) throw taken(name)`,
+    from: `if (isTaken) throw taken(name)`,
     to: '',
   },
   'global-fence': {

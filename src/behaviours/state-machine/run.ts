@@ -190,7 +190,7 @@ export class Run {
     const name = event.kind === 'timeout' ? event.key : (nameOf(event.message) ?? 'without a name')
     const text = `State ${this.#state} has no handler for ${event.kind} ${name.slice(0, MAX_SHOWN)}.`
     if (event.kind === 'call') refuseUnhandled(this.#self, event.from, text)
-    else if (event.kind === 'message') reportUnhandled(this.#self)
+    else if (event.kind === 'message') reportUnhandled(this.#self, event.message)
     else throw new SkeinError('ERR_SKEIN_NO_HANDLER', text)
   }
 

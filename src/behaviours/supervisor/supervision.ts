@@ -12,6 +12,7 @@ import { CallEntry, Notice } from '../../process/behaviour.ts'
 import { INSIDE, type Self } from '../../process/self.ts'
 import { isParent } from '../../process/serve.ts'
 import { isOrderly, type Reason } from '../../signals.ts'
+import { reportUnhandled } from '../housekeeping.ts'
 import { Child, STOPPED, type StartOutcome } from './child.ts'
 import { Children } from './children.ts'
 import type { SupervisorReport } from './report.ts'
@@ -77,8 +78,7 @@ export class Supervision {
     if (entry instanceof TryAgain) {
       if (entry.child.status === entry.status) return this.#restart(entry.child, entry.status.reason)
     } else if (isExit(entry)) return this.#exited(entry.pid, entry.reason)
-    else
-      this.#services.report({ type: 'deadLetter', to: this.#self.pid, from: undefined, reason: 'ERR_SKEIN_NO_HANDLER' })
+    else reportUnhandled(this.#self, entry)
   }
 
   /** Starts a child, and has it among the children if that went well. */

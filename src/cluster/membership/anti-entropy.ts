@@ -78,7 +78,10 @@ export class AntiEntropy {
       const bucket = bucketOf(record.id)
       if (buckets[bucket] === theirs[bucket] || record.id === id) continue
       if (record.shown !== undefined) items.push(...this.#itemsOf(record, link))
-      else if (record.state === 'gone' && record.isCertain) items.push(...proofOf(record))
+      else if (record.state === 'gone' && record.isCertain) {
+        this.check(record)
+        items.push(...proofOf(record))
+      }
     }
     grapevine.tell(id, items)
     const differs = buckets.some((checksum, bucket) => checksum !== theirs[bucket])
@@ -95,10 +98,16 @@ export class AntiEntropy {
     return [{ kind: 'hint', hint: { ...hint, addresses: addresses.filter((one) => link.isLocal || !isLoopback(one)) } }]
   }
 
-  /** Looks at the signature of its announcement, if nobody has yet. */
+  /** Looks at the signature of its announcement, if nobody has yet; what was forged, or follows from it, is forgotten. */
   check(record: MemberRecord): void {
+    const { notary, roster } = this.#options
     const { announcement } = record
-    if (!record.isChecked && announcement !== undefined) record.isChecked = this.#options.notary.isGenuine(announcement)
+    if (record.isChecked || announcement === undefined) return
+    record.isChecked = notary.isGenuine(announcement)
+    if (record.isChecked) return
+    record.announcement = undefined
+    record.refutation = 0
+    if (record.connection === undefined) roster.forget(record)
   }
 }
 

@@ -71,6 +71,8 @@ export class Gossip {
   #refutedMs = Number.NEGATIVE_INFINITY
   /** A doubt to refute came too soon after the last one. */
   #mustRefute = false
+  /** Whose doubts about this node are not refuted yet: each counts once, however often others repeat it. */
+  readonly #accusers = new Set<string>()
   #beats = 0
   #aloneSinceMs: number | undefined
   #wasFull = true
@@ -155,6 +157,7 @@ export class Gossip {
       return
     }
     for (const item of items) {
+      if (nowMs < link.mutedUntilMs) break
       if (item.kind === 'announcement') this.#hearAnnouncement(item, link, nowMs)
       else if (item.kind === 'doubt') this.#hearDoubt(item, link, nowMs)
       else this.#hint(item.hint, link)
@@ -232,7 +235,7 @@ export class Gossip {
     // In a full mesh it is no more than a hint, and the handshake will show.
     const mustCheck = !this.#wasFull || said.hasLeft
     if (mustCheck && !notary.isGenuine(said)) {
-      this.#refuse(link, 'ERR_SKEIN_GOSSIP_REFUSED', 'It passes on an announcement with a wrong signature.')
+      this.#foundForged(link, 'an announcement', nowMs)
       return
     }
     const { name, incarnation, refutation, addresses, hasLeft } = said
@@ -243,7 +246,7 @@ export class Gossip {
     const place = record.connection?.address
     const seenAt = place === undefined ? said.seenAt : [place]
     record.announcement = { ...said, seenAt }
-    record.isChecked ||= mustCheck
+    record.isChecked = mustCheck
     record.refutation = refutation
     record.addresses = mergedAddresses([...seenAt, ...addresses], record.addresses)
     if (!isFirstHand) this.eager()
@@ -271,7 +274,9 @@ export class Gossip {
     const isGone = known.state === 'gone'
     if (isGone && known.isCertain && (known.reason === 'shutdown' || said.refutation <= known.refutation)) return false
     const isRevival = isGone && !this.#wasFull
-    const isNewer = known.announcement === undefined || said.refutation > known.refutation
+    // What nobody has looked at does not stand against its own word.
+    const isOwnWord = isFirstHand && !known.isChecked
+    const isNewer = known.announcement === undefined || said.refutation > known.refutation || isOwnWord
     return (isNewer || isRevival || (said.hasLeft && !isGone)) && known.news.take(nowMs)
   }
 
@@ -279,6 +284,7 @@ export class Gossip {
   #refuted(record: MemberRecord, nowMs: number): void {
     this.#host.detector.confirmed(record.id)
     for (const accuser of record.doubts.keys()) this.roster.record(accuser)?.mistakes.take(nowMs)
+    record.doubts.clear()
   }
 
   #hearDoubt(said: Doubt, link: Link, nowMs: number): void {
@@ -292,7 +298,7 @@ export class Gossip {
     if (isOwn && (incarnation !== self.incarnation || refutation !== this.#own.refutation)) return
     if (!isOwn && !isAbout(record, said)) return
     const before = record?.doubts.get(signer)?.level
-    if (before === 'down' || before === level) return
+    if (before === 'down' || before === level || (isOwn && this.#accusers.has(signer))) return
     if (!accuser.mistakes.has(nowMs)) {
       this.#host.refused(accuser.name, 'ERR_SKEIN_GOSSIP_REFUSED', 'It has accused too many members that were alive.')
       return
@@ -301,9 +307,10 @@ export class Gossip {
     const counts = accuser.state !== 'gone' && topology.neighboursOf(subject).has(signer)
     if (!counts && (level !== 'down' || !link.strange.take(nowMs))) return
     if (!notary.isGenuine(said)) {
-      this.#refuse(link, 'ERR_SKEIN_GOSSIP_REFUSED', 'It passes on a doubt with a wrong signature.')
+      this.#foundForged(link, 'a doubt', nowMs)
     } else if (isOwn) {
       accuser.mistakes.take(nowMs)
+      this.#accusers.add(signer)
       this.#refute(nowMs)
     } else if (counts && record !== undefined) this.#doubt(record, said, link)
     else if (record !== undefined && record.doubts.size < MAX_DOUBTS) {
@@ -358,6 +365,7 @@ export class Gossip {
     this.#mustRefute = nowMs - this.#refutedMs < MIN_REFUTATION_INTERVAL_MS
     if (this.#mustRefute) return
     this.#refutedMs = nowMs
+    this.#accusers.clear()
     this.#own = this.#announce(this.#own.refutation + 1, false)
     this.#grapevine.spread(this.#own)
   }
@@ -374,10 +382,11 @@ export class Gossip {
   #sayDoubt(record: MemberRecord, level: Doubt['level'], nowMs: number): void {
     const { notary, self, topology } = this.#host
     const { id, incarnation, refutation } = record
-    record.doubtedMs ??= nowMs
-    const said = notary.doubt({ level, subject: id, incarnation, refutation })
     // Only neighbours are believed; who is none keeps its doubt to itself.
-    if (topology.neighboursOf(id).has(self.id)) this.#doubt(record, said)
+    if (topology.neighboursOf(id).has(self.id)) {
+      this.#doubt(record, notary.doubt({ level, subject: id, incarnation, refutation }))
+    }
+    if (record.state === 'suspect') record.doubtedMs ??= nowMs
   }
 
   // What needs looking after
@@ -401,13 +410,11 @@ export class Gossip {
     // With each neighbour that is gone itself a quorum takes fewer.
     if (record.state === 'suspect' && detector.silenceMs(record.id) !== 0) this.#judge(record)
     if (record.state !== 'suspect') return
-    const settleMs = preset.downAfterMs * SETTLE_FACTOR
-    if (record.doubtedMs !== undefined) {
-      if (nowMs - record.doubtedMs >= settleMs) this.roster.bury(record, 'down', false, nowMs)
-    } else if (nowMs - record.accuseFromMs >= settleMs) {
-      this.roster.revive(record)
-      this.roster.settle(record)
-    }
+    if (nowMs - (record.doubtedMs ?? record.accuseFromMs) < preset.downAfterMs * SETTLE_FACTOR) return
+    // Whom we hear is there, even if our doubt was never refuted: perhaps it does not believe us any more.
+    if (record.doubtedMs !== undefined && detector.silenceMs(record.id) !== 0) {
+      this.roster.bury(record, 'down', false, nowMs)
+    } else this.#clear(record)
   }
 
   #miss(record: MemberRecord, nowMs: number, patienceMs: number): void {
@@ -444,8 +451,17 @@ export class Gossip {
     const isFull = this.#host.topology.full
     if (isFull === this.#wasFull) return
     this.#wasFull = isFull
-    if (!isFull) for (const record of this.roster.records()) this.#antiEntropy.check(record)
+    if (isFull) {
+      // Nobody asks after suspects there: who does not answer loses its connection.
+      for (const record of this.#watched) if (record.state === 'suspect') this.#clear(record)
+    } else for (const record of this.roster.records()) this.#antiEntropy.check(record)
     this.roster.settleAll()
+  }
+
+  /** It is no suspect any more. */
+  #clear(record: MemberRecord): void {
+    this.roster.revive(record)
+    this.roster.settle(record)
   }
 
   /** It was started anew. */
@@ -463,6 +479,12 @@ export class Gossip {
   #hint({ addresses, ...hint }: PeerHint, link: Link): void {
     if (hint.id === this.#host.self.id) return
     this.#host.hint({ ...hint, addresses: addresses.filter((one) => link.isLocal || !isLoopback(one)) })
+  }
+
+  /** Honest members pass on only what they have checked, and checks cost time: it is not listened to for a while. */
+  #foundForged(link: Link, what: string, nowMs: number): void {
+    link.mutedUntilMs = nowMs + MUTE_MS
+    this.#refuse(link, 'ERR_SKEIN_GOSSIP_REFUSED', `It passes on ${what} with a wrong signature.`)
   }
 
   #refuse(link: Link, code: ErrorCode, message: string): void {

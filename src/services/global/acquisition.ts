@@ -50,6 +50,7 @@ interface Grant {
 interface Pending {
   readonly name: string
   readonly stamp: Stamp
+  readonly isHeir: boolean
   readonly startedMs: number
   readonly asked: Set<ChannelPeer>
   timer: Timer | undefined
@@ -69,20 +70,21 @@ export class Acquisition {
   }
 
   /**
-   * Gives what `commit` gave. Rejects with ERR_SKEIN_NAME_REGISTERED, _GLOBAL_TIMEOUT or what `commit` threw. Who is given
-   * the name by its holder asks with the holder's `stamp`: it comes before all who want the name too.
+   * Gives what `commit` gave. Rejects with ERR_SKEIN_NAME_REGISTERED, _GLOBAL_TIMEOUT or what `commit` threw. An heir, who is
+   * given the name by its holder, asks with the holder's stamp: it comes before all who want the name too.
    */
-  acquire<T>(name: string, commit: () => T, stamp: Stamp = this.#parts.stamps.tick()): Promise<T> {
-    const { holdings, clock, channel } = this.#parts
+  acquire<T>(name: string, commit: () => T, heirOf?: Stamp): Promise<T> {
+    const { holdings, clock, channel, stamps } = this.#parts
     if (this.#pending.has(name)) return Promise.reject(underWay(name))
-    if (holdings.get(name) !== undefined) return Promise.reject(taken(name))
+    if (holdings.get(name) !== undefined || holdings.heirs.has(name)) return Promise.reject(taken(name))
     if (this.#pending.size >= MAX_PENDING) {
       return Promise.reject(new SkeinError('ERR_SKEIN_LIMIT', `This node asks for ${MAX_PENDING} names already.`))
     }
     return new Promise((resolve, reject) => {
       const pending: Pending = {
         name,
-        stamp,
+        stamp: heirOf ?? stamps.tick(),
+        isHeir: heirOf !== undefined,
         startedMs: clock.now(),
         asked: new Set(),
         timer: undefined,
@@ -105,12 +107,14 @@ export class Acquisition {
   }
 
   /** What this node says to a peer that wants the name. Throws ERR_SKEIN_NAME_REGISTERED. */
-  answer(peer: ChannelPeer, name: string, stamp: unknown): readonly [Stamp, boolean] {
+  answer(peer: ChannelPeer, name: string, { stamp, isHeir }: Record<string, unknown>): readonly [Stamp, boolean] {
     const { stamps, holdings, self } = this.#parts
     if (!isStamp(stamp)) throw nonsense('a claim without a stamp')
     stamps.see(stamp)
     const holding = holdings.get(name)
-    if (holding !== undefined && holding.heir !== peer) throw taken(name)
+    const heir = holdings.heirs.get(name)
+    const isTaken = heir === undefined ? holding !== undefined : heir !== peer || isHeir !== true
+    if (isTaken) throw taken(name)
     const pending = this.#pending.get(name)
     if (pending !== undefined && pending.stamp + self.key < stamp + peer.pid.origin.key) throw underWay(name)
     const granted = stamps.tick()
@@ -169,7 +173,7 @@ export class Acquisition {
 
   #ask(pending: Pending, peer: ChannelPeer): void {
     const { dialogue, stamps, table } = this.#parts
-    const { name, stamp } = pending
+    const { name, stamp, isHeir } = pending
     const heard = (): void => {
       pending.asked.delete(peer)
       this.#look(pending)
@@ -195,7 +199,7 @@ export class Acquisition {
       if (isOwner !== true) table.remove(name, peer)
       heard()
     }
-    dialogue.ask(peer, { type: 'claim', name, stamp }, AGREEMENT_TIMEOUT_MS, { answered, failed })
+    dialogue.ask(peer, { type: 'claim', name, stamp, isHeir }, AGREEMENT_TIMEOUT_MS, { answered, failed })
   }
 
   /** Is there anybody left to wait for? */

@@ -56,7 +56,7 @@ export class Conflicts {
     const holding = holdings.get(name)
     if (holding === undefined) return
     const own = table.claimOf(name, undefined)
-    const claims = table.claims(name).filter(({ owner }) => owner === undefined || !isPartner(holding, owner))
+    const claims = table.claims(name).filter(({ owner }) => owner === undefined || !isPartner(holdings, holding, owner))
     const best = claims[0]
     if (own === undefined || best === undefined) return
     if (claims.length === 1) {
@@ -169,6 +169,8 @@ export class Conflicts {
     const { holdings, emit, tellLoser } = this.#parts
     const { name } = holding
     this.#close(holding)
+    // Its last token may not have been told yet: the winner's next one is to be greater.
+    if (winner.owner !== undefined) this.#parts.dialogue.tell(winner.owner, { type: 'lost', name, token: own.token })
     holdings.remove(holding)
     emit({ type: 'globalConflict', name, winner: winner.pid, loser: own.pid })
     tellLoser(own.pid, new SkeinError('ERR_SKEIN_NAME_CONFLICT', `"${name}" is the name of ${winner.pid} now.`))
@@ -182,7 +184,8 @@ export class Conflicts {
 }
 
 /** What it claims is the other half of handing the name over. */
-const isPartner = ({ heir, giver }: Holding, owner: ChannelPeer): boolean => owner === heir || owner === giver
+const isPartner = (holdings: Holdings, { name, giver }: Holding, owner: ChannelPeer): boolean =>
+  owner === holdings.heirs.get(name) || owner === giver
 
 const describe = ({ pid, token, registeredAt }: Claim): GlobalClaim => ({
   pid,

@@ -21,7 +21,7 @@ import { Dialogue } from './dialogue.ts'
 import { tokenOf } from './fence.ts'
 import { Handovers } from './handover.ts'
 import { type Holding, Holdings, type Resolve } from './holdings.ts'
-import { firstStampOf, HybridClock, type Stamp } from './stamp.ts'
+import { firstStampOf, HybridClock, isStamp, type Stamp } from './stamp.ts'
 import { Table } from './table.ts'
 
 const SERVICE = 'skein.global'
@@ -128,7 +128,7 @@ export class GlobalService implements ProcessTable {
   /** Gives the new token. */
   async transfer(name: string, pid: AnyPid): Promise<string> {
     const holding = this.#mustHold(name)
-    if (holding.heir !== undefined || holding.giver !== undefined) {
+    if (this.#holdings.heirs.has(name) || holding.giver !== undefined) {
       throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', `"${name}" is just being handed over.`)
     }
     if (!this.#isOwn(pid)) return this.#handovers.give(holding, this.#peerOf(pid), pid as AnyPid as Pid)
@@ -198,13 +198,14 @@ export class GlobalService implements ProcessTable {
     const { type, name } = told
     if (!isGlobalName(name)) throw nonsense('a name that is none')
     if (type === 'verdict') this.#conflicts.verdict(peer, name, told.winner, told.loser)
+    else if (type === 'lost' && isStamp(told.token)) this.#stamps.see(told.token)
     else if (type === 'transferCancelled') this.#handovers.cancelled(peer, name)
     else throw nonsense('a message of a kind that is not known')
   }
 
   #answer(peer: ChannelPeer, { type, name, ...rest }: Record<string, unknown>): unknown {
     if (!isGlobalName(name)) throw nonsense('a name that is none')
-    if (type === 'claim') return this.#acquisition.answer(peer, name, rest.stamp)
+    if (type === 'claim') return this.#acquisition.answer(peer, name, rest)
     this.#dialogue.mustHaveTime(peer)
     if (type === 'notice') return this.#handovers.whenRead(peer, name, rest.token)
     if (type === 'register') return this.#register(name, this.#mustReach(peer, rest.number), undefined)
@@ -243,15 +244,13 @@ export class GlobalService implements ProcessTable {
     return entry
   }
 
-  /** What is registered while two nodes are connected was agreed upon by both. */
+  /**
+   * What is registered while two nodes are connected was agreed upon by both. It can be in conflict nevertheless: with what
+   * was handed to this node meanwhile by one that the owner does not see.
+   */
   #mustBeGranted(owner: ChannelPeer, name: string, registeredAt: Stamp): void {
-    if (!this.#acquisition.hasGranted(owner, name, registeredAt)) {
-      throw nonsense('a registration that it did not ask for')
-    }
-    const holding = this.#holdings.get(name)
-    if (holding !== undefined && holding.heir !== owner) {
-      throw new SkeinError('ERR_SKEIN_NAME_REGISTERED', `It claims "${name}", which is registered here.`)
-    }
+    if (this.#acquisition.hasGranted(owner, name, registeredAt)) return
+    throw nonsense('a registration that it did not ask for')
   }
 
   #claimed(owner: ChannelPeer, name: string, entry: Entry): void {

@@ -38,9 +38,16 @@ interface Waiting {
   readonly seen: () => void
 }
 
+interface Taking {
+  readonly giver: ChannelPeer
+  isCancelled: boolean
+}
+
 export class Handovers {
   readonly #parts: HandoversParts
   readonly #waiting = new Map<string, Waiting[]>()
+  /** Names that are asked for as their heir. */
+  readonly #taking = new Map<string, Taking>()
 
   constructor(parts: HandoversParts) {
     this.#parts = parts
@@ -48,36 +55,44 @@ export class Handovers {
 
   /** Gives the token of the heir. Rejects with why the name stays here. */
   async give(holding: Holding, peer: ChannelPeer, pid: Pid): Promise<string> {
-    const { dialogue } = this.#parts
+    const { dialogue, holdings } = this.#parts
     const { name } = holding
-    holding.heir = peer
+    holdings.heirs.set(name, peer)
     const { token, registeredAt } = holding
     const question = { type: 'transfer', name, number: pid.number, token, registeredAt }
     try {
       const next = await dialogue.asked(peer, question, HANDOVER_TIMEOUT_MS)
       if (typeof next !== 'string') throw nonsense('a token that is none')
-      this.#parts.holdings.remove(holding)
+      holdings.remove(holding)
       return next
     } catch (error) {
       // Whatever it has done by now, it takes back.
       dialogue.tell(peer, { type: 'transferCancelled', name })
       throw error
     } finally {
-      holding.heir = undefined
+      holdings.heirs.delete(name)
     }
   }
 
   /** A peer gives one of its names to a process of this node. */
   async take(giver: ChannelPeer, name: string, question: Record<string, unknown>): Promise<string> {
-    const { stamps, acquisition, holdings, channel, hold } = this.#parts
+    const { stamps, acquisition, holdings, channel, table, hold } = this.#parts
     const { number, token, registeredAt } = question
     if (!isProcessNumber(number) || !isStamp(token) || !isStamp(registeredAt)) throw nonsense('a name given to nobody')
     stamps.see(token)
+    const taking: Taking = { giver, isCancelled: false }
     const commit = (): Holding => {
       this.#mustHave(giver)
+      if (table.claimOf(name, giver) === undefined) {
+        throw new SkeinError('ERR_SKEIN_NOT_OWNER', `${giver.node} does not have "${name}".`)
+      }
+      if (taking.isCancelled) throw new SkeinError('ERR_SKEIN_GLOBAL_TIMEOUT', 'The giver keeps the name.')
       return hold(name, number, giver)
     }
-    const holding = await acquisition.acquire(name, commit, registeredAt)
+    // Whoever wants it here asks in vain: it is the giver's.
+    if (table.claimOf(name, giver) !== undefined) acquisition.gone(name)
+    this.#taking.set(name, taking)
+    const holding = await acquisition.acquire(name, commit, registeredAt).finally(() => this.#taking.delete(name))
     try {
       const peers = channel().peers()
       await Promise.all(peers.map((peer) => this.#read(peer, holding)))
@@ -93,6 +108,8 @@ export class Handovers {
 
   /** The giver has changed its mind. */
   cancelled(giver: ChannelPeer, name: string): void {
+    const taking = this.#taking.get(name)
+    if (taking?.giver === giver) taking.isCancelled = true
     const holding = this.#parts.holdings.get(name)
     if (holding?.giver === giver) this.#parts.holdings.remove(holding)
   }

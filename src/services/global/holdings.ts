@@ -37,8 +37,6 @@ export interface Holding {
   readonly resolve: Resolve | undefined
   /** Another node claims the name too; or did, and this node's token is not yet renewed. */
   isContested: boolean
-  /** The node to which the name is being handed. */
-  heir: ChannelPeer | undefined
   /** The node that hands the name to this one, and has it until then. */
   giver: ChannelPeer | undefined
 }
@@ -54,6 +52,8 @@ export class Holdings {
   readonly #parts: HoldingsParts
   readonly #byName = new Map<string, Holding>()
   readonly #byProcess = new Map<number, Set<string>>()
+  /** To whom names are being handed. Until that has an end no other gets them, even if the process here has ended. */
+  readonly heirs = new Map<string, ChannelPeer>()
 
   constructor(parts: HoldingsParts) {
     this.#parts = parts
@@ -93,7 +93,6 @@ export class Holdings {
       token: registeredAt,
       resolve: options.resolve,
       giver: options.giver,
-      heir: undefined,
       isContested: false,
     }
     this.#byName.set(name, holding)

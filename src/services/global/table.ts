@@ -46,6 +46,13 @@ export class Table {
 
   /** In place of what the same node claimed before. */
   put(claim: Claim): void {
+    const best = this.#best.get(claim.name)
+    // Nearly always.
+    if (best === undefined || (best.owner === claim.owner && !this.#contested.has(claim.name))) {
+      this.#best.set(claim.name, claim)
+      this.#changed(best, claim)
+      return
+    }
     const others = this.claims(claim.name).filter(({ owner }) => owner !== claim.owner)
     this.#set(claim.name, others.length === 0 ? [claim] : [...others, claim].sort(compareClaims))
   }

@@ -31,6 +31,8 @@ const START_TIMEOUT_MS = 30_000
 /** A name is asked for again while somebody who ends still has it. */
 const NAME_PATIENCE_MS = 2000
 const NAME_RETRY_MS = 50
+/** Between the loss of a name and the end of a child that did not take it for one. */
+const CONFLICT_GRACE_MS = 500
 /** How long a child may take to give its state. */
 const STATE_TIMEOUT_MS = 5000
 
@@ -121,6 +123,24 @@ export class Agent {
       case 'unmovable':
         slot.unmovable = true
     }
+  }
+
+  /** A child that heeds exits ends when it loses its name; one that does not is ended here. */
+  nameChanged(name: string): void {
+    const slot = this.#slots.get(name)
+    if (slot === undefined || !this.#hasLost(slot, name)) return
+    this.#host.clock.after(
+      CONFLICT_GRACE_MS,
+      () => {
+        if (this.#hasLost(slot, name)) void this.#stop(slot, false)
+      },
+      true,
+    )
+  }
+
+  #hasLost({ process, status }: Slot, name: string): boolean {
+    const holder = this.#host.names.whereis(name)
+    return status === 'running' && holder !== undefined && !holder.equals(process.pid)
   }
 
   #start(asker: Member, order: StartOrder): void {

@@ -31,7 +31,10 @@ export interface AskOptions {
   readonly timeoutMs?: number
 }
 
-/** Every method that asks rejects with ERR_SKEIN_NO_LEADER when no leader answers in time. */
+/**
+ * Every method that asks rejects with ERR_SKEIN_NO_LEADER when there is no leader in time, and with ERR_SKEIN_CALL_TIMEOUT
+ * when the leader is not done in time: what was asked goes on.
+ */
 export class DistributedSupervisor {
   readonly name: string
   readonly #host: SupervisorHost
@@ -102,43 +105,47 @@ export class DistributedSupervisor {
   async #ask(request: DistributedRequest, { timeoutMs = DEFAULT_TIMEOUT_MS }: AskOptions = {}): Promise<unknown> {
     const { clock, names } = this.#host
     const untilMs = clock.now() + timeoutMs
-    for (;;) {
+    for (let isAgain = false; ; ) {
       const leftMs = untilMs - clock.now()
       if (leftMs <= 0) {
-        const text = `No leader of "${this.name}" has answered within ${timeoutMs} ms.`
+        const text = `There was no leader of "${this.name}" within ${timeoutMs} ms.`
         throw new SkeinError('ERR_SKEIN_NO_LEADER', text)
       }
       const leader = names.whereis(nameOfLeader(this.name))
-      if (leader !== undefined) {
-        try {
-          const value = await this.#host.call(leader, request, leftMs)
-          if (value instanceof SkeinError) throw new Refused(value)
-          return value
-        } catch (error) {
-          if (error instanceof Refused) throw error.refusal
-          if (!isGone(error)) throw error
-        }
+      const outcome = leader === undefined ? 'gone' : await this.#askOnce(leader, request, leftMs)
+      if (outcome !== 'gone') {
+        if (!('refusal' in outcome)) return outcome.value
+        const { code } = outcome.refusal
+        // The leader that is gone had done it.
+        if (isAgain && isRemoval(request) && code === 'ERR_SKEIN_NO_CHILD') return undefined
+        if (code !== 'ERR_SKEIN_NO_LEADER') throw outcome.refusal
       }
+      isAgain ||= leader !== undefined
       await new Promise<void>((go) => clock.after(RETRY_MS, go))
+    }
+  }
+
+  /** Rejects with what is no reason to ask again. */
+  async #askOnce(leader: Pid, request: DistributedRequest, timeoutMs: number): Promise<Answered | 'gone'> {
+    try {
+      const value = await this.#host.call(leader, request, timeoutMs)
+      return value instanceof SkeinError ? { refusal: value } : { value }
+    } catch (error) {
+      if (isGone(error)) return 'gone'
+      throw error
     }
   }
 }
 
-/** Told from the errors of the call itself. */
-class Refused {
-  readonly refusal: SkeinError
+type Answered = { readonly value: unknown } | { readonly refusal: SkeinError }
 
-  constructor(refusal: SkeinError) {
-    this.refusal = refusal
-  }
-}
+const isRemoval = ({ type }: DistributedRequest): boolean => type === 'terminateChild' || type === 'deleteChild'
 
 /** The leader went away, or what was known of it is old. */
 const isGone = (error: unknown): boolean =>
   isSkeinError(error, 'ERR_SKEIN_NOPROC') ||
   isSkeinError(error, 'ERR_SKEIN_NOCONNECTION') ||
-  isSkeinError(error, 'ERR_SKEIN_CALL_EXIT') ||
-  isSkeinError(error, 'ERR_SKEIN_CALL_TIMEOUT')
+  isSkeinError(error, 'ERR_SKEIN_CALL_EXIT')
 
 const asPid = (value: unknown): Pid => {
   if (value instanceof Pid) return value

@@ -12,6 +12,7 @@ import type { Clock, Timer } from '../../../transport/clock.ts'
 import type { Random } from '../../../transport/random.ts'
 import { RestartIntensity } from '../../behaviours/supervisor/restart-intensity.ts'
 import type { Pid } from '../../pid.ts'
+import { Candidates, type View } from './candidates.ts'
 import type { Answer, Order } from './messages.ts'
 import type { Names } from './names.ts'
 import type { NodeBoard } from './node-board.ts'
@@ -22,8 +23,11 @@ import { isActive, nameOfChild, type SlotFacts } from './slot.ts'
 
 /** A node that has not answered an order by then is asked again, or another one is. */
 const ORDER_TIMEOUT_MS = 5000
-/** Two of one child: the name conflict sees to it first. */
-const DOUBLE_GRACE_MS = 3000
+/**
+ * Two of one child: the name conflict sees to it when their nodes meet, and the one that stays gets a greater token than
+ * the other's. It would not if the other was ended before, so this is for what should not be.
+ */
+const DOUBLE_GRACE_MS = 30_000
 /** A child that is in no plan: whoever knows of it may be about to connect. */
 const STRANGER_GRACE_MS = 5000
 /** The name is taken, and nobody tells that the child is his: it may be on its way. */
@@ -36,9 +40,6 @@ const FORBIDDEN_MS = 60_000
 const UNABLE_MS = 2000
 /** A look at what is waited for. */
 const LOOK_MS = 100
-
-/** Where the children of this supervisor are: by child, then by node. */
-export type View = ReadonlyMap<string, ReadonlyMap<string, SlotFacts>>
 
 export interface LeaderHost {
   readonly node: string
@@ -102,9 +103,7 @@ export class Leader {
   readonly #dirty = new Set<string>()
   /** Those that wait for something, and when they are looked at again. */
   readonly #later = new Map<string, number>()
-  /** Nodes passed over until then, by node and behaviour. */
-  readonly #unable = new Map<string, number>()
-  #counts: Map<string, number> | undefined
+  readonly #candidates: Candidates
   #timer: Timer | undefined
   #isLooking = false
   #lastRun = 0
@@ -114,6 +113,8 @@ export class Leader {
     this.#host = host
     this.#options = options
     this.#placer = new Placer(options.placement, host.random)
+    const asked = () => [...this.#tracked.values()].flatMap((child) => child.asked?.node ?? [])
+    this.#candidates = new Candidates({ ...host, asked })
     this.touchAll()
   }
 
@@ -165,7 +166,7 @@ export class Leader {
 
   #lookAround(): void {
     if (this.#ended) return
-    this.#counts = undefined
+    this.#candidates.recount()
     const nowMs = this.#host.clock.now()
     for (const id of this.#dirty) {
       this.#dirty.delete(id)
@@ -273,7 +274,7 @@ export class Leader {
     child.handed = undefined
     this.#settle(child, { pid: slot.pid })
     if (!this.#host.nodes.drains(node)) return undefined
-    if (this.#candidates(planned).length > 0) return this.#stop(child, node, slot, true, nowMs)
+    if (this.#candidates.for(planned.spec).length > 0) return this.#stop(child, node, slot, true, nowMs)
     if (child.unmovable !== slot.run) this.#order(node, child.id, { type: 'unmovable', run: slot.run })
     child.unmovable = slot.run
     return LOOK_MS * 10
@@ -333,7 +334,7 @@ export class Leader {
       child.nameSinceMs ??= nowMs
       if (nowMs - child.nameSinceMs < NAME_GRACE_MS) return LOOK_MS / 2
     }
-    const candidates = this.#candidates(planned)
+    const candidates = this.#candidates.for(planned.spec)
     // Where it ran it may have left something behind that it needs.
     const before = child.cause === 'restart' ? candidates.find(({ node }) => node === child.lastNode)?.node : undefined
     const node = before ?? this.#choose(child, planned, candidates)
@@ -351,7 +352,7 @@ export class Leader {
     const { handed } = child
     const state = handed?.isHere === true && handed.state !== undefined ? { state: handed.state } : {}
     this.#order(node, child.id, { type: 'start', run, spec: planned.spec, ...state })
-    this.#counts?.set(node, (this.#counts.get(node) ?? 0) + 1)
+    this.#candidates.placed(node)
     report({ type: 'supervisedStarted', name, id: child.id, node, cause: child.cause })
     return ORDER_TIMEOUT_MS
   }
@@ -368,14 +369,14 @@ export class Leader {
         child.notBeforeMs = nowMs + LOOK_MS * 5
         return
       case 'ERR_SKEIN_FORBIDDEN':
-        this.#passOver(node, behaviour, nowMs + FORBIDDEN_MS)
+        this.#candidates.passOver(node, behaviour, FORBIDDEN_MS)
         break
       case 'ERR_SKEIN_DRAINING':
       case 'ERR_SKEIN_STOPPED':
       case 'ERR_SKEIN_LIMIT':
       case 'ERR_SKEIN_UNKNOWN_BEHAVIOUR':
       case 'ERR_SKEIN_BEHAVIOUR_VERSION':
-        this.#passOver(node, behaviour, nowMs + UNABLE_MS)
+        this.#candidates.passOver(node, behaviour, UNABLE_MS)
         break
       default: {
         const delayMs = Math.min(LAST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** child.failures++)
@@ -396,24 +397,6 @@ export class Leader {
     return ORDER_TIMEOUT_MS
   }
 
-  #candidates({ spec }: PlannedChild): Candidate[] {
-    const { nodes, node: own, clock } = this.#host
-    const nowMs = clock.now()
-    this.#counts ??= this.#count()
-    const found: Candidate[] = []
-    for (const node of nodes.members()) {
-      if (nodes.drains(node) || !nodes.canStart(node, spec.behaviour, spec.version || undefined)) continue
-      if ((this.#unable.get(`${node} ${spec.behaviour}`) ?? 0) > nowMs) continue
-      found.push({
-        node,
-        isLocal: node === own,
-        load: nodes.loadOf(node),
-        children: this.#counts.get(node) ?? 0,
-      })
-    }
-    return found
-  }
-
   #choose(child: Tracked, { spec }: PlannedChild, candidates: readonly Candidate[]): string | undefined {
     const { name } = this.#options
     try {
@@ -422,21 +405,6 @@ export class Leader {
       this.#host.defect(error)
       return undefined
     }
-  }
-
-  /** Children by node. */
-  #count(): Map<string, number> {
-    const counts = new Map<string, number>()
-    const add = (node: string): void => void counts.set(node, (counts.get(node) ?? 0) + 1)
-    for (const slots of this.#host.view.values()) for (const [node, slot] of slots) if (isActive(slot)) add(node)
-    for (const { asked } of this.#tracked.values()) if (asked !== undefined) add(asked.node)
-    return counts
-  }
-
-  #passOver(node: string, behaviour: string, untilMs: number): void {
-    const nowMs = this.#host.clock.now()
-    for (const [key, endMs] of this.#unable) if (endMs <= nowMs) this.#unable.delete(key)
-    this.#unable.set(`${node} ${behaviour}`, untilMs)
   }
 
   #settle(child: Tracked, outcome: Outcome): void {

@@ -6,14 +6,16 @@
  * node applies when nobody has the name, when it has heard what all connected nodes have to tell, and, when it is alone,
  * only after a while: it may have just been started into a cluster that has a leader.
  */
+import { SkeinError } from '../../../certs/errors.ts'
 import type { Timer } from '../../../transport/clock.ts'
 import type { Origin, Pid } from '../../pid.ts'
 import { type Behaviour, CallEntry, type Traits } from '../../process/behaviour.ts'
 import type { Processes } from '../../process/processes.ts'
 import type { Self } from '../../process/self.ts'
 import { serve } from '../../process/serve.ts'
+import type { View } from './candidates.ts'
 import type { KeptSpec } from './child-spec.ts'
-import { Leader, type LeaderHost, type View } from './leader.ts'
+import { Leader, type LeaderHost } from './leader.ts'
 import { nameOfLeader } from './names.ts'
 import type { Placement } from './placement.ts'
 import { Plan, type PlanEntry } from './plan.ts'
@@ -233,7 +235,9 @@ export class Membership {
     const { processes, self, viewOf } = this.#host
     const { leader, plan } = this
     // It was asked before it leads: whoever asks tries again.
-    if (leader === undefined) return new Promise(() => {})
+    if (leader === undefined) {
+      return Promise.resolve(new SkeinError('ERR_SKEIN_NO_LEADER', 'This node does not lead yet, or no more.'))
+    }
     const office = { leader, plan, view: viewOf(this.#options.name), rights: processes.rights }
     return answerTo(office, asking.key === self.key ? undefined : asking, request)
   }

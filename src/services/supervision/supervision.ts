@@ -117,6 +117,7 @@ export class Supervision {
   /** Who has this global name has changed. */
   nameChanged(name: string): void {
     if (this.#resting) return
+    this.agent.nameChanged(name)
     const supervisor = leaderNamed(name)
     if (supervisor !== undefined) this.#members.get(supervisor)?.consider()
     const slash = name.indexOf('/')

@@ -116,6 +116,11 @@ test(
       assert.equal(got, [])
       a.node.exit(watcher, 'kill')
       await sim.until('nobody needs it', () => !isConnected(a, b), { withinMs: SETTLE_MS })
+      const { writable } = await a.node.openStream(b.node.spawn(collector([], () => {})))
+      await sim.sleep(SETTLE_MS)
+      assert.ok(isConnected(a, b), 'a stream is open')
+      await writable.abort()
+      await sim.until('nobody needs it any more', () => !isConnected(a, b), { withinMs: SETTLE_MS })
       assert.equal([...new Set(reasons)], ['idle'])
     })
   },

@@ -245,6 +245,33 @@ test('a witness cannot make the dead alive', async (t) => {
   assert.equal(world.stepped(), [])
 })
 
+test('nobody makes a witness see what it has lost: those who lost the same stay together', async (t) => {
+  const world = new World(9)
+  t.defer(() => world.stop())
+  const right = [1, 3, 5, 7]
+  for (const a of [0, 2, 4, 6]) for (const b of right) world.cut(a, b)
+  // It sees both sides, and sends its word through members of the one, who pass it on.
+  const liar = world.actors[8]!
+  liar.liar = (to, sight) => {
+    if (sight.type !== 'answer' || !right.includes(to.number)) return sight
+    const { nonce } = sight
+    const claim: SightClaim = { ...liar, connected: false, lost: 0, oldest: liar }
+    const word = giveWord(liar.key, claim, to.id, nonce)
+    for (const number of right) {
+      if (number === to.number) continue
+      const { overlap } = world.actors[number]!
+      world.clock.after(5, () => overlap.heard(liar.id, { type: 'word', nonce, asker: to.id, word }))
+    }
+    return sight
+  }
+  await world.pass(20_000)
+  assert.equal(world.stepped(), right)
+  for (const number of right) {
+    const others = right.filter((one) => one !== number)
+    assert.equal([...world.actors[number]!.connected].sort(), others)
+  }
+})
+
 test('a member that shuts out two at once and denies it steps back, or nobody does', async (t) => {
   const world = new World(5)
   t.defer(() => world.stop())

@@ -74,4 +74,16 @@ test('who is lost again during it belongs to it; who is never back is forgotten 
   partitions.stop()
 })
 
+test('somebody who is lost again and again does not keep it from being told', async () => {
+  const { partitions, told, pass } = watch()
+  for (const id of ['1', '2']) partitions.lost(id, id)
+  for (let round = 0; round < 20; round++) {
+    partitions.lost('3', '3')
+    await pass(500)
+    partitions.up('3')
+    await pass(500)
+  }
+  assert.equal(told.slice(0, 1), ['lost 1 2'])
+})
+
 test.run()

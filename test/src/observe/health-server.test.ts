@@ -175,4 +175,20 @@ test('a port that is busy and options that make no sense', async (t) => {
   assert.is(await codeOf({ port: 0, ready: 'yes' as never }), 'ERR_SKEIN_BAD_OPTION')
 })
 
+test('a node that stops while the server begins to listen, and a host that would be the whole world', async (t) => {
+  const { node } = await start(t)
+  const codeOf = async (options: HealthServerOptions): Promise<string | undefined> => {
+    try {
+      await startHealthServer(node, options)
+      return undefined
+    } catch (error) {
+      return isSkeinError(error) ? error.code : String(error)
+    }
+  }
+  assert.is(await codeOf({ port: 0, host: '' }), 'ERR_SKEIN_BAD_OPTION')
+  const starting = codeOf({ port: 0 })
+  await node.stop()
+  assert.is(await starting, 'ERR_SKEIN_STOPPED')
+})
+
 test.run()

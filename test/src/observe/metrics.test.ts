@@ -126,4 +126,20 @@ test('bad names, names taken and bad bounds are refused', () => {
   )
 })
 
+test('a metric that is given values with and without labels', () => {
+  const metrics = new Metrics()
+  const orders = metrics.counter('shop_orders_total', 'Orders.')
+  for (const labels of [undefined, {}, { kind: 'book' }, undefined]) orders.add(1, labels)
+  const text = '# HELP shop_orders_total Orders.\n# TYPE shop_orders_total counter\n'
+  assert.is(textOf(metrics), `${text}shop_orders_total 3\nshop_orders_total{kind="book"} 1\n`)
+})
+
+test("the label that tells buckets of a histogram apart is not the program's", () => {
+  const metrics = new Metrics()
+  const waiting = metrics.histogram('shop_waiting_seconds', 'Waiting.', [1])
+  for (const le of ['x', 'y']) waiting.observe(0.5, { le })
+  assert.match(textOf(metrics), /^shop_waiting_seconds_bucket\{le="1"\} 2$/m)
+  assert.match(textOf(metrics), /^shop_waiting_seconds_count 2$/m)
+})
+
 test.run()

@@ -170,4 +170,13 @@ test('metrics: those of the node and of the program, also later ones; nothing af
   assert.is(reads, before)
 })
 
+test('a node that has been stopped tells nothing', async (t) => {
+  const { metrics } = sdk(t)
+  const { cluster, a } = await start(t)
+  await settled(cluster, a.stop())
+  const telemetry = await settled(cluster, openTelemetry(a, { api }))
+  assert.equal(await settled(cluster, metrics()), [])
+  telemetry.stop()
+})
+
 test.run()

@@ -7,6 +7,7 @@ import type { Self } from '../../../src/process/self.ts'
 import type { Tracer } from '../../../src/process/tracing.ts'
 import { suite } from '../../support/suite.ts'
 import { emptyCluster, meshed, settled, startCluster, until } from '../node-support.ts'
+import { pair } from '../process/process-support.ts'
 import { NotingTracer, spanIdOf } from './tracing-support.ts'
 
 const test = suite('tracing')
@@ -185,6 +186,57 @@ test('a state machine handles events under their trace', async (t) => {
   tracerA.begin(() => a.cast(pid as never, { type: 'press' } as never))
   await until(cluster, 'the event', () => seen.length === 1)
   assert.is(spanIdOf(seen[0]), spanIdOf(tracerA.spans.at(-1)?.trace))
+})
+
+test('a timeout of a state machine belongs to no trace, whoever set it', async (t) => {
+  // With the machine's own clock, whose timers carry the context of whoever set them.
+  const { processes } = pair(t).a
+  const tracer = new NotingTracer()
+  processes.tracing.use(tracer)
+  const seen = new Promise<string | undefined>((resolve) => {
+    const machine = stateMachine({
+      data: () => 0,
+      initial: 'off',
+      states: {
+        off: { on: { press: { to: 'on' } } },
+        on: {
+          stateTimeout: {
+            afterMs: 1,
+            do: ({ self }) => {
+              resolve(self.traceparent)
+              return {}
+            },
+            to: 'off',
+          },
+        },
+      },
+    })
+    const pid = processes.spawn(machine, {})
+    tracer.begin(() => processes.cast(pid as never, { type: 'press' } as never))
+  })
+  assert.is(await seen, undefined)
+  assert.is(tracer.spans.length, 2)
+})
+
+test('what a timer sends belongs to no trace, neither that of who set it nor that of what its process does', async (t) => {
+  const { processes } = pair(t).a
+  const tracer = new NotingTracer()
+  processes.tracing.use(tracer)
+  const seen: (string | undefined)[] = []
+  const done = new Promise<void>((resolve) => {
+    const pid = processes.spawn(async (self: Self<string>) => {
+      for await (const message of self) {
+        seen.push(self.traceparent)
+        if (message === 'late') resolve()
+        else self.sendAfter(1, self.pid, 'late')
+      }
+    }, {})
+    tracer.begin(() => processes.send(pid, 'begin'))
+  })
+  await done
+  assert.is(seen.length, 2)
+  assert.is.not(seen[0], undefined)
+  assert.is(seen[1], undefined)
 })
 
 test('a tracer that throws, lies or runs things twice costs the trace and not the message', async (t) => {

@@ -111,4 +111,16 @@ test('while the node is dialled the question waits; whoever asked may end meanwh
   assert.is(net.b.processes.list().length, 1)
 })
 
+test('a node that is dialled in vain is not dialled again and again', async (t) => {
+  const net = offering(pair(t))
+  net.toB.version = undefined
+  let dialled = 0
+  net.toB.drained = async () => {
+    if (++dialled > 100) net.toB.version = 2
+  }
+  const asked = net.a.processes.spawns.spawn(undefined, 'b@test', 'worker', [], { version: '2.1.0' })
+  assert.is(await codeOf(asked), 'ERR_SKEIN_NOCONNECTION')
+  assert.is(dialled, 1)
+})
+
 test.run()

@@ -42,6 +42,7 @@ export class TestRoute implements Route {
   readonly node: string
   readonly origin: Origin
   version: number | undefined = 2
+  waits = false
   /** On their way, oldest first. */
   readonly waiting: Signal[] = []
   readonly gone: number[] = []

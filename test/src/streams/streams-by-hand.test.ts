@@ -1,6 +1,8 @@
 /** Streams between two process layers without a network: every order of events written down, and openers that break their word. */
 import * as assert from 'uvu/assert'
-import type { StreamMessage } from '../../../src/index.ts'
+import type { Self, StreamMessage } from '../../../src/index.ts'
+import type { Behaviour } from '../../../src/process/behaviour.ts'
+import type { AllowRule } from '../../../src/process/rights.ts'
 import type {
   ByteReader,
   ByteReaderHandler,
@@ -42,9 +44,9 @@ class HandStreams implements ByteStreams {
 
 const WAY_BACK = 2 ** 31
 
-const setUp = () => {
+const setUp = (allow: readonly AllowRule[] = []) => {
   const clock = new VirtualClock()
-  const pair = new Pair({ clock })
+  const pair = new Pair({ clock, allow })
   const [toB, toA] = [new HandStreams(), new HandStreams()]
   Object.assign(pair.toB, { streams: toB })
   Object.assign(pair.toA, { streams: toA })
@@ -123,7 +125,7 @@ test('announcements without end: so many are taken, the others are refused', asy
 })
 
 test('the opener ends while the answer is on its way', async () => {
-  const { clock, pair, toB, streams, target } = setUp()
+  const { clock, pair, toB, toA, streams, target } = setUp()
   let opened: Promise<string> | undefined
   const opener = pair.a.processes.spawn(async (self) => {
     opened = codeOf(self.openStream(target))
@@ -140,6 +142,7 @@ test('the opener ends while the answer is on its way', async () => {
   const read = codeOf(readAll(streams[0]!.readable))
   pair.flowToB()
   assert.is(await read, 'ERR_SKEIN_STREAM_ABORTED')
+  assert.equal(toA.told, ['stop 1 unexpected'], 'the connection expects it no more')
   assert.is(pair.a.processes.streams.count + pair.b.processes.streams.count, 0)
 })
 
@@ -178,6 +181,72 @@ test('the connection is lost at every step, and everybody hears of it once', asy
     await turns(clock)
     assert.is(pair.a.processes.streams.count + pair.b.processes.streams.count, 0, step)
   }
+})
+
+test('an open stream is a use of its connection, at both nodes, until it is over', async () => {
+  const { clock, pair, toA, streams, target, opener } = setUp()
+  const used = () => [pair.a.processes.uses(pair.toB), pair.b.processes.uses(pair.toA)]
+  assert.equal(used(), [false, false])
+  const opened = opener.open(undefined, target)
+  pair.flowToB()
+  pair.flowToA()
+  const { writable } = await opened
+  assert.equal(used(), [true, true])
+  await writable.abort()
+  assert.equal(used(), [false, true])
+  await turns(clock)
+  const read = codeOf(readAll(streams[0]!.readable))
+  toA.readers.get(1)!.onAborted('abandoned')
+  assert.is(await read, 'ERR_SKEIN_STREAM_ABORTED')
+  assert.equal(used(), [false, false])
+})
+
+test('opened while the connection may be given up: the way back is expected on the one that carries it', async () => {
+  const { clock, pair, toB, target, opener } = setUp()
+  let goOn = (): void => {}
+  const drained = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  const next = new HandStreams()
+  Object.assign(pair.toB, { waits: true, drained: () => drained })
+  const opened = opener.open(undefined, target, { duplex: true })
+  await turns(clock)
+  assert.is(toB.readers.size, 0)
+  Object.assign(pair.toB, { waits: false, streams: next })
+  goOn()
+  await turns(clock)
+  assert.equal([...next.readers.keys()], [1 + WAY_BACK])
+  pair.flowToB()
+  pair.flowToA()
+  await opened
+  assert.equal([toB.told, next.told], [[], ['open 1 normal']])
+})
+
+test('guarded processes take no stream, nor do those that the rights of the opener do not reach', async () => {
+  const { clock, pair, toA, streams, target, opener } = setUp([{ nodes: '*', send: ['open'] }])
+  const guarded: unknown[] = []
+  const run = async (self: Self<unknown>): Promise<void> => {
+    for await (const message of self) guarded.push(message)
+  }
+  const behaviour: Behaviour<unknown> = Object.assign(run, { traits: { guarded: true } })
+  const guardedPid = pair.b.processes.spawn(behaviour)
+  pair.b.processes.register('closed', target)
+  await turns(clock)
+  for (const pid of [guardedPid, target]) {
+    const opened = codeOf(opener.open(undefined, pid, { duplex: true }))
+    pair.flowToB()
+    pair.flowToA()
+    assert.is(await opened, 'ERR_SKEIN_FORBIDDEN')
+  }
+  assert.is(await codeOf(pair.b.processes.streams.open(undefined, guardedPid)), 'ERR_SKEIN_FORBIDDEN', 'here')
+  await turns(clock)
+  assert.equal([guarded, streams, toA.told], [[], [], []])
+  assert.is(pair.a.processes.streams.count + pair.b.processes.streams.count, 0)
+  pair.b.processes.register('open', target)
+  const opened = codeOf(opener.open(undefined, target))
+  pair.flowToB()
+  pair.flowToA()
+  assert.is(await opened, 'resolved')
 })
 
 test.run()

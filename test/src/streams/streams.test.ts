@@ -3,7 +3,7 @@
  * test runs both ways.
  */
 import * as assert from 'uvu/assert'
-import type { SkeinNode } from '../../../src/index.ts'
+import { genServer, type Pid, type SkeinNode, stateMachine, supervisor } from '../../../src/index.ts'
 import { type Simulation, simulate } from '../../../src/testing/index.ts'
 import { suite } from '../../support/suite.ts'
 import { actor, codeOf, keeper, pattern, readAll } from './streams-support.ts'
@@ -297,6 +297,47 @@ both('whatever way streams end, they leave room for others', async ({ sim, a, b 
     void writer.close()
   }
   for (const bytes of await received) assert.ok(bytes.equals(pattern(100)))
+})
+
+both(
+  'a reader that wants more than is left gets what there is, or an error, and the stream is over',
+  async ({ a, b }) => {
+    const reader = keeper(b)
+    const send = async (sizeBytes: number): Promise<string> => {
+      const { writable } = await a.openStream(reader.pid)
+      const writer = writable.getWriter()
+      await writer.write(pattern(sizeBytes))
+      return codeOf(writer.close())
+    }
+    const closed = [send(5), send(6)]
+    const atLeast = (await reader.stream(0)).readable.getReader({ mode: 'byob' })
+    // Standard, but not in these types yet.
+    const options = { min: 10 } as object
+    const read = atLeast.read.bind(atLeast) as (view: Uint8Array, options: object) => ReturnType<typeof atLeast.read>
+    const { value } = await read(new Uint8Array(20), options)
+    assert.equal(value, pattern(5))
+    const wide = (await reader.stream(1)).readable.getReader({ mode: 'byob' })
+    const first = await wide.read(new Uint32Array(4))
+    assert.is(first.value?.length, 1)
+    assert.ok(
+      await wide.read(new Uint32Array(4)).then(
+        () => false,
+        (error) => error instanceof TypeError,
+      ),
+    )
+    assert.equal(await Promise.all(closed), ['resolved', 'resolved'])
+    assert.is(await codeOf(a.openStream(reader.pid)), 'resolved', 'nothing else is harmed')
+  },
+)
+
+both('who handles no messages gives up the stream, and its writer hears of it', async ({ a, b }) => {
+  const machine = stateMachine({ data: () => 0, initial: 'only', states: { only: {} } })
+  const server = genServer({ init: () => ({ state: 0 }) })
+  for (const pid of [await b.start(server), await b.start(machine), await b.start(supervisor({ children: [] }))]) {
+    const { writable, readable } = await a.openStream(pid as Pid, { duplex: true })
+    assert.is(await codeOf(writable.getWriter().closed), 'ERR_SKEIN_STREAM_CANCELLED')
+    assert.is(await codeOf(readAll(readable)), 'ERR_SKEIN_STREAM_ABORTED')
+  }
 })
 
 test.run()

@@ -357,4 +357,16 @@ const againstModel = async (t: TestContext, seed: number): Promise<void> => {
   assert.is(registry.count, 0)
 }
 
+test('what is no pid is no process', (t) => {
+  const node = loneNode(t)
+  const registry = unique(node)
+  for (const pid of [undefined, null, 'a', {}] as unknown as Pid[]) {
+    assert.is(
+      thrown(() => registry.register('a', pid)),
+      'ERR_SKEIN_NOPROC',
+    )
+    assert.not(node.processes.isAlive(pid))
+  }
+})
+
 test.run()

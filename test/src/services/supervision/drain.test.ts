@@ -125,6 +125,27 @@ test('a child that does not end by itself is killed, and goes on without its sta
     })
   }))
 
+test('a process that nobody supervises is followed by another one under its global name, by a function of the program', () =>
+  stage({ children: [] }, async ({ sim, runs }) => {
+    const { a, b, c } = sim.hosts
+    const first = await a.node.spawnOn(a.node.name, 'counter', [5])
+    await a.node.global.register('tally', first)
+    a.node.send(first as never, { add: 2 } as never)
+    a.node.onDrain(async () => {
+      const state = await a.node.call(first as never, 'total' as never)
+      const next = await a.node.spawnOn(b.node.name, 'counter', [state])
+      await a.node.global.transfer('tally', next)
+    })
+    await sim.sleep(100)
+    const { hookErrors } = await a.node.drain({ timeoutMs: 5000 })
+    assert.equal(hookErrors, [])
+    await sim.sleep(2000)
+    const pid = c.node.global.whereis('tally')
+    assert.is(pid?.node, b.node.name)
+    assert.is(await c.node.call(pid as never, 'total' as never), 7)
+    assert.is(runs.all.length, 2)
+  }))
+
 test('the only node of a cluster just stops', () =>
   stage({ children: [] }, async ({ sim }) => {
     const { a, b, c } = sim.hosts

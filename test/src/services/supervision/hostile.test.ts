@@ -56,7 +56,7 @@ test('a node is not told of by others, and a token cannot be had by a false chil
     )
     const other = await supervisors.a.startChild({ id: 'free', behaviour: 'counter' })
     assert.ok(await a.node.isProcessAlive(other))
-    assert.is(await outcome, 'ERR_SKEIN_NO_LEADER')
+    assert.is(await outcome, 'ERR_SKEIN_CALL_TIMEOUT')
     assert.ok(a.node.global.whereis('sup/taken')?.equals(pid))
     b.node.exit(pid as never, 'kill')
     await sim.until('it is started after all', () => a.node.global.whereis('sup/taken')?.equals(pid) === false)
