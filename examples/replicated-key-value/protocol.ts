@@ -1,10 +1,11 @@
 /** What the parts of the example say to each other. */
 import type { Pid, Request } from 'skein'
 
-/** When a value was written, and where: of two stamps one is the later, whoever compares them. */
+/** When a value was written, and by which replica: of two stamps one is the later, whoever compares them. */
 export interface Stamp {
   readonly counter: number
-  readonly node: string
+  /** Its pid, which no other replica has, not even of the same node when it starts again. */
+  readonly replica: string
 }
 
 export interface Entry {

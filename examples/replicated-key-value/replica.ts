@@ -14,7 +14,7 @@ interface State {
 }
 
 const isLater = (one: Stamp, other: Stamp): boolean =>
-  one.counter > other.counter || (one.counter === other.counter && one.node > other.node)
+  one.counter > other.counter || (one.counter === other.counter && one.replica > other.replica)
 
 const merge = (state: State, entries: readonly Entry[]): void => {
   for (const entry of entries) {
@@ -28,7 +28,7 @@ export const replica = genServer({
   init: () => ({ state: { entries: new Map(), counter: 0 } as State }),
   handleCall(request: Put | Get, _from, state, self) {
     if ('get' in request) return { reply: state.entries.get(request.get)?.value }
-    const stamp = { counter: state.counter + 1, node: self.node }
+    const stamp = { counter: state.counter + 1, replica: self.pid.key }
     const entries: readonly Entry[] = [{ key: request.put, value: request.value, stamp }]
     merge(state, entries)
     self.publish(REPLICAS, { type: 'entries', entries }, { exclude: self.pid })

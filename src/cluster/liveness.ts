@@ -174,12 +174,12 @@ export class Liveness {
     if (!onlyIfAsked && !this.#ticks) this.#ticksSinceMs = nowMs
     this.#ticks = !onlyIfAsked
     this.#silenceMs = Math.max(0, onlyIfAsked ? this.#unansweredMs(nowMs) : this.#unheardMs(nowMs))
+    // Even a process that does nothing but pause has had the time to read by then.
+    if (this.#silenceMs >= HARD_LIMIT_FACTOR * downAfterMs) return 'down'
     const answerMs = onlyIfAsked ? tickIntervalMs / CHECKS_PER_TICK : downAfterMs * ASK_PART
     if (this.#silenceMs < answerMs || nowMs < this.#notBeforeMs) return 'alive'
     const roundTripMs = rttMs()
     if (onlyIfAsked && this.#silenceMs < ROUND_TRIPS_IN_ANSWER * roundTripMs) return 'alive'
-    const hardLimitMs = HARD_LIMIT_FACTOR * downAfterMs
-    if (this.#silenceMs >= hardLimitMs) return 'down'
     const adaptedMs = Math.max(downAfterMs, 2 * tickIntervalMs + ROUND_TRIPS_IN_SILENCE * roundTripMs) * beat.patience
     if (this.#silenceMs < adaptedMs || nowMs - this.#confirmedMs < adaptedMs) return 'silent'
     return 'down'

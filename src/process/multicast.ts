@@ -22,7 +22,7 @@ import type { Tracing } from './tracing.ts'
 /** The first protocol version whose nodes know `sendMany`. */
 const FIRST_VERSION = 2
 
-/** Processes of one incarnation of a node, by number, in rising order and each once. */
+/** Processes of one incarnation of a node, by number, in rising order and each once; at least one. */
 export interface Targets {
   readonly origin: Origin
   readonly numbers: readonly number[]
@@ -154,6 +154,8 @@ export class Multicast {
       const some = this.#directory.isOwn(origin) ? numbers : numbers.slice(0, 1)
       for (const number of some) waits.push(this.#post.drained(sender, new Pid(origin, number)))
     }
+    // Whoever publishes to nobody and waits in between must not keep input waiting, see `send`.
+    if (waits.length === 0) await this.#share.turn()
     await Promise.all(waits)
   }
 }

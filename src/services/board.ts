@@ -368,7 +368,8 @@ export class Board<V> {
   }
 }
 
-const isKey = (key: unknown): key is string =>
+/** A name that an entry can have. */
+export const isKey = (key: unknown): key is string =>
   typeof key === 'string' && key.length > 0 && key.length <= MAX_KEY_LENGTH && !LONE_SURROGATE.test(key)
 
 function* firstOf(keys: Iterable<string>, count: number): IterableIterator<string> {

@@ -315,6 +315,11 @@ class Program {
       const tokens = new Set(this.#hosts.map(({ node }) => node.global.token(name)))
       if (tokens.size > 1) return `tokens of ${name}: ${[...tokens].map((token) => token?.slice(0, 16))}`
     }
+    const [{ node }] = this.#hosts as [SimulatedHost]
+    for (const { name, winner, token } of this.#conflicts) {
+      if (!node.global.whereis(name)?.equals(winner)) continue
+      if ((node.global.token(name) ?? '') <= token) return `${winner} won ${name} with a lesser token`
+    }
     return undefined
   }
 
@@ -326,10 +331,6 @@ class Program {
         if (node.global.whereis(name)?.equals(actor.pid)) continue
         throw new Error(`${actor.pid} was not told that it has lost ${name}`)
       }
-    }
-    for (const { name, winner, token } of this.#conflicts) {
-      if (!node.global.whereis(name)?.equals(winner)) continue
-      if ((node.global.token(name) ?? '') <= token) throw new Error(`${winner} won ${name} with a lesser token`)
     }
     this.#write()
   }

@@ -3,7 +3,8 @@
  * other what is in the parts that differ.
  *
  * Every tick and ping carries the checksum of the whole, so a settled cluster costs nothing, and nobody is asked more often
- * than it helps. Peers of version 1 know no digest and are asked for their list. What it does not do: judge what comes.
+ * than it helps. Peers of version 1 know no digest and are asked for their list, and so
+ * are all by a hidden node, which is told no news. What it does not do: judge what comes.
  */
 import type { Clock } from '../../../transport/clock.ts'
 import { bucketOf, encodeDigest, MEMBERSHIP_FRAMES, MEMBERSHIP_VERSION } from './frames.ts'
@@ -30,6 +31,8 @@ export interface AntiEntropyOptions {
   readonly notary: Pick<Notary, 'isGenuine'>
   /** False: it asks nobody of its own accord. */
   readonly takesPart: boolean
+  /** It is told nothing of its own accord, but may ask for a list. */
+  readonly isHidden: boolean
 }
 
 export class AntiEntropy {
@@ -58,10 +61,10 @@ export class AntiEntropy {
 
   /** Asks a peer for what it knows and we do not. */
   ask(id: string): void {
-    const { grapevine, roster } = this.#options
+    const { grapevine, roster, isHidden } = this.#options
     const peer = grapevine.get(id)?.peer
     if (peer === undefined) return
-    if (peer.carrier.version < MEMBERSHIP_VERSION) peer.askForPeers()
+    if (peer.carrier.version < MEMBERSHIP_VERSION || isHidden) peer.askForPeers()
     else peer.carrier.tell(MEMBERSHIP_FRAMES.digest, encodeDigest(roster.buckets))
   }
 

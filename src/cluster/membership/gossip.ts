@@ -79,7 +79,7 @@ export class Gossip {
 
   constructor(host: GossipHost) {
     this.#host = host
-    const { self, listener, clock, notary, takesPart } = host
+    const { self, listener, clock, notary, takesPart, isHidden } = host
     this.roster = new Roster({
       selfId: self.id,
       selfIncarnation: self.incarnation,
@@ -89,7 +89,7 @@ export class Gossip {
     })
     const { roster } = this
     this.#grapevine = new Grapevine(clock)
-    this.#antiEntropy = new AntiEntropy({ clock, roster, grapevine: this.#grapevine, notary, takesPart })
+    this.#antiEntropy = new AntiEntropy({ clock, roster, grapevine: this.#grapevine, notary, takesPart, isHidden })
     this.#own = this.#announce(0, false)
   }
 
@@ -249,15 +249,15 @@ export class Gossip {
     record.isChecked = mustCheck
     record.refutation = refutation
     record.addresses = mergedAddresses([...seenAt, ...addresses], record.addresses)
-    if (!isFirstHand) this.eager()
     if (hasLeft) {
       this.roster.bury(record, 'shutdown', true, nowMs)
       this.#host.forget(id)
     } else {
       if (record.state === 'gone' || record.state === 'suspect') this.roster.revive(record)
       this.roster.settle(record)
-      this.#hint(hintOf(record), link)
+      if (!isFirstHand) this.#hint(hintOf(record), link)
     }
+    if (!isFirstHand) this.eager()
     if (!this.#wasFull) this.#grapevine.spread(record.announcement, link)
   }
 

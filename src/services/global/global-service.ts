@@ -21,6 +21,7 @@ import { Dialogue } from './dialogue.ts'
 import { tokenOf } from './fence.ts'
 import { Handovers } from './handover.ts'
 import { type Holding, Holdings, type Resolve } from './holdings.ts'
+import { Parted } from './parted.ts'
 import { firstStampOf, HybridClock, isStamp, type Stamp } from './stamp.ts'
 import { Table } from './table.ts'
 
@@ -53,6 +54,8 @@ export class GlobalService implements ProcessTable {
   readonly #acquisition: Acquisition
   readonly #conflicts: Conflicts
   readonly #handovers: Handovers
+  /** Lost and not back: what they knew of names in the meantime this node does not know. */
+  readonly #parted = new Parted()
   /** Its claims go because it goes. */
   #leaving: ChannelPeer | undefined
 
@@ -95,9 +98,11 @@ export class GlobalService implements ProcessTable {
       peerUp: (peer) => {
         this.#board.peerUp(peer)
         this.#acquisition.peerUp(peer)
+        this.#channel.send(peer, { type: 'now', stamp: this.#stamps.tick() })
       },
       received: (peer, message) => this.#received(peer, message),
       peerDown: (peer) => {
+        this.#parted.add(peer)
         this.#leaving = peer
         this.#board.peerDown(peer)
         this.#leaving = undefined
@@ -196,9 +201,13 @@ export class GlobalService implements ProcessTable {
     const told = message as Record<string, unknown>
     if (this.#dialogue.received(peer, told)) return
     const { type, name } = told
+    if (type === 'now') {
+      this.#catchUp(peer, told.stamp)
+      return
+    }
     if (!isGlobalName(name)) throw nonsense('a name that is none')
     if (type === 'verdict') this.#conflicts.verdict(peer, name, told.winner, told.loser)
-    else if (type === 'lost' && isStamp(told.token)) this.#stamps.see(told.token)
+    else if (type === 'lost' && isStamp(told.token)) this.#outlived(name, told.token)
     else if (type === 'transferCancelled') this.#handovers.cancelled(peer, name)
     else throw nonsense('a message of a kind that is not known')
   }
@@ -251,6 +260,23 @@ export class GlobalService implements ProcessTable {
   #mustBeGranted(owner: ChannelPeer, name: string, registeredAt: Stamp): void {
     if (this.#acquisition.hasGranted(owner, name, registeredAt)) return
     throw nonsense('a registration that it did not ask for')
+  }
+
+  /**
+   * The peer is back. While it was away somebody there may have had a name of this node, with a greater token, and be gone
+   * again: without a new one the holder here would be refused by its resource for ever.
+   */
+  #catchUp(peer: ChannelPeer, stamp: unknown): void {
+    if (!isStamp(stamp)) throw nonsense('a moment that is none')
+    this.#stamps.see(stamp)
+    if (this.#parted.delete(peer)) this.#holdings.renewAll(stamp)
+  }
+
+  /** A peer gave up its claim to a name of this node, perhaps before this node heard of it. */
+  #outlived(name: string, token: Stamp): void {
+    this.#stamps.see(token)
+    const holding = this.#holdings.get(name)
+    if (holding !== undefined) this.#holdings.outbid(holding, token)
   }
 
   #claimed(owner: ChannelPeer, name: string, entry: Entry): void {

@@ -116,6 +116,17 @@ export class Holdings {
     this.#publish(holding)
   }
 
+  /** As `outbid`, for all names. */
+  renewAll(stamp: Stamp): void {
+    for (const holding of this.#byName.values()) this.outbid(holding, stamp)
+  }
+
+  /** A greater token than that, unless the name is just being handed over: then the next holder gets one. */
+  outbid(holding: Holding, stamp: Stamp): void {
+    const isMoving = holding.giver !== undefined || this.heirs.has(holding.name)
+    if (!isMoving && holding.token <= stamp) this.renew(holding)
+  }
+
   remove(holding: Holding): void {
     const { board, table } = this.#parts
     const { name } = holding

@@ -42,7 +42,7 @@ export class GroupService implements ProcessTable, Publisher {
   readonly #events = new EventStream<GroupEvent>()
   /** How often each process of this node is where it is, by the key of the place. */
   readonly #joins = new Map<Process, Map<string, number>>()
-  /** What has happened since the last event, by type, scope and group. */
+  /** What has happened to each group since its last event. */
   readonly #changes = new Map<string, GroupEvent & { readonly pids: Pid[] }>()
 
   constructor(host: ServicesHost, channelHost: ChannelHost) {
@@ -193,10 +193,15 @@ export class GroupService implements ProcessTable, Publisher {
 
   #note(type: GroupEvent['type'], { scope, group }: Place, pid: Pid): void {
     if (!this.#events.isRead) return
-    const key = `${type} ${scope.length} ${scope}${group}`
+    const key = `${scope.length} ${scope}${group}`
     const change = this.#changes.get(key)
-    if (change === undefined) this.#changes.set(key, { type, scope, group, pids: [pid] })
-    else change.pids.push(pid)
+    if (change?.type === type) {
+      change.pids.push(pid)
+      return
+    }
+    // One pid may come and go at once, so what came before is told before.
+    if (change !== undefined) this.#events.emit(change)
+    this.#changes.set(key, { type, scope, group, pids: [pid] })
   }
 
   /** One event for all who joined or left a group at once. */
@@ -214,9 +219,10 @@ const without = (all: readonly Targets[], exclude: AnyPid | readonly AnyPid[]): 
     if (numbers === undefined) byOrigin.set(origin.key, new Set([number]))
     else numbers.add(number)
   }
-  return all.map((targets) => {
+  const left = all.map((targets) => {
     const numbers = byOrigin.get(targets.origin.key)
     if (numbers === undefined) return targets
     return { origin: targets.origin, numbers: targets.numbers.filter((number) => !numbers.has(number)) }
   })
+  return left.filter(({ numbers }) => numbers.length > 0)
 }

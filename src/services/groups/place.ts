@@ -5,7 +5,7 @@
  * so that no node can put another's process anywhere.
  */
 import { SkeinError } from '../../../certs/errors.ts'
-import { MAX_KEY_LENGTH } from '../board.ts'
+import { isKey, MAX_KEY_LENGTH } from '../board.ts'
 
 /** Characters. */
 export const MAX_SCOPE_LENGTH = 64
@@ -21,8 +21,8 @@ export interface Place {
 /** Throws ERR_SKEIN_BAD_NAME. */
 export const checkName = (what: 'scope' | 'group', name: unknown): void => {
   const longest = what === 'scope' ? MAX_SCOPE_LENGTH : MAX_GROUP_LENGTH
-  if (typeof name === 'string' && name.length > 0 && name.length <= longest) return
-  throw new SkeinError('ERR_SKEIN_BAD_NAME', `The name of a ${what} has 1 to ${longest} characters.`)
+  if (typeof name === 'string' && name.length <= longest && isKey(name)) return
+  throw new SkeinError('ERR_SKEIN_BAD_NAME', `The name of a ${what} has 1 to ${longest} whole characters.`)
 }
 
 /** 17:4:mainlobby is process 17 in the group lobby of the scope main. */

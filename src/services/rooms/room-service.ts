@@ -7,6 +7,7 @@
  */
 import { isSkeinError, SkeinError } from '../../../certs/errors.ts'
 import { EventStream } from '../../event-stream.ts'
+import type { Pid } from '../../pid.ts'
 import type { Process } from '../../process/process.ts'
 import type { Self } from '../../process/self.ts'
 import { serve } from '../../process/serve.ts'
@@ -123,11 +124,15 @@ export class RoomService {
   async join(room: string, socket: RoomSocket, as: string): Promise<RoomMember> {
     checkName('group', room)
     if (!isMemberName(as)) {
-      throw new SkeinError('ERR_SKEIN_BAD_NAME', `A member has a name of at most ${MAX_MEMBER_NAME_LENGTH} characters.`)
+      throw new SkeinError('ERR_SKEIN_BAD_NAME', `A member has a name of 1 to ${MAX_MEMBER_NAME_LENGTH} characters.`)
     }
     await this.#authorize({ room, socket, as })
     const there = this.#rooms.get(room)?.seats.get(socket)
     return there === undefined ? this.#sit(room, socket, as) : there.member
+  }
+
+  has(room: string, socket: RoomSocket): boolean {
+    return this.#rooms.get(room)?.seats.has(socket) === true
   }
 
   leave(room: string, socket: RoomSocket): boolean {
@@ -158,9 +163,19 @@ export class RoomService {
     if (except.length === 0 || here === undefined) {
       return this.#groups.publish(this.#speaker, room, message, { scope: SCOPE })
     }
-    const isFree = this.#groups.publish(this.#speaker, room, message, { scope: SCOPE, exclude: here })
-    this.#host.processes.send(here, new BroadcastHere(data, new Set(except)), this.#speaker.pid)
-    return isFree
+    const isFreeElsewhere = this.#groups.publish(this.#speaker, room, message, { scope: SCOPE, exclude: here })
+    return this.#broadcastHere(here, new BroadcastHere(data, new Set(except))) && isFreeElsewhere
+  }
+
+  /** As published: what finds no room is a dead letter, and no error, because other nodes have it. */
+  #broadcastHere(here: Pid, message: BroadcastHere): boolean {
+    try {
+      return this.#host.processes.send(here, message, this.#speaker.pid)
+    } catch (error) {
+      if (!isSkeinError(error, 'ERR_SKEIN_QUEUE_FULL')) throw error
+      this.#host.emit({ type: 'deadLetter', to: here, from: this.#speaker.pid, reason: error.code })
+      return false
+    }
   }
 
   drained(room: string): Promise<void> {
@@ -191,13 +206,14 @@ export class RoomService {
   }
 
   async #authorize(claim: RoomClaim): Promise<void> {
-    if (this.#pendingJoins >= MAX_PENDING_JOINS) {
+    const { authorize } = this.#options ?? {}
+    if (authorize !== undefined && this.#pendingJoins >= MAX_PENDING_JOINS) {
       throw new SkeinError('ERR_SKEIN_LIMIT', `${MAX_PENDING_JOINS} sockets wait to be authorized.`)
     }
     this.#pendingJoins++
     try {
-      const { authorize = () => true } = this.#options ?? {}
-      if ((await authorize(claim)) !== true) throw refused(`"${claim.as}" may not enter "${claim.room}".`)
+      if (authorize !== undefined && (await authorize(claim)) !== true)
+        throw refused(`"${claim.as}" may not enter "${claim.room}".`)
     } catch (cause) {
       if (isSkeinError(cause, 'ERR_SKEIN_ROOM_REFUSED')) throw cause
       throw refused(`"${claim.as}" may not enter "${claim.room}": authorize threw.`, cause)
@@ -209,6 +225,8 @@ export class RoomService {
 
   #sit(room: string, socket: RoomSocket, as: string): RoomMember {
     const key = `${++this.#lastSeat}:${room}`
+    if (!this.#heard.has(socket)) socket.addEventListener('close', () => this.leaveAll(socket))
+    this.#heard.add(socket)
     this.#board.set(key, as)
     let local = this.#rooms.get(room)
     if (local === undefined) {
@@ -220,16 +238,15 @@ export class RoomService {
     const rooms = this.#sockets.get(socket)
     if (rooms === undefined) this.#sockets.set(socket, new Set([room]))
     else rooms.add(room)
-    if (!this.#heard.has(socket)) socket.addEventListener('close', () => this.leaveAll(socket))
-    this.#heard.add(socket)
     return member
   }
 
   /** The room's process on this node. `key`: of the first seat, which is taken back if there can be no process. */
   #open(room: string, key: string): LocalRoom {
+    let process: RoomProcess | undefined
     try {
       const { processes } = this.#host
-      const process = new RoomProcess(
+      process = new RoomProcess(
         room,
         (behaviour, options) => processes.spawn(behaviour, options),
         (data, except) => this.#write(room, data, except),
@@ -237,6 +254,7 @@ export class RoomService {
       this.#groups.join(SCOPE, room, [process.pid])
       return { process, seats: new Map() }
     } catch (error) {
+      process?.end()
       this.#board.delete(key)
       throw error
     }

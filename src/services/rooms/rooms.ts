@@ -22,6 +22,11 @@ export class Rooms {
     return this.#service.join(room, socket, as)
   }
 
+  /** It is in the room. */
+  has(room: string, socket: RoomSocket): boolean {
+    return this.#service.has(room, socket)
+  }
+
   /** False: it was not there. */
   leave(room: string, socket: RoomSocket): boolean {
     return this.#service.leave(room, socket)

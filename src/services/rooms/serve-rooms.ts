@@ -14,6 +14,8 @@ import type { RoomSocket } from './socket.ts'
 const CLOSE_REFUSED = 1008
 /** Sent before a socket has entered: so many are passed on then, and one more closes it. */
 const MAX_EARLY_MESSAGES = 16
+/** Or so much of it. */
+const MAX_EARLY_BYTES = 65_536
 
 type Data = Buffer | ArrayBuffer | Buffer[]
 
@@ -21,6 +23,9 @@ type Data = Buffer | ArrayBuffer | Buffer[]
 export interface ServerSocket extends RoomSocket {
   on(event: 'message', listener: (data: Data, isBinary: boolean) => void): unknown
   on(event: 'error', listener: (error: Error) => void): unknown
+  /** Reads no more until `resume`; used where there is one, for a socket that says more than the nodes take. */
+  pause?(): void
+  resume?(): void
 }
 
 /** A WebSocketServer of `ws`. */
@@ -57,8 +62,10 @@ const seat = async (
 ): Promise<void> => {
   const refuse = (): void => socket.close(CLOSE_REFUSED, 'refused')
   const early: (string | Uint8Array)[] = []
+  let earlyBytes = 0
   let say = (data: string | Uint8Array): void => {
-    if (early.length < MAX_EARLY_MESSAGES) early.push(data)
+    earlyBytes += data.length
+    if (early.length < MAX_EARLY_MESSAGES && earlyBytes <= MAX_EARLY_BYTES) early.push(data)
     else refuse()
   }
   socket.on('message', (data, isBinary) => {
@@ -77,8 +84,15 @@ const seat = async (
     const { room, as } = entrance
     const member = await rooms.join(room, socket, { as })
     say = (data) => {
+      // It may have been made to leave, and is still connected.
+      if (!rooms.has(room, socket)) return
       const saying = said(data, member, room)
-      if (saying !== undefined) rooms.broadcast(room, saying, { except: socket })
+      if (saying === undefined || rooms.broadcast(room, saying, { except: socket })) return
+      socket.pause?.()
+      void rooms
+        .drained(room)
+        .finally(() => socket.resume?.())
+        .catch(refuse)
     }
     for (const data of early.splice(0)) say(data)
   } catch {

@@ -45,9 +45,18 @@ export const write = (socket: RoomSocket, data: string | Uint8Array, maxBuffered
 /** Never throws. */
 export const drop = (socket: RoomSocket): void => {
   try {
-    if (socket.terminate === undefined) socket.close(CLOSE_CODE, 'too slow')
+    if (socket.terminate === undefined) close(socket)
     else socket.terminate()
   } catch {
     // It is closed already, or broken: either way nothing more is written to it.
+  }
+}
+
+const close = (socket: RoomSocket): void => {
+  try {
+    socket.close(CLOSE_CODE, 'too slow')
+  } catch {
+    // The WebSocket of browsers and of Node lets a program give no such code (WHATWG WebSockets, close).
+    socket.close()
   }
 }

@@ -285,7 +285,8 @@ test('a handover that fails leaves the name where it was', async () => {
     await sim.meshed()
     await sim.sleep(2000)
     assert.ok(everywhere(nodes, 'x', pid))
-    assert.is(c.node.global.token('x'), token)
+    // Greater, because b was away: it may have known of another.
+    assert.ok((c.node.global.token('x') ?? '') > token)
     await a.node.global.unregister('x')
     await sim.sleep(100)
     assert.ok(everywhere(nodes, 'x', undefined))

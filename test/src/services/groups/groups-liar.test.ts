@@ -35,6 +35,7 @@ const scene = async (t: TestContext): Promise<Scene> => {
     random: seededRandom(1),
     processes,
     connected: () => [node],
+    connectedAs: (name: string) => (name === node.name ? node : undefined),
     emit: (event: NodeEvent) => events.push(event),
     defect: (error: unknown) => assert.unreachable(String(error)),
   } as unknown as ServicesHost
@@ -112,11 +113,41 @@ test(
     }
     assert.is(groups.members(DEFAULT_SCOPE, 'flood').length, MAX_ENTRIES_PER_OWNER)
     assert.ok(events.some((event) => event.type === 'memberRefused' && event.code === 'ERR_SKEIN_LIMIT'))
+    // What it told stays until it has told everything again, which it never does.
+    for (const round of [1, 2]) {
+      for (let number = 0; number * chunk < MAX_ENTRIES_PER_OWNER; number++) {
+        const first = (round * 40 + number) * chunk + 1
+        const put = Array.from({ length: chunk }, (_, i) => [key('flood', first + i), true] as const)
+        await say({ ...told(put, number), complete: false })
+      }
+    }
+    assert.is(groups.members(DEFAULT_SCOPE, 'flood').length, 2 * MAX_ENTRIES_PER_OWNER)
     net.cut()
     await turns()
     assert.equal(groups.groups(DEFAULT_SCOPE), [])
   },
   { deadlineMs: 60_000 },
 )
+
+test('who comes and goes within one message is told of in that order', async (t) => {
+  const { groups, say } = await scene(t)
+  const seen = new Set<string>()
+  const read = async (): Promise<void> => {
+    for await (const event of groups.watch(DEFAULT_SCOPE, 'g')) {
+      if (event.type === 'join') for (const pid of event.pids) seen.add(`${pid}`)
+      else if (event.type === 'leave') for (const pid of event.pids) seen.delete(`${pid}`)
+    }
+  }
+  void read()
+  await say(told([[key('g', 5), true]]))
+  assert.is(seen.size, 1)
+  const put = [
+    [key('g', 6), true],
+    [key('g', 6), 'no value'],
+  ] as const
+  await say({ ...told(put, 1), removed: [key('g', 5)] })
+  await turns()
+  assert.equal([groups.members(DEFAULT_SCOPE, 'g').length, seen.size], [0, 0])
+})
 
 test.run()

@@ -271,4 +271,66 @@ test('a restarted node and a healed partition: all see the same again', async (t
   await until(cluster, 'the word', () => carl.got.length === 1)
 })
 
+test('a broadcast from a socket alone in its room says false when the room has much to write, and never throws', async (t) => {
+  const [cluster, a] = await mesh(t, 1)
+  assert.ok(a)
+  const anna = await enter(cluster, a, 'lobby', 'anna')
+  const bert = await enter(cluster, a, 'lobby', 'bert')
+  const events = watch(a)
+  let isFree = true
+  let count = 0
+  for (; isFree && count < 200_000; count++) isFree = a.rooms().broadcast('lobby', 'x', { except: anna })
+  assert.not(isFree)
+  for (; count < 1_200_000; count++) a.rooms().broadcast('lobby', 'x', { except: anna })
+  await settled(cluster, a.rooms().drained('lobby'))
+  assert.ok(bert.got.length > 0)
+  assert.is(anna.got.length, 0)
+  assert.ok(ofType(events, 'deadLetter').some(({ reason }) => reason === 'ERR_SKEIN_QUEUE_FULL'))
+})
+
+test('without authorize any number may enter at once', async (t) => {
+  const [cluster, a] = await mesh(t, 1)
+  assert.ok(a)
+  const joins = Array.from({ length: 10_100 }, (_, i) => a.rooms().join('lobby', new Socket(), { as: `${i}` }))
+  await settled(cluster, Promise.all(joins))
+  assert.is(a.rooms().count('lobby'), 10_100)
+})
+
+test('a slow socket that takes no code of ours is closed all the same', async (t) => {
+  const [cluster, a] = await mesh(t, 1)
+  assert.ok(a)
+  const closed: unknown[] = []
+  const socket: RoomSocket = {
+    readyState: 1,
+    bufferedAmount: 0,
+    send() {},
+    close(code) {
+      closed.push(code)
+      if (code !== undefined) throw new Error('InvalidAccessError')
+    },
+    addEventListener() {},
+  }
+  await settled(cluster, a.rooms().join('lobby', socket, { as: 'anna' }))
+  Object.assign(socket, { bufferedAmount: 2 << 20 })
+  a.rooms().broadcast('lobby', 'x')
+  await until(cluster, 'it is gone', () => a.rooms().count('lobby') === 0)
+  assert.equal(closed, [1013, undefined])
+})
+
+test('a room that could not be opened leaves nothing behind', async (t) => {
+  const [cluster, a] = await mesh(t, 1)
+  assert.ok(a)
+  const waiter = a.spawn(async (self) => {
+    for await (const _ of self);
+  })
+  const count = async (): Promise<number> => (await settled(cluster, a.observer.local())).processes.count
+  const before = await count()
+  // Places of all processes of a node in groups: 262 144.
+  for (let i = 0; i < 262_144; i++) a.groups.join(`g${i}`, waiter)
+  const error = await failureOf(cluster, a.rooms().join('lobby', new Socket(), { as: 'anna' }))
+  assert.is(error.code, 'ERR_SKEIN_LIMIT')
+  await pass(cluster, 10)
+  assert.equal([await count(), a.rooms().count('lobby')], [before, 0])
+})
+
 test.run()

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { type Entrance, type ServeRoomsOptions, type SkeinNode, serveRooms } from '../../../../src/index.ts'
 import type { SimulatedCluster } from '../../../../src/testing/index.ts'
 import { suite, type TestContext } from '../../../support/suite.ts'
-import { meshed, startCluster, until } from '../../node-support.ts'
+import { meshed, pass, startCluster, until } from '../../node-support.ts'
 
 const test = suite('serveRooms')
 
@@ -100,6 +100,57 @@ test('who may not enter, or makes the program throw, is closed', async (t) => {
   const eager = connect('/lobby/eager')
   for (let i = 0; i < 17; i++) eager.says('x')
   assert.is(eager.code, 1008)
+})
+
+test('who was made to leave says nothing more there', async (t) => {
+  const said: string[] = []
+  const { cluster, node, connect } = await scene(t, {
+    enter: byUrl,
+    said: (data) => {
+      said.push(String(data))
+      return data
+    },
+  })
+  const anna = connect('/lobby/anna')
+  const bert = connect('/lobby/bert')
+  await until(cluster, 'two', () => node.rooms().count('lobby') === 2)
+  assert.ok(node.rooms().has('lobby', bert))
+  node.rooms().leave('lobby', bert)
+  assert.not(node.rooms().has('lobby', bert))
+  bert.says('still here')
+  anna.says('hello')
+  await pass(cluster, 50)
+  assert.equal([said, anna.got], [['hello'], []])
+})
+
+test('what comes before a socket has entered is kept up to a size', async (t) => {
+  let letIn = (_: Entrance): void => {}
+  const { connect } = await scene(t, {
+    enter: () =>
+      new Promise((resolve) => {
+        letIn = resolve
+      }),
+  })
+  const anna = connect('/lobby/anna')
+  anna.says('x'.repeat(65_536))
+  assert.is(anna.code, undefined)
+  anna.says('x')
+  assert.is(anna.code, 1008)
+  letIn({ room: 'lobby', as: 'anna' })
+})
+
+test('a socket that says more than the nodes take is not read meanwhile', async (t) => {
+  const { cluster, node, connect } = await scene(t, { enter: byUrl })
+  const anna = connect('/lobby/anna')
+  const bert = connect('/lobby/bert')
+  await until(cluster, 'two', () => node.rooms().count('lobby') === 2)
+  const log: string[] = []
+  Object.assign(bert, { pause: () => log.push('pause'), resume: () => log.push('resume') })
+  for (let i = 0; i < 100_000 && log.length === 0; i++) bert.says('x')
+  assert.equal(log, ['pause'])
+  await until(cluster, 'it is read again', () => log.length === 2)
+  assert.is(log[1], 'resume')
+  assert.ok(anna.got.length > 0)
 })
 
 test.run()
