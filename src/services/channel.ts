@@ -9,7 +9,7 @@
  */
 import { type ErrorCode, isSkeinError, SkeinError } from '../../certs/errors.ts'
 import type { ConnectedNode } from '../cluster/peers.ts'
-import type { Pid, Ref } from '../pid.ts'
+import type { Pid } from '../pid.ts'
 import { type Behaviour, CastEntry, type Traits } from '../process/behaviour.ts'
 import type { StandardSchema } from '../process/schema.ts'
 import { INSIDE, type Self, type SpawnWithOptions } from '../process/self.ts'
@@ -71,8 +71,6 @@ export class Channel {
   #self: Self<unknown> | undefined
   /** By the key of the node's incarnation. */
   readonly #peers = new Map<string, ChannelPeer>()
-  /** By the key of the monitor on its process. */
-  readonly #monitored = new Map<string, { readonly ref: Ref; readonly peer: ChannelPeer }>()
   readonly #refusals = new Set<string>()
 
   constructor(service: string, host: ChannelHost, handler: ChannelHandler) {
@@ -151,10 +149,9 @@ export class Channel {
   #take(self: Self<unknown>, entry: unknown): void {
     if (entry instanceof CastEntry) {
       const { from, message } = entry
-      if (from !== undefined && from.node !== self.node) this.#received(self, from, message)
+      if (from !== undefined && from.node !== self.node) this.#received(from, message)
     } else if (isNews(entry, 'nodeup')) this.#greet(self, entry.node)
-    else if (isNews(entry, 'nodedown')) this.#lost(self, entry.node)
-    else if (isDown(entry)) this.#down(entry.ref)
+    else if (isNews(entry, 'nodedown')) this.#down(entry.node)
   }
 
   #greet(self: Self<unknown>, node: string): void {
@@ -167,10 +164,10 @@ export class Channel {
     }
   }
 
-  #received(self: Self<unknown>, from: Pid, message: unknown): void {
+  #received(from: Pid, message: unknown): void {
     const known = this.#peers.get(from.origin.key)
     if (known === undefined) {
-      if (isHello(message)) this.#up(self, from)
+      if (isHello(message)) this.#up(from)
       return
     }
     // Another process of its node does not speak for the service.
@@ -178,41 +175,23 @@ export class Channel {
     this.#guard(known, () => this.#handler.received(known, message))
   }
 
-  #up(self: Self<unknown>, pid: Pid): void {
+  #up(pid: Pid): void {
     const { name: node, id, incarnation, key } = pid.origin
     const connected = this.#host.connected(node)
     if (this.#host.hidden || connected === undefined || connected.hidden || connected.incarnation !== incarnation)
       return
     const peer: ChannelPeer = { pid, node, id, incarnation }
     this.#peers.set(key, peer)
-    const ref = self.monitor(pid)
-    this.#monitored.set(ref.key, { ref, peer })
     this.#guard(peer, () => this.#handler.peerUp(peer))
   }
 
   /**
-   * A hello of a connection that is gone already can be read when the next one is up: who was taken for a peer by it has
-   * to greet again.
+   * Its services end with its connection and never before, so this is all there is to watch. A hello of a connection that is
+   * gone already may be read when the next one is up; the nodedown behind it undoes that.
    */
-  #lost(self: Self<unknown>, node: string): void {
+  #down(node: string): void {
     const peer = this.peerOn(node)
     if (peer === undefined) return
-    for (const [key, { ref, peer: monitored }] of this.#monitored) {
-      if (monitored !== peer) continue
-      self.demonitor(ref, { flush: true })
-      this.#monitored.delete(key)
-    }
-    this.#forget(peer)
-  }
-
-  #down(ref: Ref): void {
-    const peer = this.#monitored.get(ref.key)?.peer
-    if (peer === undefined) return
-    this.#monitored.delete(ref.key)
-    this.#forget(peer)
-  }
-
-  #forget(peer: ChannelPeer): void {
     this.#peers.delete(peer.pid.origin.key)
     this.#guard(peer, () => this.#handler.peerDown(peer))
   }
@@ -238,5 +217,3 @@ const isHello = (message: unknown): boolean => isTyped(message) && message.type 
 
 const isNews = (entry: unknown, type: 'nodeup' | 'nodedown'): entry is { readonly node: string } =>
   isTyped(entry) && entry.type === type
-
-const isDown = (entry: unknown): entry is { readonly ref: Ref } => isTyped(entry) && entry.type === 'DOWN'
