@@ -41,7 +41,7 @@ export interface BoardListener<V> {
   /** Of a peer; this node's own changes are not told. */
   put?(owner: ChannelPeer, key: string, value: V, previous: V | undefined): void
   removed?(owner: ChannelPeer, key: string, value: V): void
-  /** Everything the peer had when it came up is here. */
+  /** Everything the peer had when it came up, or began anew, is here. */
   synced?(owner: ChannelPeer): void
 }
 
@@ -126,7 +126,7 @@ export class Board<V> {
     return this.#copies.get(owner)?.entries
   }
 
-  /** The peer has told everything it had when it came up. */
+  /** The peer has told everything it had when it came up; that it begins anew does not change it. */
   isSynced(owner: ChannelPeer): boolean {
     return this.#copies.get(owner)?.isSynced === true
   }
@@ -182,7 +182,6 @@ export class Board<V> {
     if (number === 0) {
       copy.fresh = new Set()
       copy.isAsked = false
-      copy.isSynced = false
     } else if (number !== copy.nextNumber) {
       if (!copy.isAsked) this.#askAgain(peer, copy)
       return
@@ -200,7 +199,7 @@ export class Board<V> {
         refusal ??= error
       }
     }
-    if (complete && !copy.isSynced) {
+    if (complete && copy.fresh !== undefined) {
       this.#sweep(peer, copy)
       copy.isSynced = true
       this.#listener.synced?.(peer)

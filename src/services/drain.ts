@@ -34,7 +34,7 @@ export interface DrainOptions {
 
 /** What a drain came to. */
 export interface DrainReport {
-  /** Children that went on elsewhere, by their global names. */
+  /** Children that are here no more, by their global names: they went on elsewhere, or were ended by request meanwhile. */
   readonly moved: readonly string[]
   /** Children that were still here at the end, and ended with the node. */
   readonly notMoved: readonly string[]

@@ -109,7 +109,12 @@ test('a node that dials its own address: ERR_SKEIN_SELF', async (t) => {
 })
 
 test('an unknown host, an unknown name, a bad address, a port where nobody listens', async (t) => {
-  const a = await NodeProcess.start(t, { name: 'a' })
+  const a = await NodeProcess.start(
+    t,
+    { name: 'a' },
+    // Two of them are waited for, and two processes are started.
+    { deadlineMs: 30_000 },
+  )
   const free = await NodeProcess.start(t, { name: 'gone' })
   const { address } = free
   await free.do('stop')

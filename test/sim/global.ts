@@ -21,7 +21,7 @@ const NAMES = ['x', 'y'] as const
 const PROCESSES_PER_NODE = 2
 const STEPS = 40
 const MAX_STEP_MS = 500
-/** What issue 5 asks for. */
+/** Everybody agrees so soon after the last fault. */
 const CONVERGENCE_MS = 10_000
 /** Calendars are wrong by up to this. */
 const MAX_SKEW_MS = 3_600_000

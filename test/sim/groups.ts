@@ -16,7 +16,7 @@ const SCOPES = [undefined, 'aside'] as const
 const PROCESSES_PER_NODE = 3
 const STEPS = 30
 const MAX_STEP_MS = 700
-/** What issue 5 asks for. */
+/** Everybody agrees so soon after the last fault. */
 const CONVERGENCE_MS = 10_000
 const LAST_MESSAGES = 10
 /** Quicker than on a network, so that little time is spent on waiting for silence to be noticed. */

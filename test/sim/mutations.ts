@@ -56,8 +56,8 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'global-renewal': {
     subject: 'global',
     breaks: 'a greater token for the winner: it keeps the one it had',
-    file: 'src/services/global/conflicts.ts',
-    from: `holdings.renew(holding)`,
+    file: 'src/services/global/holdings.ts',
+    from: `holding.token = this.#parts.stamps.tick()`,
     to: '',
   },
   'global-dead': {
@@ -78,8 +78,9 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     subject: 'supervision',
     breaks: 'a plan is known to the leader alone, so that children started by request go with it',
     file: 'src/services/supervision/supervision.ts',
-    from: `else if (kind === 'plan' && entry !== undefined) member?.plan.merge(id, entry as PlanEntry)`,
-    to: '',
+    from: `this.#learn(owner, member, id, entry as PlanEntry)
+    member?.consider()`,
+    to: 'member.consider()',
   },
   'child-not-gated': {
     subject: 'supervision',

@@ -25,7 +25,7 @@ const KEPT = 'w'
 const PASSING = ['p', 'q'] as const
 const STEPS = 25
 const MAX_STEP_MS = 1000
-/** What issue 5 asks for. */
+/** Everybody agrees so soon after the last fault. */
 const CONVERGENCE_MS = 10_000
 /** It stays as it is. */
 const QUIET_MS = 4000

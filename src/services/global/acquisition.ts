@@ -119,6 +119,8 @@ export class Acquisition {
     if (pending !== undefined && pending.stamp + self.key < stamp + peer.pid.origin.key) throw underWay(name)
     const granted = stamps.tick()
     this.#remember(peer, name, granted)
+    // An heir's stamp is older than its question: it has not refused this node, which may have asked it before.
+    if (isHeir === true) this.gone(name)
     return [granted, holding !== undefined]
   }
 
@@ -205,12 +207,14 @@ export class Acquisition {
   /** Is there anybody left to wait for? */
   #look(pending: Pending): void {
     const { clock } = this.#parts
-    if (this.#pending.get(pending.name) !== pending || pending.asked.size > 0) return
+    if (this.#pending.get(pending.name) !== pending) return
     const waitedMs = clock.now() - pending.startedMs
+    // This node was asleep, or nodes come and go.
     if (waitedMs > AGREEMENT_TIMEOUT_MS) {
-      this.#fail(pending, new SkeinError('ERR_SKEIN_GLOBAL_TIMEOUT', 'This node itself was asleep.'))
+      this.#fail(pending, new SkeinError('ERR_SKEIN_GLOBAL_TIMEOUT', `It took more than ${AGREEMENT_TIMEOUT_MS} ms.`))
       return
     }
+    if (pending.asked.size > 0) return
     pending.timer?.cancel()
     if (waitedMs < SILENCE_MS && this.#silent()) {
       pending.timer = clock.after(LOOK_AGAIN_MS, () => this.#look(pending), true)

@@ -19,7 +19,7 @@ import { timeOf } from './stamp.ts'
 import type { Table } from './table.ts'
 
 /** How long a callback may take to decide between two; then the older registration wins. */
-export const DECISION_TIMEOUT_MS = 5000
+const DECISION_TIMEOUT_MS = 5000
 /** How long the judge is waited for; then the default rule holds. */
 const JUDGE_TIMEOUT_MS = 30_000
 /** How long the judge waits for the losers; then it judges anew, because one of them saw something else. */
@@ -37,10 +37,13 @@ export interface ConflictsParts {
   defect(error: unknown): void
 }
 
-/** A conflict that is not decided by the default rule. */
+/**
+ * A conflict that is not decided by the default rule. judging: this node is the judge, and its callback has the word.
+ * waiting: for the verdict, or for what comes of it. `claims` tells between whom; new tokens do not make it another case.
+ */
 type Case =
-  /** This node is the judge, and its callback has the word; `claims` tells what it judges. */
-  { readonly type: 'judging'; readonly claims: string } | { readonly type: 'waiting'; readonly timer: Timer }
+  | { readonly type: 'judging'; readonly claims: string }
+  | { readonly type: 'waiting'; readonly claims: string; readonly timer: Timer }
 
 export class Conflicts {
   readonly #parts: ConflictsParts
@@ -98,15 +101,15 @@ export class Conflicts {
   #submit(holding: Holding, own: Claim, claims: readonly Claim[]): void {
     const isJudge = claims.every(({ pid }) => pid.origin.id >= own.pid.origin.id)
     const known = this.#cases.get(holding)
+    const described = claims.map(({ pid, registeredAt }) => `${pid.key} ${registeredAt}`).join()
     if (isJudge && holding.resolve !== undefined) {
-      const described = claims.map(({ pid, registeredAt }) => `${pid.key} ${registeredAt}`).join()
-      if (known?.type === 'judging' && known.claims === described) return
+      if (known?.claims === described) return
       this.#close(holding)
       const judging: Case = { type: 'judging', claims: described }
       this.#cases.set(holding, judging)
       this.#judge(holding, judging, claims, holding.resolve).catch((error: unknown) => this.#parts.defect(error))
     } else if (known?.type !== 'waiting') {
-      this.#wait(holding, JUDGE_TIMEOUT_MS, () => this.#settleByAge(holding))
+      this.#wait(holding, described, JUDGE_TIMEOUT_MS, () => this.#settleByAge(holding))
     }
   }
 
@@ -129,15 +132,15 @@ export class Conflicts {
     }
     const own = table.claimOf(name, undefined)
     if (own !== undefined && winner.owner !== undefined) this.#lose(holding, own, winner)
-    else this.#wait(holding, VERDICT_TIMEOUT_MS, () => this.review(name))
+    else this.#wait(holding, judging.claims, VERDICT_TIMEOUT_MS, () => this.review(name))
   }
 
-  #wait(holding: Holding, ms: number, then: () => void): void {
+  #wait(holding: Holding, claims: string, ms: number, then: () => void): void {
     const late = (): void => {
       this.#cases.delete(holding)
       then()
     }
-    this.#cases.set(holding, { type: 'waiting', timer: this.#parts.clock.after(ms, late, true) })
+    this.#cases.set(holding, { type: 'waiting', claims, timer: this.#parts.clock.after(ms, late, true) })
   }
 
   /** One of the two, whatever the callback does. */

@@ -112,6 +112,7 @@ export class Dialogue {
   }
 
   stop(): void {
+    this.#backlogs.clear()
     for (const [id, open] of this.#open) {
       this.#open.delete(id)
       open.timer.cancel()

@@ -33,7 +33,7 @@ const REQUEST_TIMEOUT_MS = 1.5 * AGREEMENT_TIMEOUT_MS
 /** The first digits of an incarnation are the time of its start. */
 const START_DIGITS = 12
 
-/** `renewed`: the same process has a greater token, because another claim to the name is gone. */
+/** `renewed`: the same process has a greater token: another claim is gone, or may have been missed; or a transfer failed. */
 export type GlobalEvent =
   | { readonly type: 'registered'; readonly name: string; readonly pid: Pid; readonly token: string }
   | { readonly type: 'unregistered'; readonly name: string; readonly pid: Pid }
@@ -55,7 +55,7 @@ export class GlobalService implements ProcessTable {
   readonly #conflicts: Conflicts
   readonly #handovers: Handovers
   /** Lost and not back: what they knew of names in the meantime this node does not know. */
-  readonly #parted = new Parted()
+  readonly #parted: Parted
   /** Its claims go because it goes. */
   #leaving: ChannelPeer | undefined
 
@@ -78,8 +78,11 @@ export class GlobalService implements ProcessTable {
     const { table } = this
     const stamps = this.#stamps
     const dialogue = this.#dialogue
-    this.#holdings = new Holdings({ self, clock: stamps, board: this.#board, table })
+    this.#holdings = new Holdings({ self, clock, stamps, board: this.#board, table })
     const holdings = this.#holdings
+    this.#parted = new Parted(clock, (stamp) => {
+      holdings.renewAll(stamp).catch((error: unknown) => host.defect(error))
+    })
     const participants = () => host.connected().filter((node) => !node.hidden && node.version >= FIRST_VERSION)
     const shared = { self, clock, stamps, channel, dialogue, table, holdings }
     this.#acquisition = new Acquisition({ ...shared, participants })
@@ -98,11 +101,11 @@ export class GlobalService implements ProcessTable {
       peerUp: (peer) => {
         this.#board.peerUp(peer)
         this.#acquisition.peerUp(peer)
-        this.#channel.send(peer, { type: 'now', stamp: this.#stamps.tick() })
+        this.#dialogue.tell(peer, { type: 'now', stamp: this.#stamps.tick() })
       },
       received: (peer, message) => this.#received(peer, message),
       peerDown: (peer) => {
-        this.#parted.add(peer)
+        this.#parted.lost(peer)
         this.#leaving = peer
         this.#board.peerDown(peer)
         this.#leaving = undefined
@@ -269,7 +272,7 @@ export class GlobalService implements ProcessTable {
   #catchUp(peer: ChannelPeer, stamp: unknown): void {
     if (!isStamp(stamp)) throw nonsense('a moment that is none')
     this.#stamps.see(stamp)
-    if (this.#parted.delete(peer)) this.#holdings.renewAll(stamp)
+    this.#parted.there(peer, stamp)
   }
 
   /** A peer gave up its claim to a name of this node, perhaps before this node heard of it. */

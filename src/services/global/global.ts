@@ -50,7 +50,7 @@ export class Global {
 
   /**
    * Hands a name of this node to another process, here or elsewhere; at no moment does a node find nobody. The process
-   * that had it is not told. Rejects as `register` and `unregister`; then nothing has changed.
+   * that had it is not told. Rejects as `register` and `unregister`; then it keeps the name, if it lives.
    */
   async transfer(name: string, pid: AnyPid): Promise<{ readonly token: string }> {
     return { token: await this.#service.transfer(name, pid) }

@@ -7,6 +7,7 @@
  * keeps it, and the heir takes its own claim back.
  */
 import { isSkeinError, SkeinError } from '../../../certs/errors.ts'
+import type { Clock, Timer } from '../../../transport/clock.ts'
 import type { Pid } from '../../pid.ts'
 import type { Channel, ChannelPeer } from '../channel.ts'
 import { nonsense } from '../channel.ts'
@@ -21,6 +22,7 @@ import type { Table } from './table.ts'
 const HANDOVER_TIMEOUT_MS = 2.5 * AGREEMENT_TIMEOUT_MS
 
 export interface HandoversParts {
+  readonly clock: Clock
   readonly stamps: HybridClock
   readonly channel: () => Channel
   readonly dialogue: Dialogue
@@ -35,6 +37,7 @@ export interface HandoversParts {
 interface Waiting {
   readonly peer: ChannelPeer
   readonly token: string
+  readonly timer: Timer
   readonly seen: () => void
 }
 
@@ -71,6 +74,8 @@ export class Handovers {
       throw error
     } finally {
       holdings.heirs.delete(name)
+      // It failed. The name was not renewed meanwhile, whatever happened.
+      if (holdings.get(name) === holding) holdings.renew(holding)
     }
   }
 
@@ -79,6 +84,9 @@ export class Handovers {
     const { stamps, acquisition, holdings, channel, table, hold } = this.#parts
     const { number, token, registeredAt } = question
     if (!isProcessNumber(number) || !isStamp(token) || !isStamp(registeredAt)) throw nonsense('a name given to nobody')
+    if (this.#taking.has(name)) {
+      throw new SkeinError('ERR_SKEIN_NAME_REGISTERED', `"${name}" is just being handed over.`)
+    }
     stamps.see(token)
     const taking: Taking = { giver, isCancelled: false }
     const commit = (): Holding => {
@@ -114,36 +122,37 @@ export class Handovers {
     if (holding?.giver === giver) this.#parts.holdings.remove(holding)
   }
 
-  /** Resolves when the peer's claim with this token has been read here. */
+  /** Resolves when the peer's claim with this token has been read here; rejects if it is not, for as long as it asks. */
   whenRead(peer: ChannelPeer, name: string, token: unknown): Promise<true> | true {
     if (!isStamp(token)) throw nonsense('a token that is none')
     if (isRead(this.#parts.table, name, peer, token)) return true
-    return new Promise((resolve) => {
-      const waiting = { peer, token, seen: () => resolve(true) }
+    return new Promise((resolve, reject) => {
+      const late = (): void => {
+        this.#keep(name, (each) => each !== waiting)
+        reject(new SkeinError('ERR_SKEIN_GLOBAL_TIMEOUT', `"${name}" was not read.`))
+      }
+      const timer = this.#parts.clock.after(AGREEMENT_TIMEOUT_MS, late, true)
+      const waiting: Waiting = { peer, token, timer, seen: () => resolve(true) }
       this.#waiting.set(name, [...(this.#waiting.get(name) ?? []), waiting])
     })
   }
 
   /** A claim to this name has been read. */
   look(name: string): void {
-    const waiting = this.#waiting.get(name)
-    if (waiting === undefined) return
-    this.#keep(
-      name,
-      waiting.filter(({ peer, token, seen }) => {
-        if (!isRead(this.#parts.table, name, peer, token)) return true
-        seen()
-        return false
-      }),
-    )
+    this.#keep(name, ({ peer, token, timer, seen }) => {
+      if (!isRead(this.#parts.table, name, peer, token)) return true
+      timer.cancel()
+      seen()
+      return false
+    })
   }
 
   peerDown(gone: ChannelPeer): void {
-    for (const [name, waiting] of [...this.#waiting]) {
-      this.#keep(
-        name,
-        waiting.filter(({ peer }) => peer !== gone),
-      )
+    for (const name of [...this.#waiting.keys()]) {
+      this.#keep(name, ({ peer, timer }) => {
+        if (peer === gone) timer.cancel()
+        return peer !== gone
+      })
     }
   }
 
@@ -152,9 +161,12 @@ export class Handovers {
     throw new SkeinError('ERR_SKEIN_NOCONNECTION', `The connection to ${giver.node} is gone.`)
   }
 
-  #keep(name: string, waiting: Waiting[]): void {
-    if (waiting.length === 0) this.#waiting.delete(name)
-    else this.#waiting.set(name, waiting)
+  #keep(name: string, isKept: (waiting: Waiting) => boolean): void {
+    const waiting = this.#waiting.get(name)
+    if (waiting === undefined) return
+    const kept = waiting.filter(isKept)
+    if (kept.length === 0) this.#waiting.delete(name)
+    else this.#waiting.set(name, kept)
   }
 
   /** Resolves when that node has read it, or is gone. */

@@ -4,6 +4,7 @@
  * A process that ends loses its names in that instant. What it does not do: ask whether the name is free.
  */
 import { SkeinError } from '../../../certs/errors.ts'
+import type { Clock } from '../../../transport/clock.ts'
 import type { Origin, Pid } from '../../pid.ts'
 import { type Board, MAX_ENTRIES_PER_OWNER } from '../board.ts'
 import type { ChannelPeer } from '../channel.ts'
@@ -13,9 +14,11 @@ import type { HybridClock, Stamp } from './stamp.ts'
 import type { Table } from './table.ts'
 
 /** Names of one node. */
-export const MAX_NAMES_PER_NODE = MAX_ENTRIES_PER_OWNER
+const MAX_NAMES_PER_NODE = MAX_ENTRIES_PER_OWNER
 /** Names of one process. */
-export const MAX_NAMES_PER_PROCESS = 4096
+const MAX_NAMES_PER_PROCESS = 4096
+/** Names that get a new token before others have their turn: each is told to everybody. */
+const RENEWALS_PER_TURN = 512
 
 /** What a callback is told of a claim. */
 export interface GlobalClaim {
@@ -43,7 +46,8 @@ export interface Holding {
 
 export interface HoldingsParts {
   readonly self: Origin
-  readonly clock: HybridClock
+  readonly clock: Clock
+  readonly stamps: HybridClock
   readonly board: Board<Entry>
   readonly table: Table
 }
@@ -85,7 +89,7 @@ export class Holdings {
   /** The name is this process's from now on. */
   add(name: string, number: number, options: Partial<Pick<Holding, 'resolve' | 'giver'>> = {}): Holding {
     this.mustTake(number)
-    const registeredAt = this.#parts.clock.tick()
+    const registeredAt = this.#parts.stamps.tick()
     const holding: Holding = {
       name,
       number,
@@ -112,19 +116,22 @@ export class Holdings {
 
   /** A greater token than all that this node has seen. */
   renew(holding: Holding): void {
-    holding.token = this.#parts.clock.tick()
+    holding.token = this.#parts.stamps.tick()
     this.#publish(holding)
   }
 
   /** As `outbid`, for all names. */
-  renewAll(stamp: Stamp): void {
-    for (const holding of this.#byName.values()) this.outbid(holding, stamp)
+  async renewAll(stamp: Stamp): Promise<void> {
+    let count = 0
+    for (const holding of this.#byName.values()) {
+      this.outbid(holding, stamp)
+      if (++count % RENEWALS_PER_TURN === 0) await new Promise<void>((go) => this.#parts.clock.afterInput(go))
+    }
   }
 
-  /** A greater token than that, unless the name is just being handed over: then the next holder gets one. */
+  /** A greater token than that, unless the name is just being given away: then the heir gets one, or it when that fails. */
   outbid(holding: Holding, stamp: Stamp): void {
-    const isMoving = holding.giver !== undefined || this.heirs.has(holding.name)
-    if (!isMoving && holding.token <= stamp) this.renew(holding)
+    if (!this.heirs.has(holding.name) && holding.token <= stamp) this.renew(holding)
   }
 
   remove(holding: Holding): void {

@@ -6,7 +6,7 @@
  * each child stands on the board for whoever leads, now or later; nothing is decided here. A child that lost its name in a
  * conflict is no failure: its entry goes, because the other one runs.
  */
-import { isSkeinError, SkeinError } from '../../../certs/errors.ts'
+import { type ErrorCode, isSkeinError, SkeinError } from '../../../certs/errors.ts'
 import type { Clock, Timer } from '../../../transport/clock.ts'
 import type { Pid, Ref } from '../../pid.ts'
 import type { Behaviour, Traits } from '../../process/behaviour.ts'
@@ -19,9 +19,9 @@ import { onceStarted } from '../../process/starts.ts'
 import { isOrderly } from '../../signals.ts'
 import type { Codec } from '../../wire/codec.ts'
 import { type ChannelPeer, NOTHING } from '../channel.ts'
-import { type Answer, MAX_STATE_BYTES, type Order, shorten } from './messages.ts'
+import { type Answer, MAX_STATE_BYTES, type Order } from './messages.ts'
 import type { Names } from './names.ts'
-import { nameOfChild, type SlotFacts, type SlotStatus } from './slot.ts'
+import { nameOfChild, type SlotFacts, type SlotStatus, shorten } from './slot.ts'
 
 const PROCESS = 'skein.children'
 /** Children on one node. */
@@ -53,7 +53,8 @@ export interface AgentHost {
 }
 
 interface Slot {
-  readonly order: StartOrder
+  /** Without the state it was started with. */
+  readonly order: Omit<StartOrder, 'state'>
   /** Who gave the order. */
   readonly asker: Member
   readonly process: Process
@@ -66,6 +67,8 @@ interface Slot {
   /** handed over. */
   state: Uint8Array | undefined
   keepsState: boolean
+  /** Its state was asked for, and the answer is not here. */
+  isAsked: boolean
   unmovable: boolean
   timer: Timer | undefined
 }
@@ -172,7 +175,8 @@ export class Agent {
   /** The process, before the gate. Throws why there is none. */
   #spawn(asker: Member, order: StartOrder): Slot {
     const { processes, codec, clock } = this.#host
-    const { supervisor, id, spec, state } = order
+    const { state, ...kept } = order
+    const { supervisor, id, spec } = kept
     if (this.#self === undefined) throw new SkeinError('ERR_SKEIN_STOPPED', 'This node has not begun.')
     if (asker !== undefined) processes.rights.checkSpawn(asker.pid.origin, spec.behaviour, '')
     const behaviour = processes.catalogue.get(spec.behaviour, spec.version)
@@ -201,7 +205,7 @@ export class Agent {
       },
     }
     const slot: Slot = {
-      order,
+      order: kept,
       asker,
       process,
       ref,
@@ -211,6 +215,7 @@ export class Agent {
       end: { orderly: true, reason: '' },
       state: undefined,
       keepsState: false,
+      isAsked: false,
       unmovable: false,
       timer: undefined,
     }
@@ -229,6 +234,8 @@ export class Agent {
       if (slot.process.ended !== undefined || slot.status !== 'starting') break
       try {
         await names.register(name, slot.process.pid)
+        // It was told to end meanwhile.
+        if (slot.status !== 'starting') break
         slot.gate(true)
         if (slot.process.traits.announces !== true) this.#running(slot)
         return
@@ -261,7 +268,13 @@ export class Agent {
     slot.status = 'stopping'
     slot.keepsState = handOver
     this.#tell(slot)
-    if (hasState) slot.state = await this.#stateOf(slot)
+    if (hasState) {
+      slot.isAsked = true
+      slot.state = await this.#stateOf(slot)
+      slot.isAsked = false
+      // Its end was heard of before its answer was read.
+      if (!this.#byRef.has(slot.ref.key)) this.#handed(slot)
+    }
     if (slot.process.ended !== undefined) return
     this.#end(slot, shutdownMs === 0 ? 'kill' : 'shutdown')
     if (slot.process.ended === undefined) slot.timer = clock.after(shutdownMs, () => this.#end(slot, 'kill'))
@@ -295,20 +308,24 @@ export class Agent {
     if (isSkeinError(reason, 'ERR_SKEIN_NAME_CONFLICT')) return this.#remove(slot)
     switch (slot.status) {
       case 'starting':
-        this.#failed(slot.asker, slot.order, reason)
+        // Whatever the reason's code is, it is the child's: it says nothing about this node.
+        this.#failed(slot.asker, slot.order, reason, 'ERR_SKEIN_START_FAILED')
         return this.#remove(slot)
       case 'running':
         slot.status = 'ended'
         return this.#tell(slot)
       case 'stopping':
         if (!slot.keepsState) return this.#remove(slot)
-        slot.status = 'handed'
-        this.#tell(slot)
+        if (!slot.isAsked) this.#handed(slot)
     }
   }
 
-  #failed(asker: Member, { supervisor, id, run }: StartOrder, error: unknown): void {
-    const code = isSkeinError(error) ? error.code : 'ERR_SKEIN_START_FAILED'
+  #handed(slot: Slot): void {
+    slot.status = 'handed'
+    this.#tell(slot)
+  }
+
+  #failed(asker: Member, { supervisor, id, run }: Slot['order'], error: unknown, code = codeOf(error)): void {
     this.#host.answer(asker, { type: 'failed', supervisor, id, run, code, text: inWords(error) })
   }
 
@@ -342,6 +359,8 @@ const gated = (behaviour: NamedBehaviour, admitted: Promise<boolean>): Behaviour
 
 const draining = (): SkeinError =>
   new SkeinError('ERR_SKEIN_DRAINING', 'This node is about to leave and starts nothing more.')
+
+const codeOf = (error: unknown): ErrorCode => (isSkeinError(error) ? error.code : 'ERR_SKEIN_START_FAILED')
 
 const inWords = (reason: unknown): string => shorten(reason instanceof Error ? reason.message : String(reason))
 

@@ -9,6 +9,7 @@ import type { Restart, Shutdown } from '../../behaviours/supervisor/spec.ts'
 import { isShortName } from '../../cluster/node-name.ts'
 import { isVersion } from '../../process/catalogue.ts'
 import type { Codec } from '../../wire/codec.ts'
+import { isGlobalName } from '../global/claim.ts'
 
 /** A whole chunk of a board has to fit into a message. */
 const MAX_ARGS_BYTES = 16_384
@@ -18,7 +19,7 @@ const DEFAULT_SHUTDOWN_MS = 5000
 const MAX_SHUTDOWN_MS = 3_600_000
 
 export interface DistributedChildSpec {
-  /** Unique in this supervisor: 1 to 128 characters. */
+  /** Unique in this supervisor: 1 to 128 characters, none of them a control character. */
   readonly id: string
   /** As nodes have it by `node.behaviour`. */
   readonly behaviour: string
@@ -54,7 +55,7 @@ export const keepSpec = (given: unknown, codec: Codec): { readonly id: string; r
     restart = 'permanent',
     shutdown = DEFAULT_SHUTDOWN_MS,
   } = given as Record<string, unknown>
-  must(isId(id), `The "id" of a child has 1 to ${MAX_ID_LENGTH} characters.`)
+  must(isId(id), `The "id" of a child has 1 to ${MAX_ID_LENGTH} characters, without control characters.`)
   must(typeof behaviour === 'string' && isShortName(behaviour), `"behaviour" of "${id}" is the name of one.`)
   must(version === undefined || isVersion(version), `"version" of "${id}" is no version.`)
   must(Array.isArray(args), `"args" of "${id}" is a list.`)
@@ -81,7 +82,9 @@ export const readSpec = (given: unknown): KeptSpec | undefined => {
   return isSound ? { behaviour, version: version as string, args, restart, shutdownMs } : undefined
 }
 
-export const isId = (id: unknown): id is string => typeof id === 'string' && id.length > 0 && id.length <= MAX_ID_LENGTH
+/** It is to be a part of a global name. */
+export const isId = (id: unknown): id is string =>
+  typeof id === 'string' && id.length <= MAX_ID_LENGTH && isGlobalName(id)
 
 const isRestart = (value: unknown): value is Restart =>
   value === 'permanent' || value === 'transient' || value === 'temporary'

@@ -6,6 +6,7 @@ import { isSkeinError, SkeinError } from '../../../certs/errors.ts'
 import type { Clock } from '../../../transport/clock.ts'
 import type { ChildCount } from '../../behaviours/supervisor/request.ts'
 import { Pid } from '../../pid.ts'
+import { checkTimeout } from '../../process/patience.ts'
 import type { DistributedChildSpec, KeptSpec } from './child-spec.ts'
 import { type Names, nameOfLeader } from './names.ts'
 import type { DistributedChildInfo, DistributedRequest } from './requests.ts'
@@ -103,6 +104,7 @@ export class DistributedSupervisor {
   }
 
   async #ask(request: DistributedRequest, { timeoutMs = DEFAULT_TIMEOUT_MS }: AskOptions = {}): Promise<unknown> {
+    checkTimeout(timeoutMs)
     const { clock, names } = this.#host
     const untilMs = clock.now() + timeoutMs
     for (let isAgain = false; ; ) {

@@ -68,6 +68,14 @@ export interface LeaderOptions {
 /** What one who waits for a child is told. */
 export type Outcome = { readonly pid: Pid } | { readonly error: SkeinError } | 'gone'
 
+interface HandedOver {
+  readonly node: string
+  readonly run: string
+  readonly untilMs: number
+  readonly state?: Uint8Array
+  readonly isHere: boolean
+}
+
 interface Tracked {
   readonly id: string
   readonly intensity: RestartIntensity
@@ -80,7 +88,7 @@ interface Tracked {
   /** The run that was told to end, and when it is told again. */
   stopping: { readonly run: string; readonly untilMs: number } | undefined
   /** State for the next one; asked for, or here. */
-  handed: { readonly run: string; untilMs: number; readonly state?: Uint8Array; readonly isHere: boolean } | undefined
+  handed: HandedOver | undefined
   /** It ran there last. */
   lastNode: string | undefined
   cause: StartCause
@@ -142,21 +150,28 @@ export class Leader {
     this.touch(id)
   }
 
-  answered(answer: Answer): void {
+  /** What a node says became of an order; only the one that had the order is believed. */
+  answered(node: string, answer: Answer): void {
     const child = this.#tracked.get(answer.id)
     if (child === undefined || this.#ended) return
     if (answer.type === 'state') {
       const { run, state } = answer
-      if (child.handed?.run !== run) return
-      child.handed = { run, untilMs: 0, isHere: true, ...(state === undefined ? {} : { state }) }
+      if (child.handed?.run !== run || child.handed.node !== node) return
+      child.handed = { node, run, untilMs: 0, isHere: true, ...(state === undefined ? {} : { state }) }
     } else {
       const { ordered } = child
-      if (ordered?.run !== answer.run) return
+      if (ordered?.run !== answer.run || ordered.node !== node) return
       child.asked = undefined
       child.ordered = undefined
-      this.#startFailed(child, ordered.node, answer)
+      this.#startFailed(child, node, answer)
     }
     this.touch(child.id)
+  }
+
+  /** Some child was ordered to start, and is not to be seen yet. */
+  get isExpecting(): boolean {
+    for (const { asked } of this.#tracked.values()) if (asked !== undefined) return true
+    return false
   }
 
   end(): void {
@@ -205,10 +220,11 @@ export class Leader {
     const child = this.#track(id)
     const slots = [...(this.#host.view.get(id) ?? [])]
     const { asked } = child
-    // What was ordered shows, or whoever was asked is gone.
+    // What was ordered shows, whoever was asked is gone, or it has been too long.
     if (asked !== undefined) {
       const isSeen = slots.some(([node, { run }]) => node === asked.node && run === asked.run)
-      if (isSeen || !this.#host.nodes.members().includes(asked.node)) child.asked = undefined
+      const isLate = asked.untilMs <= nowMs
+      if (isSeen || isLate || !this.#host.nodes.members().includes(asked.node)) child.asked = undefined
     }
     const isStrange = planned === undefined && !this.#host.plan.isDeleted(id) && slots.length > 0
     if (!isStrange) child.strangeSinceMs = undefined
@@ -235,6 +251,8 @@ export class Leader {
     if (delayMs === undefined && slots.every(([, { status }]) => status === 'ended' || status === 'handed')) {
       child.handed = undefined
       this.#settle(child, 'gone')
+      // Told again until the entries are gone: what was said may have been lost.
+      if (slots.length > 0) return LOOK_MS * 10
     }
     return delayMs
   }
@@ -245,10 +263,7 @@ export class Leader {
     child.doubleSinceMs = undefined
     const [only] = active
     if (only !== undefined) return this.#active(child, planned, only, slots, nowMs)
-    if (child.asked !== undefined) {
-      if (child.asked.untilMs > nowMs) return child.asked.untilMs - nowMs
-      child.asked = undefined
-    }
+    if (child.asked !== undefined) return child.asked.untilMs - nowMs
     // It was seen running, and nobody says how it ended: its node is gone.
     const ended = slots.find(([, { status }]) => status === 'ended')
     if (ended !== undefined) {
@@ -273,8 +288,10 @@ export class Leader {
     child.failures = 0
     child.handed = undefined
     this.#settle(child, { pid: slot.pid })
-    if (!this.#host.nodes.drains(node)) return undefined
+    if (!this.#host.nodes.drains(node)) return slots.length > 1 ? LOOK_MS * 10 : undefined
     if (this.#candidates.for(planned.spec).length > 0) return this.#stop(child, node, slot, true, nowMs)
+    // Who could run it may just not have said so yet.
+    if (!this.#host.isComplete()) return LOOK_MS
     if (child.unmovable !== slot.run) this.#order(node, child.id, { type: 'unmovable', run: slot.run })
     child.unmovable = slot.run
     return LOOK_MS * 10
@@ -295,15 +312,16 @@ export class Leader {
   /** What follows from its end. True: it is to be started again. */
   #judge(child: Tracked, { spec }: PlannedChild, [node, slot]: Entry, nowMs: number): boolean {
     if (child.judged === slot.run) return true
+    // Judged once, however often it is looked at.
+    child.judged = slot.run
     child.reason = slot.reason
     child.lastNode = node
+    child.handed = undefined
     if (spec.restart === 'temporary' || (spec.restart === 'transient' && slot.orderly)) {
       this.#host.plan.decide(child.id, spec.restart === 'temporary' ? 'deleted' : 'stopped')
       this.touch(child.id)
       return false
     }
-    // Judged once, however often it is looked at.
-    child.judged = slot.run
     child.cause = 'restart'
     return this.#mayRestart(child, nowMs)
   }
@@ -320,7 +338,7 @@ export class Leader {
   #hasState(child: Tracked, [node, { run }]: Entry, nowMs: number): boolean {
     const { handed } = child
     if (handed?.run === run && (handed.isHere || handed.untilMs > nowMs)) return handed.isHere
-    child.handed = { run, untilMs: nowMs + ORDER_TIMEOUT_MS, isHere: false }
+    child.handed = { node, run, untilMs: nowMs + ORDER_TIMEOUT_MS, isHere: false }
     this.#order(node, child.id, { type: 'fetch', run })
     return child.handed.isHere
   }

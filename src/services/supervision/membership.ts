@@ -146,14 +146,28 @@ export class Membership {
 
   /** The supervisor was stopped, and nothing of it runs. */
   #leaveIfOver(): void {
-    if (this.#isLeaving || !this.plan.isStopped || this.#host.viewOf(this.#options.name).size > 0) return
+    if (this.#isLeaving || !this.#isOver()) return
     if (this.#state.type !== 'leading') {
       this.leave()
       return
     }
     // Whoever asked for it is still to be answered.
     this.#isLeaving = true
-    this.#timer = this.#host.clock.after(LEAVE_DELAY_MS, () => this.leave(), true)
+    this.#timer = this.#host.clock.after(
+      LEAVE_DELAY_MS,
+      () => {
+        this.#isLeaving = false
+        if (!this.#isOver()) return
+        // A child may be about to appear that was ordered before the stop.
+        if (this.leader?.isExpecting === true) this.consider()
+        else this.leave()
+      },
+      true,
+    )
+  }
+
+  #isOver(): boolean {
+    return this.plan.isStopped && this.#host.viewOf(this.#options.name).size === 0
   }
 
   #mayApply(): boolean {
@@ -209,6 +223,7 @@ export class Membership {
     const state = this.#state
     if (state.type === 'standby' || state.type === 'left' || state.pid !== pid) return
     this.#state = STANDBY
+    this.#isLeaving = false
     if (state.type === 'leading') {
       state.leader.end()
       this.#report(false)

@@ -3,13 +3,13 @@
  * is to run a child, and what becomes of them where the board does not say it.
  */
 import { ERRORS, type ErrorCode } from '../../../certs/errors.ts'
+import { isShortName } from '../../cluster/node-name.ts'
 import { nonsense } from '../channel.ts'
 import { isId, type KeptSpec, readSpec } from './child-spec.ts'
+import { isRun, shorten } from './slot.ts'
 
 /** Of a state that is handed over. */
 export const MAX_STATE_BYTES = 1_048_576
-const MAX_RUN_LENGTH = 64
-const MAX_TEXT_LENGTH = 500
 
 interface About {
   readonly supervisor: string
@@ -38,9 +38,8 @@ export type Answer =
 export const readMessage = (message: unknown): Order | Answer => {
   const fields = (typeof message === 'object' && message !== null ? message : {}) as Record<string, unknown>
   const { type, supervisor, id, run } = fields
-  if (typeof supervisor !== 'string' || !isId(id) || typeof run !== 'string' || run.length > MAX_RUN_LENGTH) {
-    throw nonsense('what is no order')
-  }
+  const isSound = typeof supervisor === 'string' && isShortName(supervisor) && isId(id) && isRun(run)
+  if (!isSound) throw nonsense('what is no order')
   const about = { supervisor, id, run }
   switch (type) {
     case 'fetch':
@@ -71,5 +70,3 @@ const readState = (state: unknown): { readonly state?: Uint8Array } => {
 }
 
 const isCode = (code: unknown): code is ErrorCode => typeof code === 'string' && Object.hasOwn(ERRORS, code)
-
-export const shorten = (text: string): string => text.slice(0, MAX_TEXT_LENGTH)

@@ -51,7 +51,10 @@ export const checkOptions = (options: SuperviseOptions): Required<SuperviseOptio
   )
   must(Number.isFinite(withinMs) && withinMs > 0, '"withinMs" is a number of milliseconds above 0.')
   must(typeof lead === 'boolean', '"lead" is true or false.')
-  must(aloneMs >= 0 && aloneMs <= MAX_ALONE_MS, `"aloneMs" is a number of milliseconds up to ${MAX_ALONE_MS}.`)
+  must(
+    Number.isFinite(aloneMs) && aloneMs >= 0 && aloneMs <= MAX_ALONE_MS,
+    `"aloneMs" is a number of milliseconds up to ${MAX_ALONE_MS}.`,
+  )
   return { children, placement, maxRestarts, withinMs, lead, aloneMs }
 }
 

@@ -4,16 +4,17 @@
  * A change is an entry with a number; the greater number wins, and among equals the greater name of who made it. Every
  * node that may lead keeps all entries and tells them on, so they outlive the leader, and two halves of a cluster that
  * were apart come to the same plan without asking. A child that was deleted leaves an entry behind, so that nobody brings
- * it back; of those the oldest are forgotten beyond MAX_DELETED.
+ * it back; of those the oldest are forgotten beyond MAX_DELETED, except for children given in code, who would come back.
  */
+import { SkeinError } from '../../../certs/errors.ts'
 import type { KeptSpec } from './child-spec.ts'
 
 /** Entries of deleted children. */
 const MAX_DELETED = 1024
-/** A number beyond this is nobody's honest count. */
-export const MAX_NUMBER = 2 ** 40
 /** Children of one supervisor. */
 export const MAX_CHILDREN = 65_536
+/** Whoever tells of more makes them up. */
+const MAX_ENTRIES = MAX_CHILDREN + MAX_DELETED
 
 /** running: it is to run. gaveUp: it failed too often. */
 export type Wanted = 'running' | 'stopped' | 'gaveUp' | 'deleted'
@@ -47,6 +48,7 @@ export class Plan {
   readonly #tell: (id: string, entry: PlanEntry | undefined) => void
   readonly #given = new Map<string, KeptSpec>()
   readonly #entries = new Map<string, PlanEntry>()
+  #size = 0
   #deleted = 0
   #last = 0
 
@@ -59,6 +61,7 @@ export class Plan {
     this.#by = by
     this.#tell = tell
     for (const [id, spec] of given) this.#given.set(id, spec)
+    this.#size = this.#given.size
   }
 
   /** The whole supervisor was stopped. */
@@ -84,8 +87,9 @@ export class Plan {
     for (const id of this.#entries.keys()) if (!this.#given.has(id) && this.get(id) !== undefined) yield id
   }
 
+  /** Number of children, whether they are to run or not. */
   get size(): number {
-    return this.#given.size + this.#entries.size - this.#deleted
+    return this.#size
   }
 
   /** A decision of this node. */
@@ -102,23 +106,39 @@ export class Plan {
     })
   }
 
-  /** An entry of whomever. True: it is news. */
-  merge(id: string, entry: PlanEntry): boolean {
+  /** It changes what is known of the child. */
+  isNews(id: string, entry: PlanEntry): boolean {
+    const known = this.#entries.get(id)
+    return known === undefined || isLater(entry, known)
+  }
+
+  /** An entry of whomever. Throws ERR_SKEIN_LIMIT. */
+  merge(id: string, entry: PlanEntry): void {
     this.#last = Math.max(this.#last, entry.number)
     const known = this.#entries.get(id)
-    if (known !== undefined && !isLater(entry, known)) return false
-    if (known?.wanted === 'deleted') this.#deleted--
+    if (!this.isNews(id, entry)) return
+    if (known === undefined && this.#isForgettable(id) && this.#entries.size >= MAX_ENTRIES) {
+      throw new SkeinError('ERR_SKEIN_LIMIT', `The plan of a supervisor has at most ${MAX_ENTRIES} entries.`)
+    }
+    if (this.get(id) !== undefined) this.#size--
+    if (known?.wanted === 'deleted' && this.#isForgettable(id)) this.#deleted--
     // Set anew, so that the order is that of the changes.
     this.#entries.delete(id)
     this.#entries.set(id, entry)
+    if (this.get(id) !== undefined) this.#size++
+    if (entry.wanted === 'deleted' && this.#isForgettable(id)) this.#deleted++
     this.#tell(id, entry)
-    if (entry.wanted === 'deleted' && ++this.#deleted > MAX_DELETED) this.#forgetOne()
-    return true
+    if (this.#deleted > MAX_DELETED) this.#forgetOne()
+  }
+
+  /** Without an entry there is no such child. */
+  #isForgettable(id: string): boolean {
+    return id !== WHOLE && !this.#given.has(id)
   }
 
   #forgetOne(): void {
     for (const [id, { wanted }] of this.#entries) {
-      if (wanted !== 'deleted') continue
+      if (wanted !== 'deleted' || !this.#isForgettable(id)) continue
       this.#entries.delete(id)
       this.#deleted--
       this.#tell(id, undefined)

@@ -3,6 +3,9 @@
  */
 import { Pid } from '../../pid.ts'
 
+const MAX_RUN_LENGTH = 64
+const MAX_TEXT_LENGTH = 500
+
 /**
  * starting: it waits for its name, or for its init. stopping: it was told to end. ended: by itself; kept until the leader
  * knows. handed: it has ended because it is to go on elsewhere, and its state is kept.
@@ -23,13 +26,20 @@ export const readSlot = (value: unknown): SlotFacts | undefined => {
   if (typeof value !== 'object' || value === null) return undefined
   const { run, pid, status, orderly, reason } = value as Record<string, unknown>
   const isSound =
-    typeof run === 'string' &&
+    isRun(run) &&
     pid instanceof Pid &&
     isStatus(status) &&
     typeof orderly === 'boolean' &&
-    typeof reason === 'string'
+    typeof reason === 'string' &&
+    reason.length <= MAX_TEXT_LENGTH
   return isSound ? { run, pid, status, orderly, reason } : undefined
 }
+
+/** Which start of a child it is, in a word. */
+export const isRun = (run: unknown): run is string => typeof run === 'string' && run.length <= MAX_RUN_LENGTH
+
+/** How something ended, in words. */
+export const shorten = (text: string): string => text.slice(0, MAX_TEXT_LENGTH)
 
 const isStatus = (status: unknown): status is SlotStatus =>
   status === 'starting' || status === 'running' || status === 'stopping' || status === 'ended' || status === 'handed'

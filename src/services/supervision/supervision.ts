@@ -4,10 +4,11 @@
  *
  * On the board stand the children that run here, the plans of the supervisors this node may lead, and which these are.
  */
-import { SkeinError } from '../../../certs/errors.ts'
+import { isSkeinError, SkeinError } from '../../../certs/errors.ts'
 import { isShortName } from '../../cluster/node-name.ts'
 import { Board } from '../board.ts'
 import { Channel, type ChannelPeer, nonsense } from '../channel.ts'
+import { MAX_CLOCK_AHEAD_MS } from '../global/stamp.ts'
 import { channelHost, type ServicesHost } from '../services.ts'
 import { Agent, type Member } from './agent.ts'
 import { isId, keepSpec, readSpec } from './child-spec.ts'
@@ -17,7 +18,7 @@ import { type Answer, type Order, readMessage } from './messages.ts'
 import { leaderNamed, type Names, nameOfLeader } from './names.ts'
 import type { NodeBoard } from './node-board.ts'
 import { checkOptions, type SuperviseOptions } from './options.ts'
-import { isWanted, MAX_NUMBER, type PlanEntry, WHOLE } from './plan.ts'
+import { isWanted, type PlanEntry, WHOLE } from './plan.ts'
 import { readSlot, type SlotFacts } from './slot.ts'
 
 const SERVICE = 'skein.supervision'
@@ -48,7 +49,7 @@ export class Supervision {
     this.#host = { ...host, nodes, names }
     const { clock, processes, codec, self } = host
     this.#board = new Board<Entry>(() => this.#channel, clock, {
-      accept: (value, key, owner) => accept(value, key, owner),
+      accept: (value, key, owner) => this.#accept(value, key, owner),
       put: (owner, key, value) => this.#told(owner, key, value),
       removed: (owner, key) => this.#told(owner, key, undefined),
       synced: () => this.#changed(),
@@ -182,16 +183,30 @@ export class Supervision {
 
   /** What was told before this node had a part. */
   #catchUp(name: string, member: Membership): void {
-    for (const [, entries] of this.#board.copies()) {
+    for (const [owner, entries] of this.#board.copies()) {
       for (const [key, entry] of entries) {
         const [kind, supervisor, id] = parse(key)
-        if (kind === 'plan' && supervisor === name) member.plan.merge(id, entry as PlanEntry)
+        if (kind !== 'plan' || supervisor !== name) continue
+        try {
+          this.#learn(owner, member, id, entry as PlanEntry)
+        } catch (error) {
+          if (!isSkeinError(error)) throw error
+          this.#channel.blame(owner, error)
+        }
       }
     }
   }
 
+  /** A change of a plan. Throws ERR_SKEIN_FORBIDDEN if its teller may not start that here: then nobody starts it for him. */
+  #learn(owner: ChannelPeer, { plan }: Membership, id: string, entry: PlanEntry): void {
+    if (!plan.isNews(id, entry)) return
+    if (entry.spec !== undefined) this.#host.processes.rights.checkSpawn(owner.pid.origin, entry.spec.behaviour, '')
+    plan.merge(id, entry)
+  }
+
   #left(name: string): void {
     this.#members.delete(name)
+    if (this.#views.get(name)?.size === 0) this.#views.delete(name)
     for (const key of [...this.#board.own.keys()]) {
       const [kind, supervisor] = parse(key)
       if (kind === 'plan' && supervisor === name) this.#board.delete(key)
@@ -202,7 +217,8 @@ export class Supervision {
     const [kind, supervisor, id] = parse(key)
     const member = this.#members.get(supervisor)
     if (kind === 'slot') this.#see(supervisor, id, owner.node, entry as SlotFacts | undefined)
-    else if (kind === 'plan' && entry !== undefined) member?.plan.merge(id, entry as PlanEntry)
+    else if (kind === 'plan' && entry !== undefined && member !== undefined)
+      this.#learn(owner, member, id, entry as PlanEntry)
     member?.consider()
   }
 
@@ -281,14 +297,37 @@ export class Supervision {
   }
 
   #answer(to: Member, answer: Answer): void {
-    if (to === undefined) this.#members.get(answer.supervisor)?.leader?.answered(answer)
+    if (to === undefined) this.#answered(this.#host.self.name, answer)
     else this.#channel.send(to, answer)
   }
 
   #received(peer: ChannelPeer, message: Order | Answer): void {
     if (this.#resting) return
-    if (message.type === 'failed' || message.type === 'state') this.#answer(undefined, message)
+    if (message.type === 'failed' || message.type === 'state') this.#answered(peer.node, message)
     else this.agent.take(peer, message)
+  }
+
+  #answered(node: string, answer: Answer): void {
+    this.#members.get(answer.supervisor)?.leader?.answered(node, answer)
+  }
+
+  /** Throws ERR_SKEIN_PROTOCOL. */
+  #accept(value: unknown, key: string, owner: ChannelPeer): Entry {
+    const [kind, supervisor, id] = parse(key)
+    if (isShortName(supervisor)) {
+      if (kind === 'member' && value === true) return true
+      if (kind === 'slot' && isId(id)) {
+        const slot = readSlot(value)
+        // Nobody tells of processes of others.
+        if (slot !== undefined && slot.pid.origin.key === owner.pid.origin.key) return slot
+      }
+      if (kind === 'plan' && (isId(id) || id === WHOLE)) {
+        // Nobody changes a plan more than once a millisecond; so there is always a greater number left for honest changes.
+        const entry = readEntry(value, this.#host.clock.wallNow() + MAX_CLOCK_AHEAD_MS)
+        if (entry !== undefined) return entry
+      }
+    }
+    throw nonsense('an entry about children that is none')
   }
 }
 
@@ -299,24 +338,7 @@ const parse = (key: string): readonly [kind: string, supervisor: string, id: str
   return [key.slice(0, space), key.slice(space + 1, slash), key.slice(slash + 1)]
 }
 
-const accept = (value: unknown, key: string, owner: ChannelPeer): Entry => {
-  const [kind, supervisor, id] = parse(key)
-  if (isShortName(supervisor)) {
-    if (kind === 'member' && value === true) return true
-    if (kind === 'slot' && isId(id)) {
-      const slot = readSlot(value)
-      // Nobody tells of processes of others.
-      if (slot !== undefined && slot.pid.origin.key === owner.pid.origin.key) return slot
-    }
-    if (kind === 'plan' && (isId(id) || id === WHOLE)) {
-      const entry = readEntry(value)
-      if (entry !== undefined) return entry
-    }
-  }
-  throw nonsense('an entry about children that is none')
-}
-
-const readEntry = (value: unknown): PlanEntry | undefined => {
+const readEntry = (value: unknown, maxNumber: number): PlanEntry | undefined => {
   if (typeof value !== 'object' || value === null) return undefined
   const { wanted, spec, number, by, request } = value as Record<string, unknown>
   const kept = spec === undefined ? undefined : readSpec(spec)
@@ -324,7 +346,7 @@ const readEntry = (value: unknown): PlanEntry | undefined => {
     isWanted(wanted) &&
     Number.isSafeInteger(number) &&
     (number as number) >= 1 &&
-    (number as number) <= MAX_NUMBER &&
+    (number as number) <= maxNumber &&
     typeof by === 'string' &&
     by.length <= 100 &&
     (request === undefined || (typeof request === 'string' && request.length <= 64)) &&

@@ -204,6 +204,30 @@ scene('asks a flood of questions that are never answered, and others go on', asy
   assert.ok(pid.equals(honest.global.whereis('y')))
 })
 
+scene('begins its board anew, and needs to have asked for what is new on it', async (stage) => {
+  const { honest, third, events, lie, nowMs, sleep } = stage
+  const entry = ['y', [1, stampOf(nowMs), stampOf(nowMs), false]]
+  for (const complete of [false, true]) {
+    lie({ type: 'board', number: 0, put: [entry], removed: [], complete })
+    await sleep(100)
+    for (const node of [honest, third]) assert.is(node.global.whereis('y'), undefined)
+  }
+  assert.equal(refusals(events), ['liar ERR_SKEIN_PROTOCOL'])
+})
+
+scene('what it waits for in vain is forgotten', async ({ honest, liar, lie, sleep }) => {
+  for (let i = 0; i < 2000; i++) {
+    lie({ type: 'ask', id: -1 - i, question: { type: 'notice', name: 'n', token: stampOf(5) } })
+  }
+  await sleep(500)
+  const codeOf = (error: unknown): unknown => (isSkeinError(error) ? error.code : error)
+  assert.is(await liar.global.register('x', waiter(honest)).catch(codeOf), 'ERR_SKEIN_LIMIT')
+  await sleep(11_000)
+  const pid = waiter(honest)
+  await liar.global.register('x', pid)
+  assert.ok(pid.equals(honest.global.whereis('x')))
+})
+
 scene('another process of its node is not heard at all', async ({ honest, liar, events, sleep, nowMs }) => {
   liar.spawn((self: Self) => {
     const entry = ['y', [1, stampOf(nowMs), stampOf(nowMs), false]]

@@ -1,6 +1,13 @@
 /** What is asked of a distributed supervisor, from any node; and what it makes of the ends of children. */
 import * as assert from 'uvu/assert'
-import { type Candidate, isSkeinError, type NodeEvent, type SkeinNode } from '../../../../src/index.ts'
+import {
+  type Candidate,
+  genServer,
+  isSkeinError,
+  type NodeEvent,
+  SkeinError,
+  type SkeinNode,
+} from '../../../../src/index.ts'
 import { suite } from '../../../support/suite.ts'
 import { errorOf, stage } from './stage.ts'
 
@@ -44,6 +51,25 @@ test('a child of a behaviour that nobody has, or whose start fails, is not added
     const [wrong] = [{ id: 'w', behaviour: 'counter', args: [() => {}] }]
     assert.is((await errorOf(a.startChild(wrong as never))).code, 'ERR_SKEIN_UNSERIALISABLE')
     assert.is((await errorOf(a.startChild({ id: '', behaviour: 'counter' }))).code, 'ERR_SKEIN_BAD_ARGUMENT')
+  }))
+
+test('what an init throws is never taken for what its node says, whatever its code', () =>
+  stage(NONE, async ({ sim, supervisors }) => {
+    for (const { node } of Object.values(sim.hosts)) {
+      const init = () => {
+        throw new SkeinError('ERR_SKEIN_NAME_REGISTERED', 'of the child')
+      }
+      node.behaviour('clash', genServer({ init }))
+    }
+    const { code } = await errorOf(supervisors.a.startChild({ id: 'x', behaviour: 'clash' }, { timeoutMs: 5000 }))
+    assert.is(code, 'ERR_SKEIN_START_FAILED')
+  }))
+
+test('a timeout that is none is refused, before anybody waits', () =>
+  stage(NONE, async ({ supervisors }) => {
+    for (const timeoutMs of [Number.NaN, -1, '5' as never]) {
+      assert.is((await errorOf(supervisors.a.whichChildren({ timeoutMs }))).code, 'ERR_SKEIN_BAD_ARGUMENT')
+    }
   }))
 
 test('what ended in order is not started again if it is transient, and forgotten if it is temporary', () =>
