@@ -108,21 +108,21 @@ test('a node that dials its own address: ERR_SKEIN_SELF', async (t) => {
   assert.is((await failure(a.do('connect', a.name))).code, 'ERR_SKEIN_SELF')
 })
 
-test('an unknown host, an unknown name, a bad address, a port where nobody listens', async (t) => {
-  const a = await NodeProcess.start(
-    t,
-    { name: 'a' },
-    // Two of them are waited for, and two processes are started.
-    { deadlineMs: 30_000 },
-  )
-  const free = await NodeProcess.start(t, { name: 'gone' })
-  const { address } = free
-  await free.do('stop')
-  assert.is((await failure(a.do('connect', 'no-such-host.invalid:4433'))).code, 'ERR_SKEIN_UNKNOWN_HOST')
-  assert.is((await failure(a.do('connect', 'nobody@nowhere'))).code, 'ERR_SKEIN_NODE_UNKNOWN')
-  assert.is((await failure(a.do('connect', '127.0.0.1:99999'))).code, 'ERR_SKEIN_BAD_ADDRESS')
-  assert.is((await failure(a.do('connect', address))).code, 'ERR_SKEIN_CONNECT_TIMEOUT')
-})
+test(
+  'an unknown host, an unknown name, a bad address, a port where nobody listens',
+  async (t) => {
+    const a = await NodeProcess.start(t, { name: 'a' })
+    const free = await NodeProcess.start(t, { name: 'gone' })
+    const { address } = free
+    await free.do('stop')
+    assert.is((await failure(a.do('connect', 'no-such-host.invalid:4433'))).code, 'ERR_SKEIN_UNKNOWN_HOST')
+    assert.is((await failure(a.do('connect', 'nobody@nowhere'))).code, 'ERR_SKEIN_NODE_UNKNOWN')
+    assert.is((await failure(a.do('connect', '127.0.0.1:99999'))).code, 'ERR_SKEIN_BAD_ADDRESS')
+    assert.is((await failure(a.do('connect', address))).code, 'ERR_SKEIN_CONNECT_TIMEOUT')
+  },
+  // Two of them are waited for, and two processes are started.
+  { deadlineMs: 30_000 },
+)
 
 test('a busy port that was asked for: ERR_SKEIN_PORT_BUSY, and the node that has it lives on', async (t) => {
   const a = await NodeProcess.start(t, { name: 'a' })
