@@ -39,6 +39,13 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     to: `bridge.sendSurely(process, { type: 'unlink', from: process.pid.number, to: pid.number, id })
       this.#remove(link)`,
   },
+  'nodes-impatient': {
+    subject: 'nodes',
+    breaks: 'no nodedown without a cause: whoever is silent for a moment is down',
+    file: 'src/cluster/liveness.ts',
+    from: `if (this.#silenceMs < adaptedMs || nowMs - this.#confirmedMs < adaptedMs) return 'silent'`,
+    to: '',
+  },
   'global-refusal': {
     subject: 'global',
     breaks: 'one owner: whoever has a name agrees when another asks for it',

@@ -5,6 +5,7 @@ import type { Identity } from '../../certs/identity.ts'
 import { type Finding, type FuzzOptions, fuzz } from './fuzz.ts'
 import { fuzzGlobal } from './global.ts'
 import { fuzzGroups } from './groups.ts'
+import { fuzzNodes } from './nodes.ts'
 import { fuzzSupervision } from './supervision.ts'
 
 export type Subject = (
@@ -19,5 +20,6 @@ export const SUBJECTS: Readonly<Record<string, Subject>> = {
   [DEFAULT_SUBJECT]: fuzz,
   global: fuzzGlobal,
   groups: fuzzGroups,
+  nodes: fuzzNodes,
   supervision: fuzzSupervision,
 }

@@ -1,0 +1,9 @@
+/** The program for membership finds nothing in the sources as they are, and what is broken on purpose it finds. */
+import { suite } from '../support/suite.ts'
+import { testSubject } from './subject-suite.ts'
+
+const test = suite('membership under simulation', { watchdogMs: 400_000 })
+
+testSubject(test, 'nodes', 60)
+
+test.run()
