@@ -2,6 +2,7 @@
  * What a user may set about rights: the option `allow`. See config.ts, of which this is a part.
  */
 import { SkeinError } from '../certs/errors.ts'
+import { isNodeId } from '../certs/node-id.ts'
 import { nearestOf } from './nearest-name.ts'
 import { bad, checkKeys, isRecord } from './option-checks.ts'
 import type { AllowRule, Names } from './process/rights.ts'
@@ -30,8 +31,17 @@ const resolveRule = (what: string, rule: unknown): AllowRule => {
       hint: 'Give it spawn, send or both.',
     })
   }
+  const checked = patterns(
+    `${what}.nodes`,
+    typeof nodes === 'string' ? [nodes] : nodes,
+    NODE_PATTERN,
+    'node names or ids',
+  )
+  // Taken for a name it would match nobody, and what the rule forbids would be allowed.
+  const shouted = checked.find((one) => one !== one.toLowerCase() && isNodeId(one.toLowerCase()))
+  if (shouted !== undefined) throw bad(`${what}.nodes`, 'a node id in small letters', shouted)
   return {
-    nodes: patterns(`${what}.nodes`, typeof nodes === 'string' ? [nodes] : nodes, NODE_PATTERN, 'node names or ids'),
+    nodes: checked,
     ...(spawn === undefined ? {} : { spawn: names(`${what}.spawn`, spawn) }),
     ...(send === undefined ? {} : { send: names(`${what}.send`, send) }),
   }

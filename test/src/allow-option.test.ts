@@ -16,6 +16,12 @@ const refusal = (value: unknown): SkeinError => {
   return assert.unreachable(JSON.stringify(value)) as never
 }
 
+test('an id in capitals, which would match nobody, is refused', () => {
+  const id = 'abcdefghijklmnopqrstuvwxyz234567'
+  assert.equal(resolveAllow([{ nodes: id, spawn: 'none' }]), [{ nodes: [id], spawn: 'none' }])
+  assert.match(refusal([{ nodes: [id.toUpperCase()], spawn: 'none' }]).message, /small letters/)
+})
+
 test('rules are taken as they are; none are none', () => {
   assert.equal(resolveAllow(undefined), [])
   assert.equal(resolveAllow([]), [])
