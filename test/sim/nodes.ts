@@ -5,7 +5,7 @@
  * What must hold: a node goes down for another only for a cause, which is something that happened to one of the two, or to the
  * way between them, or that one of them stepped back from an overlapping partition; a pause that is shorter than the
  * patience of the others is no cause, and neither is loss. 10 s after the last fault everybody is connected to everybody and
- * names the same members, and from then on nothing happens.
+ * names the same members, and so it stays.
  */
 import type { Identity } from '../../certs/identity.ts'
 import type { SkeinNode } from '../../src/index.ts'
@@ -70,17 +70,15 @@ class Program {
       if (!host.isUp) await this.#restart(host)
     }
     for (const fault of this.#faults) fault.toMs = Math.min(fault.toMs, sim.nowMs)
-    await sim
-      .until('everybody sees everybody', () => this.#disagreement() === undefined, { withinMs: CONVERGENCE_MS })
-      .catch((error: unknown) => {
-        throw new Error(`${(error as Error).message}; ${this.#disagreement()}`)
-      })
-    const agreedMs = sim.nowMs
-    await sim.sleep(QUIET_MS)
+    // Not as soon as it looks so: a connection may be dead already, and nobody has noticed.
+    for (const ms of [CONVERGENCE_MS, QUIET_MS]) {
+      await sim.sleep(ms)
+      const disagreement = this.#disagreement()
+      if (disagreement !== undefined) throw new Error(disagreement)
+    }
     for (const down of this.#downs) {
-      const what = `${down.at} lost ${down.of}, ${down.reason}, at ${down.atMs.toFixed(0)} ms`
-      if (down.atMs > agreedMs) throw new Error(`${what}, when all was well`)
-      if (!this.#hasCause(down)) throw new Error(`${what}, without a cause`)
+      if (this.#hasCause(down)) continue
+      throw new Error(`${down.at} lost ${down.of}, ${down.reason}, at ${down.atMs.toFixed(0)} ms, without a cause`)
     }
   }
 
