@@ -123,6 +123,7 @@ test(
     }
     assert.is(groups.members(DEFAULT_SCOPE, 'flood').length, 2 * MAX_ENTRIES_PER_OWNER)
     net.cut()
+    net.a.processes.nodeDown('b@test', 'connection_closed')
     await turns()
     assert.equal(groups.groups(DEFAULT_SCOPE), [])
   },
