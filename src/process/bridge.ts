@@ -66,15 +66,20 @@ export class Bridge {
   }
 
   /**
-   * Its end would end something of a process, here or there. Who has merely sent something does not count, nor do the
-   * monitors between the node's own services: those follow the connections, they do not need them.
+   * Its end would end something of a process, here or there. Who has merely sent something does not count.
    */
   get isUsed(): boolean {
-    const { links, calls, served, spawns, streams } = this
-    if (this.#kept.size > 0 || links.size + calls.size + served.size + spawns.size + streams.size > 0) return true
-    for (const { watcher } of this.monitors.values()) if (watcher.traits.guarded !== true) return true
-    for (const { process } of this.watches.values()) if (process.traits.guarded !== true) return true
-    return false
+    const parts = [
+      this.#kept,
+      this.links,
+      this.monitors,
+      this.watches,
+      this.calls,
+      this.served,
+      this.spawns,
+      this.streams,
+    ]
+    return parts.some(({ size }) => size > 0)
   }
 
   /** False: above the high-water mark. Throws what the route throws. `sender` is undefined for the node itself. */

@@ -16,7 +16,7 @@ import { INSIDE, type Self, type SpawnWithOptions } from '../process/self.ts'
 import { serve } from '../process/serve.ts'
 
 /** The first protocol version whose nodes have services. */
-const FIRST_VERSION = 2
+export const SERVICES_VERSION = 2
 /** Senders of nonsense that are remembered, so that each is told of once; the oldest is forgotten first. */
 const MAX_REMEMBERED_REFUSALS = 256
 
@@ -156,7 +156,7 @@ export class Channel {
 
   #greet(self: Self<unknown>, node: string): void {
     const connected = this.#host.connected(node)
-    if (connected === undefined || connected.hidden || connected.version < FIRST_VERSION) return
+    if (connected === undefined || connected.hidden || connected.version < SERVICES_VERSION) return
     try {
       self.cast({ name: this.service, node }, HELLO)
     } catch (error) {

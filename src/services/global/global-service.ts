@@ -12,7 +12,7 @@ import { type Origin, Pid } from '../../pid.ts'
 import type { AnyPid } from '../../process/directory.ts'
 import type { Process, ProcessTable } from '../../process/process.ts'
 import { Board } from '../board.ts'
-import { Channel, type ChannelHost, type ChannelPeer, nonsense } from '../channel.ts'
+import { Channel, type ChannelHost, type ChannelPeer, nonsense, SERVICES_VERSION } from '../channel.ts'
 import type { ServicesHost } from '../services.ts'
 import { Acquisition, AGREEMENT_TIMEOUT_MS } from './acquisition.ts'
 import { type Claim, checkGlobalName, claimOf, type Entry, isGlobalName, isProcessNumber, readEntry } from './claim.ts'
@@ -26,8 +26,6 @@ import { firstStampOf, HybridClock, isStamp, type Stamp } from './stamp.ts'
 import { Table } from './table.ts'
 
 const SERVICE = 'skein.global'
-/** The first protocol version whose nodes have services. */
-const FIRST_VERSION = 2
 /** A request to another node contains the agreement that it asks for. */
 const REQUEST_TIMEOUT_MS = 1.5 * AGREEMENT_TIMEOUT_MS
 /** The first digits of an incarnation are the time of its start. */
@@ -83,7 +81,7 @@ export class GlobalService implements ProcessTable {
     this.#parted = new Parted(clock, (stamp) => {
       holdings.renewAll(stamp).catch((error: unknown) => host.defect(error))
     })
-    const participants = () => host.connected().filter((node) => !node.hidden && node.version >= FIRST_VERSION)
+    const participants = () => host.connected().filter((node) => !node.hidden && node.version >= SERVICES_VERSION)
     const shared = { self, clock, stamps, channel, dialogue, table, holdings }
     this.#acquisition = new Acquisition({ ...shared, participants })
     this.#conflicts = new Conflicts({

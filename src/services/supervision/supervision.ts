@@ -7,7 +7,7 @@
 import { isSkeinError, SkeinError } from '../../../certs/errors.ts'
 import { isShortName } from '../../cluster/node-name.ts'
 import { Board } from '../board.ts'
-import { Channel, type ChannelPeer, nonsense } from '../channel.ts'
+import { Channel, type ChannelPeer, nonsense, SERVICES_VERSION } from '../channel.ts'
 import { MAX_CLOCK_AHEAD_MS } from '../global/stamp.ts'
 import { channelHost, type ServicesHost } from '../services.ts'
 import { Agent, type Member } from './agent.ts'
@@ -22,8 +22,6 @@ import { isWanted, type PlanEntry, WHOLE } from './plan.ts'
 import { readSlot, type SlotFacts } from './slot.ts'
 
 const SERVICE = 'skein.supervision'
-/** The first protocol version whose nodes have services. */
-const FIRST_VERSION = 2
 /** A node that has told nothing by then is not waited for. */
 const COMPLETE_PATIENCE_MS = 3000
 /** Supervisors one node may lead. */
@@ -264,7 +262,7 @@ export class Supervision {
     const nowMs = this.#host.clock.now()
     const missing = new Set<string>()
     for (const { name, hidden, version, incarnation } of this.#host.connected()) {
-      if (hidden || version < FIRST_VERSION) continue
+      if (hidden || version < SERVICES_VERSION) continue
       const peer = this.#channel.peerOn(name)
       if (peer !== undefined && this.#board.isSynced(peer) && this.#host.nodes.behavioursOf(name) !== undefined)
         continue
