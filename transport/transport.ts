@@ -12,6 +12,7 @@
 import type { VerifiedPeer } from '../certs/certificate.ts'
 import type { ErrorCode } from '../certs/errors.ts'
 import type { Address } from './address.ts'
+import type { Way, Ways } from './way.ts'
 
 /** Why a connection ended. `code` is ours or the peer's; `byPeer` tells whose decision it was. */
 export interface CloseReason {
@@ -39,13 +40,20 @@ export interface ConnectionHandler {
   onReadable(stream: number): void
   /** A chance to write: called once for each flush; write what is most urgent first. */
   onFlush(): void
+  /** What the peer gave to its `sendDatagram`. The bytes are the receiver's to keep. */
+  onDatagram?(bytes: Uint8Array): void
+  /** The connection now takes another way than before (Connection.way). */
+  onMoved?(): void
   onClosed(reason: CloseReason): void
 }
 
 /** One connection. Stream numbers are QUIC's; outgoing ones come from `openStream`, incoming ones from `onReadable`. */
 export interface Connection {
   readonly role: 'initiator' | 'acceptor'
+  /** Where its packets are sent now: the peer, or the relay before it. */
   readonly remote: Address
+  /** The way its packets take now; undefined on carriers that have but one. */
+  readonly way: Way | undefined
   /** The peer's verified key; undefined before `onOpen`. */
   readonly peer: VerifiedPeer | undefined
   /** Monotonic time (ms, the clock's) at which the last valid packet of the peer arrived. */
@@ -62,6 +70,16 @@ export interface Connection {
    */
   bulkRoomBytes(): number
   read(stream: number, target: Uint8Array): ReadResult
+  /**
+   * Sends an unreliable message (RFC 9221) of at most MAX_DATAGRAM_BYTES: it arrives once, late, out of order or never.
+   * False: it was not taken, since too many wait or the connection is not open.
+   */
+  sendDatagram(bytes: Uint8Array): boolean
+  /**
+   * Tries whether this way leads to the peer, and moves there if it does and is better than the present one, or the
+   * present one is silent. It stays known for when the present one fails. Does nothing on carriers that have but one.
+   */
+  offer(way: Way): void
   /** Cuts off an outgoing stream that was not finished: what was not delivered is dropped, and the peer's `read` says so. */
   reset(stream: number): void
   /** Asks for an `onFlush` at the end of this turn (or of this batch of input). Cheap to repeat. */
@@ -82,15 +100,30 @@ export interface ConnectionStats {
   readonly pathSizeBytes: number
 }
 
+/** Longest message for `Connection.sendDatagram`, bytes: a relayed packet of the size QUIC begins with, and its head. */
+export const MAX_DATAGRAM_BYTES = 1280
+
 /** Kinds of datagram that share the port with QUIC (DESIGN: one port). */
 export type DatagramKind = 'krpc' | 'probe'
 
+export interface ConnectOptions {
+  readonly timeoutMs?: number
+  /** Who is expected there: what is remembered of an earlier connection to it makes the new one quicker. */
+  readonly expectedId?: string
+  /** Over TLS on TCP, where UDP does not get through; only carriers that have it (Transport.hasTcp). */
+  readonly carrier?: 'udp' | 'tcp'
+  /** By this way instead of straight to `remote`. */
+  readonly way?: Way
+}
+
 export interface Transport {
-  readonly kind: 'quic' | 'memory'
+  readonly kind: 'quic' | 'tcp' | 'memory'
+  /** For whoever finds other ways to a peer than straight from the port; undefined where there are none. */
+  readonly ways: Ways | undefined
   /** Bound addresses as others can dial them; wildcard binds list the machine's real addresses. */
   addresses(): readonly Address[]
   /** Dials. The handler hears of success or failure. */
-  connect(remote: Address, handler: ConnectionHandler, options?: { timeoutMs?: number }): Connection
+  connect(remote: Address, handler: ConnectionHandler, options?: ConnectOptions): Connection
   /** Announces incoming connections; the returned handler takes over. Called once. */
   listen(accept: (connection: Connection) => ConnectionHandler): void
   /** Sends one datagram of another kind from the same port. */
