@@ -153,6 +153,10 @@ export const ERRORS = {
     'The node of the process cannot be reached.',
     'Watch nodeup and nodedown events; try again later.',
   ),
+  ERR_SKEIN_NO_RELAY: entry(
+    'No connected member relays to that node.',
+    'Connect to a member that is connected to it, or make one of its own addresses reachable.',
+  ),
   ERR_SKEIN_CALL_TIMEOUT: entry(
     'The call was not answered in time.',
     'Raise timeoutMs or look at what the called process is doing; a late reply is dropped.',

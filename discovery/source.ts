@@ -7,6 +7,13 @@
  */
 import type { Address } from '../transport/address.ts'
 
+/**
+ * How the way from a node to the world treats it: `open`, there is no NAT; `cone`, everybody sees it at the same address
+ * (endpoint-independent mapping, RFC 4787 section 4.1); `symmetric`, each destination sees another port.
+ */
+export const NAT_CLASSES = ['unknown', 'open', 'cone', 'symmetric'] as const
+export type NatClass = (typeof NAT_CLASSES)[number]
+
 /** A further name of a node, or its own, with what the node says about it. */
 export interface Registration {
   readonly name: string

@@ -9,6 +9,7 @@ import type { SourceStatus } from '../discovery/source.ts'
 import type { Address } from '../transport/address.ts'
 import type { SupervisorReport } from './behaviours/supervisor/report.ts'
 import type { LeaveReason } from './cluster/membership/view.ts'
+import type { ConnectedNode } from './cluster/peers.ts'
 import type { Pid, RemoteName } from './pid.ts'
 import type { MailboxOverflow } from './process/overflow.ts'
 import type { Issue } from './process/schema.ts'
@@ -23,6 +24,14 @@ export type NodeEvent =
       readonly incarnation: string
       readonly address: Address
       readonly hidden: boolean
+    }
+  /** The connection to a node takes another way: straight, through a relay, or from a socket of its own. Nothing is lost by it. */
+  | {
+      readonly type: 'moved'
+      readonly node: string
+      readonly id: string
+      readonly way: ConnectedNode['way']
+      readonly address: Address
     }
   /** The connection to a node is gone: connection_closed, net_tick_timeout, disconnect, shutdown (it said goodbye), idle, overlapping_partition. */
   | { readonly type: 'nodedown'; readonly node: string; readonly id: string; readonly reason: string }

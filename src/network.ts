@@ -23,7 +23,9 @@ import { fullNodeName, hostOfNodeName } from './cluster/node-name.ts'
 import { parseTarget } from './cluster/node-target.ts'
 import type { Traffic } from './cluster/peer.ts'
 import { PeerExchange } from './cluster/peer-exchange.ts'
-import { type ConnectedNode, Peers, type PeersObserver } from './cluster/peers.ts'
+import { type ConnectedNode, Peers, type PeersObserver, seenAt } from './cluster/peers.ts'
+import { Reach, type ReachOptions } from './cluster/reach/reach.ts'
+import { SelfView } from './cluster/reach/self-view.ts'
 import type { DownReason, Session, SessionEnd } from './cluster/session.ts'
 import { DEFAULT_STRATEGY } from './cluster/strategy.ts'
 import type { NodeEvent } from './event-stream.ts'
@@ -67,6 +69,8 @@ export interface NetworkOptions {
 
 export class Network {
   readonly discovery: NodeDiscovery
+  /** What the node knows of its own place in the network. */
+  readonly view: SelfView
   readonly #parts: NodeParts
   readonly #self: Origin
   readonly #host: NetworkHost
@@ -78,6 +82,8 @@ export class Network {
   /** Only where the node takes part in one. */
   readonly #mesh: Mesh | undefined
   readonly #upkeep: MeshUpkeep | undefined
+  /** Only where the carrier can take other ways than its own. */
+  readonly #reach: Reach | undefined
   #stopped = false
 
   constructor({ parts, self, codec, host }: NetworkOptions) {
@@ -86,6 +92,7 @@ export class Network {
     this.#self = self
     this.#host = host
     const takesPart = mesh !== 'none' && !hidden
+    this.view = new SelfView({ clock, local: () => transport.addresses(), changed: () => this.discovery.changed() })
     this.#peers = new Peers({
       self,
       publicKey: identity.publicKey,
@@ -110,13 +117,14 @@ export class Network {
       ask: (wanted) => this.#lookAgain(wanted),
       self: () => this.#record(),
     })
+    this.#reach = transport.ways && new Reach({ ...this.#reachOptions(), ways: transport.ways })
     const { connectTimeoutMs = DEFAULT_STRATEGY.connectTimeoutMs } = parts
     const directory = {
       find: (node: string) => this.#table.find(node),
       refresh: (node: string) => this.#lookAgain(node),
       forget: (id: string) => this.#forget(id),
     }
-    this.#dialler = new Dialler({ table: this.#peers, directory, clock, connectTimeoutMs })
+    this.#dialler = new Dialler({ table: this.#peers, directory, relays: this.#reach, clock, connectTimeoutMs })
     const meshHost = {
       isUp: (id: string, incarnation: string | undefined) => this.#peers.isUp(id, incarnation),
       dial: (node: KnownNode) => this.#dialKnown(node),
@@ -154,7 +162,7 @@ export class Network {
       listener: this.#membershipListener(),
       isHidden: hidden,
       takesPart,
-      addresses: () => transport.addresses(),
+      addresses: () => this.view.advertised(),
       hint: (hint) => this.#heard([hint]),
       forget: (id) => this.#exchange.forget(id),
       knownChanged: () => this.#upkeep?.membersChanged(),
@@ -240,6 +248,7 @@ export class Network {
     this.rest()
     this.#membership.stop()
     this.#membership.leave()
+    this.#reach?.stop()
     await Promise.all([this.#peers.stop(), this.discovery.stop()])
   }
 
@@ -254,13 +263,14 @@ export class Network {
 
   #record(): NodeRecord {
     const { name, id, incarnation } = this.#self
-    const { hidden, keys, transport } = this.#parts
+    const { hidden, keys } = this.#parts
     // Without addresses a record is not published: nobody shall find a hidden node.
     return {
       name,
       id,
       incarnation,
-      addresses: hidden === true ? [] : transport.addresses(),
+      addresses: hidden === true ? [] : this.view.advertised(),
+      nat: this.view.nat,
       clusterTag: keys.clusterTag,
     }
   }
@@ -275,6 +285,11 @@ export class Network {
       askedForPeers: (session) => this.#tellPeers(session),
       toldOfPeers: (hints) => this.#heard(hints),
       meshFrame: (session, type, body) => this.#meshFrame(session, type, body),
+      reachFrame: (session, type, body) => this.#reach?.frame(session, type, body),
+      opened: (session) => this.#reach?.opened(session),
+      datagram: (session, bytes) => this.#reach?.datagram(session, bytes),
+      moved: (session) => this.#reach?.moved(session),
+      addresses: () => this.view.advertised(),
       admits: (id) => this.#upkeep?.admits(id) ?? true,
       dialByName: (name) => this.#dialler.toName(name),
       defect: (error) => this.defect(error),
@@ -285,11 +300,12 @@ export class Network {
     const { name, id, incarnation, hidden, address } = node
     this.#parts.logger.info({ peer: name, address: formatAddress(address) }, 'node up')
     if (!hidden) {
-      this.#exchange.met({ name, id, incarnation, addresses: [address, ...node.listens] })
+      this.#exchange.met({ name, id, incarnation, addresses: [...seenAt(node), ...node.listens] })
       this.#host.nodeUp(name)
     }
     this.#mesh?.up(id)
     this.#membership.connected(gossipPeerOf(node, session))
+    this.#reach?.up(node, session)
     this.#upkeep?.nodeUp(node)
     this.#host.emit({ type: 'nodeup', node: name, id, incarnation, address, hidden })
     // The first contact: whoever it knows is new to us. Later on ticks show whether there is something to ask for.
@@ -300,6 +316,7 @@ export class Network {
     const { name, id, hidden } = node
     this.#parts.logger.info({ peer: name, reason }, 'node down')
     if (!hidden) this.#host.nodeDown(name, reason)
+    this.#reach?.down(id)
     this.#mesh?.down(id, reason)
     this.#membership.disconnected(id, reason, byPeer)
     this.#upkeep?.nodeDown(node, reason)
@@ -311,6 +328,29 @@ export class Network {
     const { claimedName: node, remote: address } = session
     this.#parts.logger.warn({ peer: node, address: formatAddress(address), code, byPeer }, message)
     this.#host.emit({ type: 'refused', node, address, code, message, byPeer })
+  }
+
+  #reachOptions(): Omit<ReachOptions, 'ways'> {
+    const { clock, random, transport, relay = true, hidden = false } = this.#parts
+    return {
+      selfId: this.#self.id,
+      clock,
+      random,
+      transport,
+      view: this.view,
+      relays: relay && !hidden,
+      host: {
+        session: (id) => this.#peers.sessionById(id),
+        dial: (what, address) => this.#dialler.toAddresses(what, { addresses: [address] }),
+        moved: (node) => this.#moved(node),
+        defect: (error) => this.defect(error),
+      },
+    }
+  }
+
+  #moved({ name, id, way, address }: ConnectedNode): void {
+    this.#parts.logger.info({ peer: name, way, address: formatAddress(address) }, 'node moved')
+    this.#host.emit({ type: 'moved', node: name, id, way, address })
   }
 
   #membershipListener(): MembershipListener {
@@ -344,8 +384,9 @@ export class Network {
     const hints: PeerHint[] = this.#peers
       .connected()
       .filter((node) => !node.hidden && node.id !== session.id)
-      .map(({ name, id, incarnation, address, listens }) => {
-        const addresses = [address, ...listens].filter((one) => local || !isLoopback(one))
+      .map((node) => {
+        const { name, id, incarnation } = node
+        const addresses = [...seenAt(node), ...node.listens].filter((one) => local || !isLoopback(one))
         return { name, id, incarnation, addresses }
       })
     for (let i = 0; i < hints.length; i += MAX_PEERS_IN_FRAME) {

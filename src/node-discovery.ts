@@ -136,6 +136,11 @@ export class NodeDiscovery {
     return { ...this.#parts.self(), registrations: [...this.#registrations.values()] }
   }
 
+  /** @internal Something of this node's record has changed, and shall not wait for the next look. */
+  changed(): void {
+    if (this.#stopping === undefined) this.#parts.table.update(this.record())
+  }
+
   /** @internal Something new is known. */
   noticed(): void {
     for (const look of [...this.#lookups.keys()]) look()

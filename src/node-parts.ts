@@ -46,6 +46,8 @@ export interface NodeParts {
   /** What its DHT node tells, where it has one. */
   readonly dht?: () => DhtReport
   readonly hidden?: boolean
+  /** Whether it relays for others; it does unless told not to. */
+  readonly relay?: boolean
   readonly maxMessageBytes?: number
   readonly liveness?: LivenessPreset
   /** How busy the event loop is, told to other nodes; without it: not at all. */

@@ -15,8 +15,10 @@ export const failedConnection = (
 ): Connection => {
   clock.endOfTurn(() => handler.onClosed({ code, message, byPeer: false, wireCode: 0 }))
   return {
+    carrier: 'quic',
     role: 'initiator',
     remote,
+    way: undefined,
     peer: undefined,
     lastHeardMs: clock.now(),
     openStream: () => -1,
@@ -24,6 +26,8 @@ export const failedConnection = (
     blocked: () => true,
     bulkRoomBytes: () => 0,
     read: () => ({ bytes: 0, finished: false, reset: false }),
+    sendDatagram: () => false,
+    offer: () => {},
     reset: () => {},
     requestFlush() {},
     close() {},

@@ -34,10 +34,16 @@ export interface LaneSender {
 export interface LanesHandler {
   /** The connection is open; only the control lane runs until `acceptLanes`. */
   onOpen(): void
+  /** It was open early, and TLS is done now (ConnectionHandler). */
+  onConfirmed?(): void
   /** A frame of a sender: type, and its bytes at buffer[start..end), valid only during this call. */
   onFrame(type: number, buffer: Uint8Array, start: number, end: number): Hold | undefined
   /** A frame of the control lane. */
   onControl(type: number, buffer: Uint8Array, start: number, end: number): void
+  /** What the peer gave to its `Connection.sendDatagram`. The bytes are the receiver's to keep. */
+  onDatagram?(bytes: Uint8Array): void
+  /** The connection now takes another way than before. */
+  onMoved?(): void
   onClosed(reason: CloseReason): void
 }
 

@@ -232,6 +232,10 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     this.#handler.onOpen()
   }
 
+  onConfirmed(): void {
+    if (!this.closed) this.#handler.onConfirmed?.()
+  }
+
   onReadable(stream: number): void {
     let lane = this.#in.get(stream)
     if (lane === undefined) {
@@ -257,6 +261,14 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     }
     if (this.queuedBytes === 0 && this.#flushWaiters.length > 0)
       for (const resolve of this.#flushWaiters.splice(0)) resolve()
+  }
+
+  onDatagram(bytes: Uint8Array): void {
+    if (!this.closed) this.#handler.onDatagram?.(bytes)
+  }
+
+  onMoved(): void {
+    if (!this.closed) this.#handler.onMoved?.()
   }
 
   onClosed(reason: CloseReason): void {

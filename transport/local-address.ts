@@ -4,6 +4,7 @@
  */
 import { isIPv4, isIPv6 } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import ipaddr from 'ipaddr.js'
 import type { Address } from './address.ts'
 
 /** This machine's addresses, loopback last; link-local IPv6 is left out, as its zone means nothing elsewhere. */
@@ -11,6 +12,19 @@ export const localHosts = (withIPv6: boolean): string[] => {
   const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
   const usable = all.filter((one) => (one.family === 'IPv4' || withIPv6) && !one.address.startsWith('fe80:'))
   return usable.sort((a, b) => Number(a.internal) - Number(b.internal)).map((one) => one.address)
+}
+
+/** It is on a network that this machine is on as well, or it is this machine. */
+export const isOnLink = (host: string): boolean => {
+  if (!ipaddr.isValid(host)) return false
+  const address = ipaddr.parse(host)
+  return Object.values(networkInterfaces()).some((interfaces) =>
+    interfaces?.some(({ cidr }) => {
+      if (cidr === null) return false
+      const [network, bits] = ipaddr.parseCIDR(cidr)
+      return network.kind() === address.kind() && address.match(network, bits)
+    }),
+  )
 }
 
 /** quiche knows no zones, so link-local addresses that need one are out of its reach. */

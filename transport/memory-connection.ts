@@ -22,7 +22,14 @@ import {
 } from './memory-packet.ts'
 import { Recovery } from './memory-recovery.ts'
 import { IncomingStreams, OutgoingStreams, type StreamLimits } from './memory-streams.ts'
-import type { CloseReason, Connection, ConnectionHandler, ConnectionStats, ReadResult } from './transport.ts'
+import {
+  type CloseReason,
+  type Connection,
+  type ConnectionHandler,
+  type ConnectionStats,
+  MAX_DATAGRAM_BYTES,
+  type ReadResult,
+} from './transport.ts'
 
 export interface ConnectionLimits extends StreamLimits {
   /** Bytes that may be under way unacknowledged. Fixed: there is no congestion control. */
@@ -50,14 +57,19 @@ const FRAME_OVERHEAD_BYTES = 8
 /** A timer set for the rounding error of a sum would fire for ever at the same time. */
 const MIN_TIMER_MS = 0.01
 
+/** A message so much older than another is not told from a duplicate, and dropped. */
+const MESSAGES_REMEMBERED = 256
+
 type State = 'connecting' | 'open' | 'closed'
 
 const PING: readonly Frame[] = [{ type: 'ping' }]
 const NO_FRAMES: readonly Frame[] = []
 
 export class MemoryConnection implements Connection {
+  readonly carrier = 'memory'
   readonly role: 'initiator' | 'acceptor'
   readonly remote: Address
+  readonly way = undefined
   /** Names this end: see `endKey`. */
   readonly key: number
   peer: VerifiedPeer | undefined
@@ -83,6 +95,9 @@ export class MemoryConnection implements Connection {
   #timerAtMs = 0
   #connectTimer: Timer | undefined
   #reason: CloseReason | undefined
+  #messages = 0
+  /** The latest one heard of those that share a place. */
+  readonly #messagesHeard: number[] = []
   #sentBytes = 0
   #receivedBytes = 0
 
@@ -146,6 +161,26 @@ export class MemoryConnection implements Connection {
     return result
   }
 
+  sendDatagram(bytes: Uint8Array): boolean {
+    if (this.#state !== 'open' || bytes.length > MAX_DATAGRAM_BYTES) return false
+    const sizeBytes = PACKET_OVERHEAD_BYTES + bytes.length
+    this.#sentBytes += sizeBytes
+    this.#port.transmit(
+      {
+        kind: 'message',
+        end: peerEndKey(this.key),
+        number: this.#messages++,
+        bytes: Uint8Array.from(bytes),
+        sizeBytes,
+      },
+      this.remote,
+    )
+    return true
+  }
+
+  /** Packets of the memory network have but one way. */
+  offer(): void {}
+
   reset(stream: number): void {
     if (this.#state !== 'open') return
     // What waits in the packet being filled has its place in the stream already.
@@ -195,6 +230,8 @@ export class MemoryConnection implements Connection {
     else if (packet.kind === 'reset') {
       const message = 'The peer does not know this connection: it has restarted.'
       this.#end('ERR_SKEIN_CONNECTION_LOST', message, true, 0, undefined)
+    } else if (packet.kind === 'message') {
+      if (this.#state === 'open' && this.#isFirst(packet.number)) this.#handler?.onDatagram?.(packet.bytes)
     } else this.#receiveData(packet)
   }
 
@@ -207,6 +244,13 @@ export class MemoryConnection implements Connection {
   }
 
   // ---- coming in
+
+  #isFirst(message: number): boolean {
+    const place = message % MESSAGES_REMEMBERED
+    if ((this.#messagesHeard[place] ?? -1) >= message) return false
+    this.#messagesHeard[place] = message
+    return true
+  }
 
   #receiveData(packet: DataPacket): void {
     const isNew = this.#recovery.received(packet, this.lastHeardMs)

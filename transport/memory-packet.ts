@@ -65,7 +65,17 @@ export interface ForeignPacket {
   readonly sizeBytes: number
 }
 
-export type Packet = DataPacket | ClosePacket | ResetPacket | ForeignPacket
+/** An unreliable message of a connection (RFC 9221): sent once, whatever becomes of it. */
+export interface MessagePacket {
+  readonly kind: 'message'
+  readonly end: number
+  /** Counts the messages of its end, so that a duplicate is known. */
+  readonly number: number
+  readonly bytes: Uint8Array
+  readonly sizeBytes: number
+}
+
+export type Packet = DataPacket | ClosePacket | ResetPacket | MessagePacket | ForeignPacket
 
 /** Bytes of a packet besides its stream data: short header, tag and stream frame header, roughly. */
 export const PACKET_OVERHEAD_BYTES = 40

@@ -18,7 +18,7 @@ import {
   type Packet,
   peerEndKey,
 } from './memory-packet.ts'
-import type { Connection, ConnectionHandler, DatagramKind, Transport } from './transport.ts'
+import type { Connection, ConnectionHandler, ConnectOptions, DatagramKind, Transport } from './transport.ts'
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5000
 /** A dialler that never finishes its handshake is given up after this. */
@@ -52,6 +52,7 @@ interface MemoryTransportParts {
 
 export class MemoryTransport implements Transport, ConnectionPort {
   readonly kind = 'memory'
+  readonly ways = undefined
   readonly host: MemoryHost
   readonly address: Address
   readonly identity: VerifiedPeer
@@ -84,7 +85,7 @@ export class MemoryTransport implements Transport, ConnectionPort {
     return [this.address]
   }
 
-  connect(remote: Address, handler: ConnectionHandler, options: { timeoutMs?: number } = {}): Connection {
+  connect(remote: Address, handler: ConnectionHandler, options: ConnectOptions = {}): Connection {
     const key = endKey(this.#wire.newConnectionId(), 'initiator')
     const connection = new MemoryConnection(
       'initiator',

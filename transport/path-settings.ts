@@ -40,13 +40,20 @@ export interface PathSetting {
 export class PathSettings {
   readonly #engine: QuicEngine
   readonly #identity: Identity
+  readonly #ticketKey: Uint8Array
   readonly #capBytes: number
   readonly #configs = new Map<DestinationKind, EngineConfig>()
 
   /** Throws ERR_SKEIN_BAD_IDENTITY for an identity that TLS cannot use. */
-  constructor(engine: QuicEngine, identity: Identity, capBytes: number = MAX_PACKET_BYTES) {
+  constructor(
+    engine: QuicEngine,
+    identity: Identity,
+    ticketKey: Uint8Array,
+    capBytes: number = MAX_PACKET_BYTES,
+  ) {
     this.#engine = engine
     this.#identity = identity
+    this.#ticketKey = ticketKey
     this.#capBytes = capBytes
     this.#config('loopback')
   }
@@ -78,6 +85,7 @@ export class PathSettings {
         streamWindowBytes: STREAM_WINDOW_BYTES,
         connectionWindowBytes: CONNECTION_WINDOW_BYTES,
         maxStreams: MAX_PEER_STREAMS,
+        ticketKey: this.#ticketKey,
       })
       this.#configs.set(kind, config)
     }

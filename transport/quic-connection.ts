@@ -20,6 +20,7 @@ import type { PathSetting } from './path-settings.ts'
 import type { PathSize } from './path-size.ts'
 import { MIN_INITIAL_BYTES, type QuicSession } from './quiche.ts'
 import type { CloseReason, Connection, ConnectionHandler, ConnectionStats, ReadResult } from './transport.ts'
+import type { Way } from './way.ts'
 
 /** Stream bytes written per flush before input gets its turn again: about a millisecond of encryption and sending. */
 const FLUSH_BUDGET_BYTES = 256 * 1024
@@ -58,6 +59,7 @@ export interface ConnectionHost {
 type State = 'connecting' | 'open' | 'closing' | 'ended'
 
 export class QuicConnection implements Connection {
+  readonly carrier = 'quic'
   readonly role: 'initiator' | 'acceptor'
   readonly pathSize: PathSize
   readonly #session: QuicSession
@@ -140,6 +142,16 @@ export class QuicConnection implements Connection {
     const { host, port } = this.#session.peer
     return { host: unmapHost(host), port }
   }
+
+  get way(): Way | undefined {
+    return undefined
+  }
+
+  sendDatagram(_bytes: Uint8Array): boolean {
+    return false
+  }
+
+  offer(_way: Way): void {}
 
   /** quiche drops what is damaged or forged without a word, so its own count tells whether any of the last datagrams was good. */
   get lastHeardMs(): number {

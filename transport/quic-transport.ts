@@ -18,6 +18,7 @@ import { Admission } from './admission.ts'
 import type { Clock } from './clock.ts'
 import { CONNECTION_ID_BYTES, ConnectionIds, connectionKey } from './connection-id.ts'
 import { classify } from './demux.ts'
+import { DirectWays } from './direct-ways.ts'
 import { failedConnection } from './failed-connection.ts'
 import { GATE_TAG_BYTES, Gate } from './gate.ts'
 import { hasZone, localHosts, wireAddress } from './local-address.ts'
@@ -25,12 +26,13 @@ import { PathSettings } from './path-settings.ts'
 import { type ConnectionHost, QuicConnection } from './quic-connection.ts'
 import { newCounters } from './quic-counters.ts'
 import { type LongHeader, parseLongHeader, supportedVersion } from './quic-header.ts'
-import { loadQuicEngine, MAX_PACKET_BYTES, MIN_INITIAL_BYTES, type QuicEngine } from './quiche.ts'
+import { loadQuicEngine, MAX_PACKET_BYTES, MIN_INITIAL_BYTES, type QuicEngine, TICKET_KEY_BYTES } from './quiche.ts'
 import type { Random } from './random.ts'
 import { RetryTokens } from './retry-token.ts'
 import { type SocketWatch, UdpSocket } from './socket.ts'
 import { SpentBuffers } from './spent-buffers.ts'
-import type { Connection, ConnectionHandler, DatagramKind, Transport } from './transport.ts'
+import type { Connection, ConnectionHandler, ConnectOptions, DatagramKind, Transport } from './transport.ts'
+import type { Way, Ways } from './way.ts'
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5000
 /** A stranger that passed the gate has this long to finish TLS. */
@@ -93,6 +95,7 @@ export class QuicTransport implements Transport, ConnectionHost {
   readonly #endOfInput = (): void => this.#inputIsIn()
   #accept: ((connection: Connection) => ConnectionHandler) | undefined
   #socket!: UdpSocket
+  #direct!: DirectWays
   #closing: Promise<void> | undefined
   #out: Uint8Array = new Uint8Array(MAX_PACKET_BYTES + GATE_TAG_BYTES)
   /** Views of #out by length, so that a packet costs no allocation. */
@@ -115,7 +118,12 @@ export class QuicTransport implements Transport, ConnectionHost {
     )
     this.#retryTokens = new RetryTokens(options.random.bytes(32))
     this.#admission = new Admission()
-    this.#settings = new PathSettings(engine, options.identity, options.maxPacketBytes)
+    this.#settings = new PathSettings(
+      engine,
+      options.identity,
+      options.random.bytes(TICKET_KEY_BYTES),
+      options.maxPacketBytes,
+    )
   }
 
   async bind(): Promise<void> {
@@ -128,6 +136,7 @@ export class QuicTransport implements Transport, ConnectionHost {
       if (!(portFallback && isSkeinError(error, 'ERR_SKEIN_PORT_BUSY'))) throw error
       this.#socket = await UdpSocket.open(host, 0, receive, watch)
     }
+    this.#direct = new DirectWays(this.#socket)
   }
 
   addresses(): readonly Address[] {
@@ -136,7 +145,7 @@ export class QuicTransport implements Transport, ConnectionHost {
     return localHosts(this.#socket.dualStack).map((local) => ({ host: local, port }))
   }
 
-  connect(remote: Address, handler: ConnectionHandler, options: { timeoutMs?: number } = {}): Connection {
+  connect(remote: Address, handler: ConnectionHandler, options: ConnectOptions = {}): Connection {
     if (this.#closing !== undefined)
       return failedConnection(remote, this.clock, handler, 'ERR_SKEIN_STOPPED', 'this port is closed')
     const to = this.#toWire(remote)
@@ -157,6 +166,17 @@ export class QuicTransport implements Transport, ConnectionHost {
 
   listen(accept: (connection: Connection) => ConnectionHandler): void {
     this.#accept = accept
+  }
+
+  readonly ways: Ways = {
+    direct: (address) => this.#directTo(address),
+    receive: (_way, _datagram) => {},
+    gone: (_way) => {},
+  }
+
+  #directTo(address: Address): Way | undefined {
+    const to = this.#toWire(address)
+    return to === undefined ? undefined : this.#direct.to(to.host, to.port)
   }
 
   sendDatagram(remote: Address, bytes: Uint8Array): void {

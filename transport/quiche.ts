@@ -29,6 +29,8 @@ const CONNECTION_IDS_AT_PEER = 4
 const MAX_PATHS = 64
 /** Path probes waiting in either direction; more are dropped, which a probe survives. */
 const DATAGRAM_QUEUE_LENGTH = 16
+/** What the engine wants of a ticket key: a name of 16 bytes, a key for HMAC and one for AES-128. */
+export const TICKET_KEY_BYTES = 48
 /** quiche's number for the sending side of a stream. */
 const WRITE_SIDE = 1
 
@@ -43,6 +45,8 @@ export interface EngineOptions {
   /** Credit of all incoming streams together, bytes. */
   readonly connectionWindowBytes: number
   readonly maxStreams: number
+  /** TICKET_KEY_BYTES of secret: seals the session tickets that are given to peers, the same for all connections of a port. */
+  readonly ticketKey: Uint8Array
 }
 
 /** Loads the native binary. Throws ERR_SKEIN_PLATFORM where there is none. */
@@ -96,6 +100,8 @@ export class QuicEngine {
     // The binding hides when a paced packet should leave, so quiche must not count on us holding it back.
     config.enablePacing(false)
     config.enableDgram(true, DATAGRAM_QUEUE_LENGTH, DATAGRAM_QUEUE_LENGTH)
+    config.setTicketKey(options.ticketKey)
+    config.enableEarlyData()
     return config
   }
 
@@ -338,6 +344,31 @@ export class QuicSession {
 
   get established(): boolean {
     return this.#quic.isEstablished()
+  }
+
+  /** Takes up an earlier session, before the first packet. False for what is no ticket. */
+  resume(ticket: Uint8Array): boolean {
+    try {
+      this.#quic.setSession(ticket)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Streams carry something already, though TLS is not done; the initiator cannot know yet whether it will be taken. */
+  get early(): boolean {
+    return this.#quic.isInEarlyData()
+  }
+
+  /** TLS went on where an earlier connection had ended, without certificates on the wire. */
+  get resumed(): boolean {
+    return this.#quic.isResumed()
+  }
+
+  /** The last ticket that the acceptor gave, if any came yet. */
+  ticket(): Uint8Array | undefined {
+    return this.#quic.session() ?? undefined
   }
 
   /** Nothing more will be sent or received. */

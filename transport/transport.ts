@@ -34,8 +34,10 @@ export interface ReadResult {
 }
 
 export interface ConnectionHandler {
-  /** TLS is done and `peer` is verified; streams may be opened and written from now on. */
+  /** `peer` is verified, and streams may be opened and written from now on. TLS is done, unless the connection is `early`. */
   onOpen(): void
+  /** TLS is done on a connection that was open before. Called before anything is read that came later. */
+  onConfirmed?(): void
   /** Bytes, or the end, of this incoming stream can be read; read until it gives 0 bytes, or leave it to hold the peer back. */
   onReadable(stream: number): void
   /** A chance to write: called once for each flush; write what is most urgent first. */
@@ -49,6 +51,7 @@ export interface ConnectionHandler {
 
 /** One connection. Stream numbers are QUIC's; outgoing ones come from `openStream`, incoming ones from `onReadable`. */
 export interface Connection {
+  readonly carrier: Transport['kind']
   readonly role: 'initiator' | 'acceptor'
   /** Where its packets are sent now: the peer, or the relay before it. */
   readonly remote: Address
@@ -56,6 +59,12 @@ export interface Connection {
   readonly way: Way | undefined
   /** The peer's verified key; undefined before `onOpen`. */
   readonly peer: VerifiedPeer | undefined
+  /**
+   * It was opened with what an earlier connection left, and TLS is not done: `peer` is who it was then. An acceptor may
+   * be reading a replay (RFC 8446 8), and an initiator may be talking to nobody: so nothing is to be done now that
+   * cannot be done twice, or in vain. Left out by carriers that never open early.
+   */
+  readonly early?: boolean
   /** Monotonic time (ms, the clock's) at which the last valid packet of the peer arrived. */
   readonly lastHeardMs: number
   /** A new outgoing stream, or -1 while the peer allows no more. Urgent streams leave first when several wait. */

@@ -5,6 +5,9 @@
  * it gave. The host changes only when enough networks agree on another one, and more of them than on any other; until
  * then votes do nothing. Ports count apart: observers who see one host with different ports tell of a NAT that maps every
  * destination anew. Votes grow old, and the table of them is bounded. One instance is for one family of addresses.
+ *
+ * Where voters are known by their keys (src/cluster/reach/self-view.ts) each host has a vote, fewer are enough, and they
+ * last until they are taken back.
  */
 import type { Address } from '../../transport/address.ts'
 import { familyOf, hostBytes, IPV4_BYTES } from './compact-address.ts'
@@ -28,21 +31,35 @@ export type PortMapping = 'unknown' | 'stable' | 'varying'
 export interface AddressVotesOptions {
   /** Who has one vote: a network; or, in a private DHT, all of which may lie in one network, a host. */
   readonly voter?: 'network' | 'host'
+  /** How many must agree before a host is believed, and how many tell that ports vary. Default: 4. */
+  readonly agreeing?: number
+  /** Default: 30 minutes. */
+  readonly lifetimeMs?: number
 }
 
 export class AddressVotes {
   readonly #votesByHost: boolean
+  readonly #agreeing: number
+  readonly #lifetimeMs: number
   /** By voter, the oldest first. */
   readonly #votes = new Map<string, Vote>()
   #host: string | undefined
 
-  constructor({ voter = 'network' }: AddressVotesOptions = {}) {
+  constructor(options: AddressVotesOptions = {}) {
+    const { voter = 'network', agreeing = AGREEING_VOTES, lifetimeMs = VOTE_LIFETIME_MS } = options
     this.#votesByHost = voter === 'host'
+    this.#agreeing = agreeing
+    this.#lifetimeMs = lifetimeMs
   }
 
   /** The host that was agreed upon last. */
   get host(): string | undefined {
     return this.#host
+  }
+
+  /** More than half of all who have a vote see the agreed host. */
+  get isUndisputed(): boolean {
+    return this.#host !== undefined && (this.#hosts().get(this.#host) ?? 0) * 2 > this.#votes.size
   }
 
   /** The agreed host with the port that most observers see, if more than half of them do. */
@@ -52,9 +69,14 @@ export class AddressVotes {
   }
 
   get portMapping(): PortMapping {
-    const { votes, outOf } = this.#ports()
+    return this.portMappingSince(Number.NEGATIVE_INFINITY)
+  }
+
+  /** As those votes tell that were given at this time or later. */
+  portMappingSince(sinceMs: number): PortMapping {
+    const { votes, outOf } = this.#ports(sinceMs)
     if (votes * 2 > outOf) return votes >= 2 ? 'stable' : 'unknown'
-    return outOf >= AGREEING_VOTES ? 'varying' : 'unknown'
+    return outOf >= this.#agreeing ? 'varying' : 'unknown'
   }
 
   /** How many votes are held. */
@@ -65,26 +87,50 @@ export class AddressVotes {
   /** Counts what `observer` sees. True if the agreed host is another one now. */
   add(observed: Address, observer: Address, nowMs: number): boolean {
     if (!isCredible(observed.host, observer.host)) return false
-    const voter = this.#votesByHost ? observer.host : networkOf(observer.host)
+    const voter = this.#voterAt(observer.host)
     this.#votes.delete(voter)
     this.#votes.set(voter, { observed, atMs: nowMs })
     for (const [old, { atMs }] of this.#votes) {
-      if (nowMs - atMs < VOTE_LIFETIME_MS && this.#votes.size <= MAX_VOTES) break
+      if (nowMs - atMs < this.#lifetimeMs && this.#votes.size <= MAX_VOTES) break
       this.#votes.delete(old)
     }
     // The favourite can only have become the host just voted for.
-    if (observed.host === this.#host) return false
-    const hosts = tally([...this.#votes.values()].map((vote) => vote.observed.host))
-    const votes = hosts.get(observed.host) ?? 0
-    hosts.delete(observed.host)
-    if (votes < AGREEING_VOTES || votes <= Math.max(0, ...hosts.values())) return false
-    this.#host = observed.host
+    return this.#elect(observed.host)
+  }
+
+  /** Takes back what this host said. True if the agreed host is another one now; none, where no vote for it is left. */
+  remove(host: string): boolean {
+    if (!this.#votes.delete(this.#voterAt(host))) return false
+    const left = this.#hosts()
+    for (const candidate of left.keys()) if (this.#elect(candidate)) return true
+    if (this.#host === undefined || left.has(this.#host)) return false
+    this.#host = undefined
     return true
   }
 
+  /** Whether this one is believed from now on, in place of another. */
+  #elect(candidate: string): boolean {
+    if (candidate === this.#host) return false
+    const hosts = this.#hosts()
+    const votes = hosts.get(candidate) ?? 0
+    hosts.delete(candidate)
+    if (votes < this.#agreeing || votes <= Math.max(0, ...hosts.values())) return false
+    this.#host = candidate
+    return true
+  }
+
+  #hosts(): Map<string, number> {
+    return tally([...this.#votes.values()].map((vote) => vote.observed.host))
+  }
+
+  #voterAt(host: string): string {
+    return this.#votesByHost ? host : networkOf(host)
+  }
+
   /** The favourite port among those who see the agreed host, with its votes and theirs in all. */
-  #ports(): { port: number | undefined; votes: number; outOf: number } {
-    const seen = [...this.#votes.values()].map(({ observed }) => observed).filter(({ host }) => host === this.#host)
+  #ports(sinceMs = Number.NEGATIVE_INFINITY): { port: number | undefined; votes: number; outOf: number } {
+    const recent = [...this.#votes.values()].filter(({ atMs }) => atMs >= sinceMs)
+    const seen = recent.map(({ observed }) => observed).filter(({ host }) => host === this.#host)
     let best: { port: number | undefined; votes: number } = { port: undefined, votes: 0 }
     for (const [port, votes] of tally(seen.map(({ port }) => port))) if (votes > best.votes) best = { port, votes }
     return { ...best, outOf: seen.length }
@@ -101,7 +147,8 @@ const tally = <T>(items: readonly T[]): Map<T, number> => {
 const isCredible = (observed: string, observer: string): boolean =>
   familyOf(observed) === familyOf(observer) && (!isExemptHost(observed) || isExemptHost(observer))
 
-const networkOf = (host: string): string => {
+/** The network of a host, as one party hardly has many of. */
+export const networkOf = (host: string): string => {
   const bytes = hostBytes(host)
   if (bytes === undefined) return host
   return bytes.subarray(0, bytes.length === IPV4_BYTES ? 2 : 4).join('.')

@@ -11,6 +11,8 @@ export interface ConnectionFigures {
   /** name@host */
   readonly node: string
   readonly address: string
+  /** Straight from the port, from a socket of its own, through a relay, or over TCP. */
+  readonly way: ConnectedNode['way']
   readonly hidden: boolean
   readonly dialled: boolean
   readonly protocolVersion: number
@@ -32,13 +34,14 @@ export interface ConnectionFigures {
 }
 
 export const figuresOf = (
-  { name: node, address, hidden, dialled }: ConnectedNode,
+  { name: node, address, way, hidden, dialled }: ConnectedNode,
   peer: Peer,
   lanes: LaneConnection,
   nowMs: number,
 ): ConnectionFigures => ({
   node,
   address: formatAddress(address),
+  way,
   hidden,
   dialled,
   protocolVersion: peer.version ?? 0,

@@ -26,6 +26,14 @@ export const CONTROL = {
   /** From protocol version 2 on: sight.ts, and idle-connections.ts. 10 to 13 are those of membership/frames.ts. */
   sight: 20,
   idle: 21,
+  /** Only between nodes with the capability `reach`: reach/reach.ts. */
+  observed: 30,
+  relayAsk: 31,
+  relayOpened: 32,
+  relayRefused: 33,
+  relayIncoming: 34,
+  relayClose: 35,
+  punchPlan: 36,
 } as const
 
 export const MAX_HELLO_BYTES = 8 * 1024

@@ -23,13 +23,24 @@ const ABSENT: readonly string[] = [
   'ERR_SKEIN_CERT_FOREIGN',
   'ERR_SKEIN_CONNECT_TIMEOUT',
   'ERR_SKEIN_CONNECTION_LOST',
+  'ERR_SKEIN_NO_RELAY',
   'ERR_SKEIN_STOPPED',
 ] satisfies readonly (ErrorCode | 'closed')[]
 
-/** One address, and who is expected there. */
-export interface Place {
-  readonly id: string | undefined
-  readonly address: Address
+/** One address, and who is expected there; or any relay to that node. */
+export type Place =
+  | {
+      readonly id: string | undefined
+      readonly address: Address
+      readonly by: 'udp' | 'tcp'
+    }
+  | RelayPlace
+
+interface RelayPlace {
+  readonly id: string
+  readonly by: 'relay'
+  /** Beside whatever else is tried, not after it. */
+  readonly atOnce: boolean
 }
 
 export interface DialRaceOptions {
@@ -81,7 +92,9 @@ export class DialRace {
     const already = connected(all)
     if (already !== undefined) return this.#end(already)
     const isLeft = this.#tried.size < MAX_ATTEMPTS
-    const next = isLeft ? all.find(({ address }) => !this.#tried.has(formatAddress(address))) : undefined
+    const left = isLeft ? all.filter((place) => !this.#tried.has(labelOf(place))) : []
+    for (const place of left) if (isAtOnce(place)) void this.#begin(place)
+    const next = left.find((place) => !isAtOnce(place))
     if (next !== undefined) void this.#begin(next)
     else if (this.#pending === 0 && this.#wasRefused) this.#end(undefined)
     else if (search !== undefined && this.#search === undefined) this.#beginSearch(search)
@@ -94,10 +107,10 @@ export class DialRace {
   }
 
   async #begin(place: Place): Promise<void> {
-    const what = formatAddress(place.address)
+    const what = labelOf(place)
     const order = this.#tried.add(what).size
     this.#pending++
-    this.#stagger = this.#options.clock.after(STAGGER_MS, () => this.goOn())
+    if (!isAtOnce(place)) this.#stagger = this.#options.clock.after(STAGGER_MS, () => this.goOn())
     const outcome = await this.#options.attempt(place)
     this.#pending--
     if (outcome.type === 'up') return this.#end(outcome.peer)
@@ -126,3 +139,11 @@ export class DialRace {
     this.#settle(peer)
   }
 }
+
+/** How an attempt is called, among those of one node. */
+const labelOf = (place: Place): string => {
+  if (place.by === 'relay') return `a relay to ${place.id}`
+  return place.by === 'tcp' ? `${formatAddress(place.address)} over TCP` : formatAddress(place.address)
+}
+
+const isAtOnce = (place: Place): boolean => place.by === 'relay' && place.atOnce

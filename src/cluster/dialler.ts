@@ -5,11 +5,14 @@
  * no failure: the node is connected through the winner. If no winner shows up, the other side still believes in a
  * connection that this one has lost, and the dial is repeated with the word to replace it.
  */
-import { type Attempt, ERRORS, type ErrorCode, SkeinError } from '../../certs/errors.ts'
+import { type Attempt, ERRORS, type ErrorCode, isSkeinError, SkeinError } from '../../certs/errors.ts'
+import type { NatClass } from '../../discovery/source.ts'
 import { type Address, formatAddress } from '../../transport/address.ts'
 import type { Clock, Timer } from '../../transport/clock.ts'
+import type { Way } from '../../transport/way.ts'
 import { DialRace, type Place } from './dial-race.ts'
 import type { Peer } from './peer.ts'
+import type { RelayedWay } from './reach/relay-client.ts'
 import { search } from './search.ts'
 import type { SessionEnd } from './session.ts'
 
@@ -29,12 +32,29 @@ export interface DialOptions {
   readonly expectedId: string | undefined
   readonly replace: boolean
   readonly timeoutMs: number
+  /** By this way instead of straight to the address. */
+  readonly way?: Way
 }
 
 /** Where to reach a node, in the order to try. */
 export interface Whereabouts {
   readonly id?: string
   readonly addresses: readonly Address[]
+  readonly nat?: NatClass
+  /** Nodes that are connected to it, for when it cannot be reached directly. */
+  readonly introducers?: readonly Address[]
+}
+
+/** What a dial needs of relays. */
+export interface DialRelays {
+  /** There may be one to this node. */
+  canReach(node: Whereabouts): boolean
+  /** Nothing but a relay, or a punch that one helps with, will do for a beginning. */
+  isBehindNat(node: Whereabouts): boolean
+  /** These addresses may be dialled without harm: a packet that nobody expects can spoil a punch. */
+  dialable(node: Whereabouts): readonly Address[]
+  /** Rejects with a SkeinError. */
+  open(node: Whereabouts): Promise<RelayedWay>
 }
 
 /** What a dial needs of the table of peers. */
@@ -58,6 +78,8 @@ export interface DialDirectory {
 export interface DiallerOptions {
   readonly table: DialTable
   readonly directory: DialDirectory
+  /** Undefined where the carrier has no other ways than its own. */
+  readonly relays: DialRelays | undefined
   readonly clock: Clock
   /** How long one address has to finish TLS. */
   readonly connectTimeoutMs: number
@@ -66,6 +88,7 @@ export interface DiallerOptions {
 export class Dialler {
   readonly #table: DialTable
   readonly #directory: DialDirectory
+  readonly #relays: DialRelays | undefined
   readonly #clock: Clock
   readonly #connectTimeoutMs: number
   readonly #running = new Map<string, Promise<Peer>>()
@@ -73,9 +96,10 @@ export class Dialler {
   readonly #races = new Map<DialRace, string | undefined>()
   #stopped = false
 
-  constructor({ table, directory, clock, connectTimeoutMs }: DiallerOptions) {
+  constructor({ table, directory, relays, clock, connectTimeoutMs }: DiallerOptions) {
     this.#table = table
     this.#directory = directory
+    this.#relays = relays
     this.#clock = clock
     this.#connectTimeoutMs = connectTimeoutMs
   }
@@ -117,11 +141,13 @@ export class Dialler {
 
   /** Tries all places; those of a name are looked up again while none of them answers. */
   async #race(what: string, places: () => readonly Whereabouts[], name: string | undefined): Promise<Peer> {
+    /** Nodes that no relay leads to, as far as is known now. */
+    const unrelayed = new Set<string>()
     const race = new DialRace({
       clock: this.#clock,
-      places: () => places().flatMap(({ id, addresses }) => addresses.map((address): Place => ({ id, address }))),
+      places: () => places().flatMap((node) => this.#placesOf(node, unrelayed)),
       search: name === undefined ? undefined : (onOver) => this.#search(name, onOver),
-      attempt: (place) => this.#try(place),
+      attempt: (place) => (place.by === 'relay' ? this.#tryRelay(place.id, places(), unrelayed) : this.#try(place)),
       connected: (known) => this.#table.peerByName(what) ?? this.#peerAmong(known),
     })
     this.#races.set(race, name)
@@ -133,7 +159,38 @@ export class Dialler {
     throw new SkeinError('ERR_SKEIN_NODE_UNKNOWN', `Nobody knows a node ${what}.`)
   }
 
-  async #try({ id, address }: Place): Promise<DialOutcome> {
+  #placesOf(node: Whereabouts, unrelayed: ReadonlySet<string>): Place[] {
+    const { id, addresses } = node
+    const all = addresses.map((address): Place => ({ id, address, by: 'udp' }))
+    if (id === undefined || this.#relays?.canReach(node) !== true) return all
+    const isBehindNat = this.#relays.isBehindNat(node)
+    const relay: Place = { id, by: 'relay', atOnce: isBehindNat }
+    if (unrelayed.has(id)) return [...all, relay]
+    if (!isBehindNat) return [...all.slice(0, 1), relay, ...all.slice(1)]
+    const dialable = this.#relays.dialable(node)
+    return [relay, ...all.filter((place) => place.by === 'udp' && dialable.includes(place.address))]
+  }
+
+  async #tryRelay(id: string, nodes: readonly Whereabouts[], unrelayed: Set<string>): Promise<DialOutcome> {
+    const node = nodes.find((one) => one.id === id)
+    try {
+      if (this.#relays === undefined || node === undefined) throw gone(id)
+      const relayed = await this.#relays.open(node)
+      const options = { expectedId: id, replace: false, timeoutMs: this.#connectTimeoutMs, way: relayed.way }
+      const outcome = await this.#tryOne(relayed.way.address, options)
+      if (outcome.type === 'failed') {
+        unrelayed.add(id)
+        relayed.close()
+      }
+      return outcome
+    } catch (error) {
+      unrelayed.add(id)
+      const { code, message } = isSkeinError(error) ? error : gone(id)
+      return { type: 'failed', end: { code, message, byPeer: false, down: 'connection_closed' }, id: undefined }
+    }
+  }
+
+  async #try({ id, address }: Extract<Place, { address: Address }>): Promise<DialOutcome> {
     const options = { expectedId: id, replace: false, timeoutMs: this.#connectTimeoutMs }
     const outcome = await this.#tryOne(address, options)
     const isStale = outcome.type === 'failed' && outcome.end.code === 'ERR_SKEIN_CERT_FOREIGN'
@@ -164,6 +221,8 @@ export class Dialler {
     return second.type === 'failed' && peer !== undefined ? { type: 'up', peer } : second
   }
 }
+
+const gone = (id: string): SkeinError => new SkeinError('ERR_SKEIN_NO_RELAY', `No relay to ${id} is known any more.`)
 
 const stopped = (): SkeinError => new SkeinError('ERR_SKEIN_STOPPED', 'The node has been stopped.')
 

@@ -6,12 +6,13 @@
  * begins. Rules are in rivals.ts, the order of a dial in dialler.ts; who is dialled without being needed in mesh.ts.
  */
 import type { ClusterKeys } from '../../certs/keys.ts'
-import type { Address } from '../../transport/address.ts'
+import { type Address, sameAddress } from '../../transport/address.ts'
 import type { Clock } from '../../transport/clock.ts'
 import { SCRATCH_BYTES } from '../../transport/lane-in.ts'
 import { Lanes } from '../../transport/lanes.ts'
 import type { Random } from '../../transport/random.ts'
 import type { Connection, ConnectionHandler, Transport } from '../../transport/transport.ts'
+import type { WayKind } from '../../transport/way.ts'
 import { Origin } from '../pid.ts'
 import type { Route, Router, SignalSink } from '../route.ts'
 import type { Wire } from '../wire/wire.ts'
@@ -38,8 +39,8 @@ const MAX_HANDSHAKES = 1024
 /** A name that was just now not to be reached is not dialled again for every message. */
 const QUIET_AFTER_FAILURE_MS = 1000
 const MAX_REMEMBERED_FAILURES = 1024
-/** What this version can do beyond protocol version 1. */
-const CAPABILITIES: readonly string[] = []
+/** Can be reached through relays and by punching, and can relay itself: reach/reach.ts. */
+export const REACH = 'reach'
 
 /** How a dial ends that would begin after the stop. */
 const STOPPED: SessionEnd = {
@@ -57,13 +58,24 @@ export interface ConnectedNode {
   readonly hidden: boolean
   /** Of the protocol: the newest that both nodes speak. */
   readonly version: number
-  /** Where its packets come from. */
+  /** Where its packets come from, or the relay before it. */
   readonly address: Address
+  /** By which way now: straight from the port, from a socket of its own, through a relay; or over TCP. */
+  readonly way: WayKind | 'tcp'
+  /** It knows relays and punching. */
+  readonly reaches: boolean
   /** Where it listens, by its own account. */
   readonly listens: readonly Address[]
   /** We dialled it. */
   readonly dialled: boolean
 }
+
+/**
+ * Where third parties may dial it, of what was seen: behind a NAT that place is of no use without a punch, and a relay's
+ * place is none of its.
+ */
+export const seenAt = ({ address, listens, reaches, way }: ConnectedNode): readonly Address[] =>
+  way === 'port' && (!reaches || listens.some((one) => sameAddress(one, address))) ? [address] : []
 
 /** What the table tells the node. */
 export interface PeersObserver {
@@ -77,6 +89,12 @@ export interface PeersObserver {
   askedForPeers(session: Session): void
   toldOfPeers(hints: readonly PeerHint[]): void
   meshFrame(session: Session, type: number, body: Uint8Array): void
+  reachFrame(session: Session, type: number, body: Uint8Array): void
+  opened(session: Session): void
+  datagram(session: Session, bytes: Uint8Array): void
+  moved(session: Session): void
+  /** Where this node listens, for third parties. */
+  addresses(): readonly Address[]
   /** False: not now, this node has stepped back from that one. */
   admits(id: string): boolean
   /** Somebody needs this node: dial it by name. */
@@ -225,7 +243,7 @@ export class Peers implements Router, SessionHost, DialTable {
 
   // Commands
 
-  dialOnce(address: Address, { expectedId, replace, timeoutMs }: DialOptions): Promise<DialOutcome> {
+  dialOnce(address: Address, { expectedId, replace, ...options }: DialOptions): Promise<DialOutcome> {
     if (this.#stopped) return Promise.resolve({ type: 'failed', end: STOPPED, id: undefined })
     return new Promise((resolve) => {
       const session = new Session(this, this.#introduce('initiator', replace), address, expectedId)
@@ -233,7 +251,8 @@ export class Peers implements Router, SessionHost, DialTable {
       this.#sessions.add(session)
       this.#dials.set(session, resolve)
       session.begin(lanes)
-      lanes.attach(this.#options.transport.connect(address, lanes, { timeoutMs }))
+      const wanted = expectedId === undefined ? options : { ...options, expectedId }
+      lanes.attach(this.#options.transport.connect(address, lanes, wanted))
     })
   }
 
@@ -269,8 +288,8 @@ export class Peers implements Router, SessionHost, DialTable {
       incarnation: self.incarnation,
       publicKey,
       versions: this.#options.versions ?? PROTOCOL_VERSIONS,
-      capabilities: CAPABILITIES,
-      addresses: transport.addresses().slice(0, MAX_NODE_ADDRESSES),
+      capabilities: transport.ways === undefined ? [] : [REACH],
+      addresses: this.#options.observer.addresses().slice(0, MAX_NODE_ADDRESSES),
       hidden,
       replace,
       nonce: random.bytes(NONCE_BYTES),
@@ -319,7 +338,7 @@ export class Peers implements Router, SessionHost, DialTable {
     return undefined
   }
 
-  established(session: Session, { id, hello, version }: Membership): Peer {
+  established(session: Session, { id, hello, version, capabilities }: Membership): Peer {
     if (this.#pending.get(id) === session) this.#pending.delete(id)
     this.#up.get(id)?.session.end('closed', 'Replaced by a newer connection.')
     const origin = new Origin(hello.name, id, hello.incarnation)
@@ -330,7 +349,13 @@ export class Peers implements Router, SessionHost, DialTable {
       incarnation: hello.incarnation,
       hidden: hello.hidden,
       version,
-      address: session.remote,
+      get address() {
+        return session.remote
+      },
+      get way() {
+        return session.way
+      },
+      reaches: capabilities.includes(REACH),
       listens: hello.addresses,
       dialled: session.role === 'initiator',
     }
@@ -395,6 +420,22 @@ export class Peers implements Router, SessionHost, DialTable {
 
   meshFrame(session: Session, type: number, body: Uint8Array): void {
     this.#options.observer.meshFrame(session, type, body)
+  }
+
+  reachFrame(session: Session, type: number, body: Uint8Array): void {
+    this.#options.observer.reachFrame(session, type, body)
+  }
+
+  opened(session: Session): void {
+    this.#options.observer.opened(session)
+  }
+
+  datagram(session: Session, bytes: Uint8Array): void {
+    this.#options.observer.datagram(session, bytes)
+  }
+
+  moved(session: Session): void {
+    this.#options.observer.moved(session)
   }
 
   defect(error: unknown): void {

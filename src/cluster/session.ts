@@ -12,6 +12,7 @@ import type { Clock, Timer } from '../../transport/clock.ts'
 import { wireCodeOf } from '../../transport/close-codes.ts'
 import type { Hold, LaneConnection, LanesHandler } from '../../transport/lane.ts'
 import type { CloseReason } from '../../transport/transport.ts'
+import type { WayKind } from '../../transport/way.ts'
 import {
   CONTROL,
   decodeGoodbye,
@@ -77,6 +78,14 @@ export interface SessionHost {
   ponged(session: Session, number: number): void
   /** A frame of membership/frames.ts, sight.ts or idle-connections.ts. Throws what cannot be read. */
   meshFrame(session: Session, type: number, body: Uint8Array): void
+  /** A frame of reach/reach.ts. Throws what cannot be read. */
+  reachFrame(session: Session, type: number, body: Uint8Array): void
+  /** TLS is done: whose connection it is, is certain; that it is a member's, not yet. */
+  opened(session: Session): void
+  /** An unreliable message of a proven member. */
+  datagram(session: Session, bytes: Uint8Array): void
+  /** The connection takes another way than before. */
+  moved(session: Session): void
   ended(session: Session, end: SessionEnd): void
   /** A defect of this node, not of the peer. */
   defect(error: unknown): void
@@ -99,7 +108,7 @@ interface PendingPing {
 
 export class Session implements LanesHandler {
   readonly role: 'initiator' | 'acceptor'
-  readonly remote: Address
+  readonly #dialled: Address
   readonly #host: SessionHost
   readonly #expectedId: string | undefined
   #lanes: LaneConnection | undefined
@@ -120,7 +129,7 @@ export class Session implements LanesHandler {
   constructor(host: SessionHost, own: Introduction, remote: Address, expectedId: string | undefined) {
     this.#host = host
     this.role = own.role
-    this.remote = remote
+    this.#dialled = remote
     this.#expectedId = expectedId
     this.#pongs = new Allowance(PINGS, host.clock.now())
     this.#handshake = start(own)
@@ -137,6 +146,16 @@ export class Session implements LanesHandler {
   /** The other side's id, certain as soon as TLS is done. */
   get id(): string | undefined {
     return this.#id
+  }
+
+  /** Where its packets are sent now: the other side, or the relay before it. */
+  get remote(): Address {
+    return this.#lanes?.connection?.remote ?? this.#dialled
+  }
+
+  /** By which way its packets are sent now. */
+  get way(): WayKind | 'tcp' {
+    return this.lanes.connection.way?.kind ?? (this.lanes.connection.carrier === 'tcp' ? 'tcp' : 'port')
   }
 
   /** What the other side called itself, proven or not. */
@@ -173,8 +192,23 @@ export class Session implements LanesHandler {
       this.end('ERR_SKEIN_CERT_FOREIGN', `Node ${peer.nodeId} answered where ${this.#expectedId} was expected.`)
     } else {
       if (this.role === 'initiator') this.#armDeadline()
+      this.#host.opened(this)
       this.#advance({ type: 'open', peer })
     }
+  }
+
+  onDatagram(bytes: Uint8Array): void {
+    // Strangers get nothing relayed.
+    if (this.#over || this.#peer === undefined) return
+    try {
+      this.#host.datagram(this, bytes)
+    } catch (error) {
+      this.#blame(error, 'ERR_SKEIN_PROTOCOL')
+    }
+  }
+
+  onMoved(): void {
+    if (!this.#over) this.#host.moved(this)
   }
 
   onFrame(type: number, buffer: Uint8Array, start: number, end: number): Hold | undefined {
@@ -238,7 +272,7 @@ export class Session implements LanesHandler {
     this.#control(CONTROL.ping, encodeNumber(number + PROBE_NUMBERS))
   }
 
-  /** To a peer of MESH_VERSION or later. */
+  /** To a peer of MESH_VERSION or later, or with the capability that the frame belongs to. */
   meshFrame(type: number, body: Uint8Array): void {
     this.#control(type, body)
   }
@@ -326,6 +360,15 @@ export class Session implements LanesHandler {
       case CONTROL.sight:
       case CONTROL.idle:
         this.#host.meshFrame(this, type, body)
+        break
+      case CONTROL.observed:
+      case CONTROL.relayAsk:
+      case CONTROL.relayOpened:
+      case CONTROL.relayRefused:
+      case CONTROL.relayIncoming:
+      case CONTROL.relayClose:
+      case CONTROL.punchPlan:
+        this.#host.reachFrame(this, type, body)
         break
       default:
         throw new SkeinError('ERR_SKEIN_PROTOCOL', `The peer sent control frame ${type}, which has no place here.`)

@@ -116,11 +116,14 @@ const glance = (value: unknown, node: string): ProcessGlance | undefined => {
   }
 }
 
+const WAYS: readonly ConnectionFigures['way'][] = ['port', 'socket', 'relay', 'tcp']
+
 const connection = (value: unknown): ConnectionFigures => {
   const said = saidOf(value)
   return {
     node: text(said.node),
     address: text(said.address),
+    way: WAYS.find((known) => known === said.way) ?? 'port',
     hidden: said.hidden === true,
     dialled: said.dialled === true,
     protocolVersion: number(said.protocolVersion),

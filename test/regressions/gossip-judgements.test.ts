@@ -107,7 +107,15 @@ class Stage {
         giveUp: () => {},
       }
       const address = { host: '10.0.0.1', port: 1 }
-      this.membership.connected({ name, incarnation, address, listens: [], carrier, askForPeers: () => {} })
+      this.membership.connected({
+        name,
+        incarnation,
+        address,
+        seenAt: [address],
+        listens: [],
+        carrier,
+        askForPeers: () => {},
+      })
     }
   }
 

@@ -2,8 +2,10 @@
 import type { CloseReason, Connection, ConnectionHandler, ReadResult } from '../../transport/transport.ts'
 
 export class HandConnection implements Connection {
+  readonly carrier = 'memory'
   readonly role = 'initiator'
   readonly remote = { host: 'nowhere', port: 1 }
+  readonly way = undefined
   readonly peer = undefined
   readonly lastHeardMs = 0
   /** How many more bytes the connection takes, and single streams take. */
@@ -81,6 +83,15 @@ export class HandConnection implements Connection {
   bulkRoomBytes(): number {
     return this.bulkRoom
   }
+
+  readonly datagrams: Uint8Array[] = []
+
+  sendDatagram(bytes: Uint8Array): boolean {
+    this.datagrams.push(Uint8Array.from(bytes))
+    return true
+  }
+
+  offer(): void {}
 
   requestFlush(): void {}
 

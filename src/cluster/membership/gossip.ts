@@ -104,7 +104,7 @@ export class Gossip {
   }
 
   connected(peer: GossipPeer): void {
-    const { carrier, name, incarnation, address, listens } = peer
+    const { carrier, name, incarnation, seenAt, listens } = peer
     const { id, isHidden } = carrier
     const nowMs = this.#host.clock.now()
     this.#grapevine.up(peer)
@@ -114,8 +114,8 @@ export class Gossip {
     else if (known.incarnation !== incarnation) this.#restart(known, name, incarnation)
     // It shall know what is said of it: only its own word brings it back for those who do not hear it.
     const proof = record.state === 'gone' && record.isCertain ? proofOf(record) : []
-    record.connection = { isHidden, address }
-    record.addresses = mergedAddresses([address, ...listens], record.addresses)
+    record.connection = { isHidden, seenAt }
+    record.addresses = mergedAddresses([...seenAt, ...listens], record.addresses)
     record.missed = undefined
     record.isParted = false
     if (record.state === 'gone') this.roster.revive(record)
@@ -243,8 +243,7 @@ export class Gossip {
     if (known === undefined) this.roster.add(record)
     else if (known.incarnation !== incarnation) this.#restart(known, name, incarnation)
     else if (refutation > known.refutation) this.#refuted(known, nowMs)
-    const place = record.connection?.address
-    const seenAt = place === undefined ? said.seenAt : [place]
+    const seenAt = record.connection?.seenAt ?? said.seenAt
     record.announcement = { ...said, seenAt }
     record.isChecked = mustCheck
     record.refutation = refutation

@@ -25,6 +25,8 @@ export interface GossipPeer {
   readonly incarnation: string
   /** Where its packets come from. */
   readonly address: Address
+  /** The same, if others may dial it there: behind a NAT a punch is needed, and a relay's place is none of its. */
+  readonly seenAt: readonly Address[]
   /** Where it listens, by its own account. */
   readonly listens: readonly Address[]
   readonly carrier: Carrier

@@ -20,8 +20,8 @@ const TOMBSTONE_MS = 10 * 60_000
 
 export interface Connection {
   readonly isHidden: boolean
-  /** Where its packets come from. */
-  readonly address: Address
+  /** Where it is seen, if others may dial it there. */
+  readonly seenAt: readonly Address[]
 }
 
 export interface MemberRecord {

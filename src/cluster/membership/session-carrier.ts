@@ -2,7 +2,7 @@
  * A session as membership needs it.
  */
 import { CONTROL } from '../control.ts'
-import type { ConnectedNode } from '../peers.ts'
+import { type ConnectedNode, seenAt } from '../peers.ts'
 import type { Session } from '../session.ts'
 import type { GossipPeer } from './grapevine.ts'
 
@@ -10,6 +10,7 @@ export const gossipPeerOf = (node: ConnectedNode, session: Session): GossipPeer 
   name: node.name,
   incarnation: node.incarnation,
   address: node.address,
+  seenAt: seenAt(node),
   listens: node.listens,
   carrier: {
     id: node.id,

@@ -3,7 +3,7 @@ import { DialRace, type Place } from '../../../src/cluster/dial-race.ts'
 import type { DialOutcome } from '../../../src/cluster/dialler.ts'
 import type { Peer } from '../../../src/cluster/peer.ts'
 import type { SessionEnd } from '../../../src/cluster/session.ts'
-import { formatAddress } from '../../../transport/address.ts'
+import { type Address, formatAddress } from '../../../transport/address.ts'
 import { VirtualClock } from '../../../transport/virtual-clock.ts'
 import { suite } from '../../support/suite.ts'
 
@@ -12,7 +12,11 @@ const test = suite('dial race')
 /** Nothing of it is looked at. */
 const PEER = { node: 'b@there' } as Peer
 
-const place = (number: number): Place => ({ id: 'b', address: { host: `10.0.0.${number}`, port: 1 } })
+const address = (number: number): Address => ({ host: `10.0.0.${number}`, port: 1 })
+
+const place = (number: number): Place => ({ id: 'b', address: address(number), by: 'udp' })
+
+const relay = (atOnce: boolean): Place => ({ id: 'b', by: 'relay', atOnce })
 
 const failed = (code: SessionEnd['code']): DialOutcome => ({
   type: 'failed',
@@ -33,9 +37,10 @@ const race = (manners: Record<string, Manners>, places: Place[], search?: (add: 
     clock,
     places: () => places,
     connected: () => connected,
-    attempt: ({ address }) => {
-      const [afterMs, how] = manners[address.host] ?? [3000, 'ERR_SKEIN_CONNECT_TIMEOUT']
-      begun.push(`${address.host} at ${clock.now()}`)
+    attempt: (place) => {
+      const what = place.by === 'relay' ? 'relay' : place.address.host
+      const [afterMs, how] = manners[what] ?? [3000, 'ERR_SKEIN_CONNECT_TIMEOUT']
+      begun.push(`${what} at ${clock.now()}`)
       return new Promise((resolve) => {
         clock.after(afterMs, () => resolve(how === 'up' ? { type: 'up', peer: PEER } : failed(how)))
       })
@@ -101,10 +106,28 @@ test('when all have failed it ends, with what was tried in that order', async ()
   assert.equal(
     running.failures.map(({ what, code }) => [what, code]),
     [
-      [formatAddress(place(1).address), 'ERR_SKEIN_CONNECT_TIMEOUT'],
-      [formatAddress(place(2).address), 'closed'],
+      [formatAddress(address(1)), 'ERR_SKEIN_CONNECT_TIMEOUT'],
+      [formatAddress(address(2)), 'closed'],
     ],
   )
+})
+
+test('a relay that is wanted at once begins beside the first address', async () => {
+  const { clock, begun, result } = race({ relay: [400, 'up'] }, [relay(true), place(1), place(2)])
+  await clock.run({ untilMs: 500 })
+  assert.equal(begun, ['relay at 0', '10.0.0.1 at 0', '10.0.0.2 at 250'])
+  assert.is(result(), PEER)
+})
+
+test('otherwise it waits for its turn, and when it fails the others go on', async () => {
+  const { clock, begun, result } = race({ relay: [20, 'ERR_SKEIN_NO_RELAY'], '10.0.0.2': [10, 'up'] }, [
+    place(1),
+    relay(false),
+    place(2),
+  ])
+  await clock.run({ untilMs: 500 })
+  assert.equal(begun, ['10.0.0.1 at 0', 'relay at 250', '10.0.0.2 at 270'])
+  assert.is(result(), PEER)
 })
 
 test('a node that moved is found while its old address is still being tried', async () => {

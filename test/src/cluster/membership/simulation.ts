@@ -188,7 +188,15 @@ export class MembershipNetwork {
       const other = this.nodes[index === 0 ? 1 : 0]!
       const carrier = { ...silentCarrier, id: other.origin.id }
       const { name, incarnation } = other.origin
-      const peer = { name, incarnation, address: NOWHERE, listens: [], carrier, askForPeers: () => {} }
+      const peer = {
+        name,
+        incarnation,
+        address: NOWHERE,
+        seenAt: [NOWHERE],
+        listens: [],
+        carrier,
+        askForPeers: () => {},
+      }
       node.membership.connected(peer)
       for (const frame of frames) node.membership.received(other.origin.id, MEMBERSHIP_FRAMES.gossip, frame)
       node.membership.disconnected(other.origin.id, 'idle', false)
@@ -328,7 +336,8 @@ export class MembershipNetwork {
     return {
       name,
       incarnation,
-      address: { host: `10.9.${other.index >> 8}.${other.index & 255}`, port: 4433 },
+      address: placeOf(other),
+      seenAt: [placeOf(other)],
       listens: [],
       askForPeers: () => {},
       carrier: {
@@ -432,3 +441,5 @@ const silentCarrier = {
   tell: () => {},
   giveUp: () => {},
 }
+
+const placeOf = ({ index }: { readonly index: number }) => ({ host: `10.9.${index >> 8}.${index & 255}`, port: 4433 })

@@ -1,0 +1,344 @@
+/**
+ * Reaching members that cannot simply be dialled, and keeping those whose way fails: relays, punches, and what a node
+ * learns of itself meanwhile, put together.
+ *
+ * - A member that both ends are connected to relays their QUIC packets, unread (relay-service.ts, relay-client.ts).
+ * - When the relay tells the two of each other they punch (upgrade.ts), and the connection moves to the way that is found.
+ * - A connection that falls silent is given a relay as a second way well before the failure detector gives it up.
+ * - Each node tells the others at which address it sees them, which shows them their NAT (self-view.ts).
+ *
+ * Only members take part, over connections that are up: a stranger gets nothing out of it. Where the carrier has no ways
+ * but its own (memory, TCP alone) there is no Reach at all, and the node does not offer the capability.
+ */
+import { SkeinError } from '../../../certs/errors.ts'
+import { type Address, formatAddress, sameAddress } from '../../../transport/address.ts'
+import type { Clock, Timer } from '../../../transport/clock.ts'
+import { isOnLink } from '../../../transport/local-address.ts'
+import { kindOfDestination } from '../../../transport/path-size.ts'
+import type { Random } from '../../../transport/random.ts'
+import { openSideSockets } from '../../../transport/side-sockets.ts'
+import type { Transport } from '../../../transport/transport.ts'
+import type { Ways } from '../../../transport/way.ts'
+import { CONTROL } from '../control.ts'
+import type { DialRelays, Whereabouts } from '../dialler.ts'
+import type { ConnectedNode } from '../peers.ts'
+import type { Session } from '../session.ts'
+import { decodeObserved, decodePlan, encodeObserved } from './punch-plan.ts'
+import { Puncher } from './puncher.ts'
+import type { ReachPeer } from './reach-peer.ts'
+import { RelayClient, type RelayedWay } from './relay-client.ts'
+import { isForRelay } from './relay-frames.ts'
+import { RelayService } from './relay-service.ts'
+import type { SelfView } from './self-view.ts'
+import { Upgrade } from './upgrade.ts'
+
+/** Relays asked for one dial. */
+const MAX_RELAYS_ASKED = 6
+/** Of them, at the same time. */
+const RELAYS_ASKED_AT_ONCE = 2
+/** Introducers dialled for one dial, if nobody who is connected helps. */
+const MAX_INTRODUCERS_DIALLED = 2
+/** How often silence is looked for. */
+const LOOK_MS = 400
+/** Silence after which the dialler looks for a second way; the failure detector waits three times as long. */
+const SILENCE_MS = 1200
+/** The other end does so if the dialler does not. */
+const ACCEPTOR_SILENCE_MS = 1800
+/** A second way that did not help is not looked for again at once. */
+const RESCUE_PAUSE_MS = 2000
+
+export interface ReachHost {
+  /** The member's connection, if it is up. */
+  session(id: string): Session | undefined
+  /** Dials one of these addresses, whoever answers. */
+  dial(what: string, address: Address): Promise<unknown>
+  moved(node: ConnectedNode): void
+  defect(error: unknown): void
+}
+
+export interface ReachOptions {
+  readonly selfId: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly transport: Transport
+  readonly ways: Ways
+  readonly view: SelfView
+  /** This node relays for others. */
+  readonly relays: boolean
+  readonly host: ReachHost
+}
+
+/** A connected member that knows relays. */
+interface Linked {
+  readonly node: ConnectedNode
+  readonly session: Session
+  readonly peer: ReachPeer
+  rescuedMs: number
+}
+
+export class Reach implements DialRelays {
+  readonly #options: ReachOptions
+  readonly #service: RelayService
+  readonly #client: RelayClient
+  readonly #puncher: Puncher
+  readonly #linked = new Map<string, Linked>()
+  /** By id of the other end. */
+  readonly #upgrades = new Map<string, Upgrade>()
+  #look: Timer | undefined
+  #stopped = false
+
+  constructor(options: ReachOptions) {
+    const { clock, random, transport, ways } = options
+    this.#options = options
+    this.#service = new RelayService({
+      clock,
+      random,
+      isEnabled: options.relays,
+      peer: (id) => this.#direct(id)?.peer,
+    })
+    this.#client = new RelayClient({
+      clock,
+      ways,
+      incoming: (relayed) => this.#relayed(relayed),
+      gone: (relayed) => this.#relayGone(relayed),
+    })
+    this.#puncher = new Puncher({
+      clock,
+      random,
+      sendProbe: (to, bytes) => transport.sendDatagram(to, bytes),
+      openSideSockets,
+      direct: (address) => ways.direct(address),
+      receive: (way, datagram) => ways.receive(way, datagram),
+    })
+    transport.onDatagram('probe', (bytes, from) => this.#puncher.receive(bytes, from))
+  }
+
+  // What sessions tell
+
+  /** TLS is done, on whatever way. */
+  opened(session: Session): void {
+    if (session.id !== undefined) this.#upgrades.get(session.id)?.opened(session)
+  }
+
+  up(node: ConnectedNode, session: Session): void {
+    if (!node.reaches || this.#stopped) return
+    this.#linked.set(node.id, { node, session, peer: reachPeerOf(node, session), rescuedMs: Number.NEGATIVE_INFINITY })
+    this.#upgrades.get(node.id)?.up(session)
+    this.#tellObserved(session)
+    this.#lookLater()
+  }
+
+  down(id: string): void {
+    this.#linked.delete(id)
+    this.#options.view.gone(id)
+    this.#service.gone(id)
+    this.#client.gone(id)
+    this.#drop(id)
+  }
+
+  moved(session: Session): void {
+    const linked = session.id === undefined ? undefined : this.#linked.get(session.id)
+    if (session.id !== undefined) this.#upgrades.get(session.id)?.moved(session)
+    if (linked?.session !== session) return
+    this.#tellObserved(session)
+    this.#options.host.moved(linked.node)
+  }
+
+  /** Throws ERR_SKEIN_PROTOCOL. */
+  frame(session: Session, type: number, body: Uint8Array): void {
+    const linked = session.id === undefined ? undefined : this.#linked.get(session.id)
+    if (linked?.session !== session) return
+    switch (type) {
+      case CONTROL.observed:
+        // Only over our own port does it tell anything of our NAT.
+        if (session.way === 'port') this.#options.view.observed(linked.node.id, session.remote, decodeObserved(body))
+        return
+      case CONTROL.relayAsk:
+        return this.#service.ask(linked.peer, body)
+      case CONTROL.relayClose:
+        this.#service.close(linked.peer, body)
+        return this.#client.frame(linked.peer, type, body)
+      case CONTROL.punchPlan:
+        return this.#upgrades.get(linked.node.id)?.told(decodePlan(body))
+      default:
+        return this.#client.frame(linked.peer, type, body)
+    }
+  }
+
+  datagram(session: Session, bytes: Uint8Array): void {
+    const linked = session.id === undefined ? undefined : this.#linked.get(session.id)
+    if (linked?.session !== session) return
+    if (isForRelay(bytes)) this.#service.datagram(linked.peer, bytes)
+    else this.#client.datagram(linked.peer, bytes)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#look?.cancel()
+    for (const id of [...this.#upgrades.keys()]) this.#drop(id)
+    this.#client.stop()
+    this.#service.stop()
+    this.#puncher.stop()
+  }
+
+  get figures() {
+    return { relay: this.#service.figures, punch: this.#puncher.figures }
+  }
+
+  // DialRelays
+
+  canReach({ id, introducers = [] }: Whereabouts): boolean {
+    if (this.#stopped || id === undefined || id === this.#options.selfId) return false
+    return introducers.length > 0 || this.#relaysTo(id, introducers).length > 0
+  }
+
+  isBehindNat({ nat = 'unknown', addresses }: Whereabouts): boolean {
+    if (nat === 'open') return false
+    if (nat !== 'unknown') return true
+    // It told of none but private addresses, of networks that this machine is not on.
+    return addresses.every(({ host }) => isPrivate(host) && !isOnLink(host))
+  }
+
+  dialable({ addresses }: Whereabouts): readonly Address[] {
+    return addresses.filter(({ host }) => isPrivate(host) || host.includes(':'))
+  }
+
+  /** Rejects with ERR_SKEIN_NO_RELAY. */
+  async open({ id, introducers = [] }: Whereabouts): Promise<RelayedWay> {
+    if (id === undefined) throw noRelay('a node without an id')
+    const relays = this.#relaysTo(id, introducers)
+    const first = await this.#askAny(relays, id)
+    if (first !== undefined) return first
+    const strangers = introducers.filter((address) => !relays.some(({ peer }) => sameAddress(peer.address, address)))
+    for (const address of strangers.slice(0, MAX_INTRODUCERS_DIALLED)) {
+      await this.#options.host.dial(`introducer ${formatAddress(address)}`, address).catch(() => undefined)
+      const found = this.#relaysTo(id, [address]).filter(({ peer }) => sameAddress(peer.address, address))
+      const relayed = await this.#askAny(found, id)
+      if (relayed !== undefined) return relayed
+    }
+    throw noRelay(id)
+  }
+
+  /** Who could relay, the likely ones first: its introducers, then those whose address is no secret. */
+  #relaysTo(id: string, introducers: readonly Address[]): Linked[] {
+    const isIntroducer = ({ peer }: Linked): boolean =>
+      introducers.some((address) => sameAddress(address, peer.address))
+    const rank = (linked: Linked): number => (isIntroducer(linked) ? 0 : linked.node.dialled ? 1 : 2)
+    return [...this.#linked.values()]
+      .filter(({ node }) => node.id !== id && this.#direct(node.id) !== undefined)
+      .sort((a, b) => rank(a) - rank(b))
+      .slice(0, MAX_RELAYS_ASKED)
+  }
+
+  async #askAny(relays: readonly Linked[], id: string): Promise<RelayedWay | undefined> {
+    for (let i = 0; i < relays.length; i += RELAYS_ASKED_AT_ONCE) {
+      const asked = relays.slice(i, i + RELAYS_ASKED_AT_ONCE).map(({ peer }) => this.#client.ask(peer, id))
+      const first = await Promise.any(asked).catch(() => undefined)
+      if (first === undefined) continue
+      for (const other of asked) {
+        void other.then(
+          (relayed) => {
+            if (relayed !== first) relayed.close()
+          },
+          () => {},
+        )
+      }
+      this.#relayed(first)
+      return first
+    }
+    return undefined
+  }
+
+  /** Connected by a way of its own: what is relayed is not relayed again. */
+  #direct(id: string): Linked | undefined {
+    const linked = this.#linked.get(id)
+    return linked === undefined || linked.session.way === 'relay' || linked.session.isOver ? undefined : linked
+  }
+
+  // Ways
+
+  /** A relay tells of the other end: by our asking, or by its. */
+  #relayed(relayed: RelayedWay): void {
+    if (this.#stopped) return relayed.close()
+    const upgrade = this.#upgrades.get(relayed.peerId)
+    if (upgrade !== undefined) upgrade.begin(relayed)
+    else this.#upgrades.set(relayed.peerId, this.#newUpgrade(relayed))
+    const linked = this.#linked.get(relayed.peerId)
+    if (linked === undefined) return
+    // A second way for a connection that is up.
+    linked.session.lanes.connection.offer(relayed.way)
+    if (upgrade === undefined) this.#upgrades.get(relayed.peerId)?.up(linked.session)
+  }
+
+  #newUpgrade(relayed: RelayedWay): Upgrade {
+    const { clock, view } = this.#options
+    return new Upgrade(
+      {
+        clock,
+        puncher: this.#puncher,
+        self: () => ({ nat: view.nat, candidates: view.candidates() }),
+        again: ({ relayId, peerId }) => {
+          const relay = this.#linked.get(relayId)
+          const relays = relay === undefined ? this.#relaysTo(peerId, []) : [relay]
+          void this.#askAny(relays, peerId).catch((error: unknown) => this.#options.host.defect(error))
+        },
+      },
+      relayed,
+    )
+  }
+
+  #relayGone(relayed: RelayedWay): void {
+    const upgrade = this.#upgrades.get(relayed.peerId)
+    if (upgrade?.relayed !== relayed) return
+    // A connection that still goes this way gets another relay when it falls silent.
+    if (!this.#linked.has(relayed.peerId)) this.#drop(relayed.peerId)
+  }
+
+  #drop(id: string): void {
+    this.#upgrades.get(id)?.end()
+    this.#upgrades.delete(id)
+  }
+
+  #tellObserved(session: Session): void {
+    if (session.way === 'port') session.meshFrame(CONTROL.observed, encodeObserved(session.remote))
+  }
+
+  // Silence
+
+  #lookLater(): void {
+    if (this.#look !== undefined || this.#stopped || this.#linked.size === 0) return
+    this.#look = this.#options.clock.after(LOOK_MS, () => {
+      this.#look = undefined
+      for (const linked of this.#linked.values()) this.#lookAt(linked)
+      this.#lookLater()
+    })
+  }
+
+  #lookAt(linked: Linked): void {
+    const { node, session } = linked
+    if (session.isOver || session.way === 'tcp') return
+    const nowMs = this.#options.clock.now()
+    const patienceMs = session.role === 'initiator' ? SILENCE_MS : ACCEPTOR_SILENCE_MS
+    if (nowMs - session.lanes.lastHeardMs < patienceMs || nowMs - linked.rescuedMs < RESCUE_PAUSE_MS) return
+    linked.rescuedMs = nowMs
+    // Not by a relay that is silent itself.
+    const relays = this.#relaysTo(node.id, []).filter((relay) => nowMs - relay.session.lanes.lastHeardMs < SILENCE_MS)
+    void this.#askAny(relays, node.id).catch((error: unknown) => this.#options.host.defect(error))
+  }
+}
+
+const reachPeerOf = (node: ConnectedNode, session: Session): ReachPeer => ({
+  id: node.id,
+  name: node.name,
+  get address() {
+    return session.remote
+  },
+  sendFrame: (type, body) => session.meshFrame(type, body),
+  sendDatagram: (bytes) => session.lanes.connection.sendDatagram(bytes),
+})
+
+/** Not of the public internet. */
+const isPrivate = (host: string): boolean => kindOfDestination(host, []) !== 'wan'
+
+const noRelay = (whom: string): SkeinError =>
+  new SkeinError('ERR_SKEIN_NO_RELAY', `No connected member relays to ${whom}.`)

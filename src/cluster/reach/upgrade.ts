@@ -1,0 +1,159 @@
+/**
+ * From a relay to a direct way: for one relayed peer, the punches that are tried until one succeeds.
+ *
+ * A punch begins at both ends when the relay tells them of each other, with a token that only the three know. What it finds is
+ * offered to the connection as soon as that is open; the connection proves the way itself and moves there, and QUIC
+ * notices no more than another round trip. Inside the connection both ends then tell each other how their NATs treat them
+ * and where else they may be found (punch-plan.ts), for a second phase: candidates on a LAN, and if just one of the two NATs
+ * is symmetric, many ports at once.
+ *
+ * While the connection stays on the relay the dialler tries again after 5, 30 and 60 s, and then every 5 minutes: NATs
+ * forget what spoiled a punch, and people move.
+ */
+import type { NatClass } from '../../../discovery/source.ts'
+import type { Address } from '../../../transport/address.ts'
+import type { Clock, Timer } from '../../../transport/clock.ts'
+import type { Way } from '../../../transport/way.ts'
+import { CONTROL } from '../control.ts'
+import type { Session } from '../session.ts'
+import { encodePlan, type PunchPlan } from './punch-plan.ts'
+import type { Punch, Puncher } from './puncher.ts'
+import type { RelayedWay } from './relay-client.ts'
+
+/** A plain punch has so long before many ports are tried. */
+const PLAIN_PUNCH_MS = 700
+/** From one try to the next. */
+const RETRY_MS: readonly number[] = [5000, 25_000, 30_000]
+const LATER_RETRY_MS = 5 * 60_000
+/** Ways that a punch found before the connection was open. */
+const MAX_FOUND = 8
+
+export interface UpgradeHost {
+  readonly clock: Clock
+  readonly puncher: Puncher
+  /** How our own NAT treats us, and where we may be found. */
+  self(): { readonly nat: NatClass; readonly candidates: readonly Address[] }
+  /** Asks the relay for a fresh token, of which both ends then hear. */
+  again(relayed: RelayedWay): void
+}
+
+export class Upgrade {
+  readonly #host: UpgradeHost
+  #relayed: RelayedWay
+  #punch: Punch | undefined
+  readonly #found: Way[] = []
+  /** Whose connection is open. */
+  #session: Session | undefined
+  #isUp = false
+  /** The other end's, perhaps for a token that we are still to hear of. */
+  #plan: PunchPlan | undefined
+  #manyPorts: Timer | undefined
+  #retry: Timer | undefined
+  #tries = 0
+
+  constructor(host: UpgradeHost, relayed: RelayedWay) {
+    this.#host = host
+    this.#relayed = relayed
+    this.begin(relayed)
+  }
+
+  get relayed(): RelayedWay {
+    return this.#relayed
+  }
+
+  /** The relay tells of the other end, again perhaps: a punch begins. */
+  begin(relayed: RelayedWay): void {
+    this.#relayed = relayed
+    this.#endPunch()
+    this.#found.length = 0
+    const { token, observed } = relayed
+    this.#punch = this.#host.puncher.begin({
+      token,
+      targets: [observed],
+      found: (way) => this.#isFound(way),
+      over: () => {},
+    })
+    this.#manyPorts = this.#host.clock.after(PLAIN_PUNCH_MS, () => this.#tryManyPorts())
+    this.#usePlan()
+    if (this.#isUp) this.#tellPlan()
+  }
+
+  /** TLS is done: ways can be proven from now on. */
+  opened(session: Session): void {
+    this.#session = session
+    for (const way of this.#found) session.lanes.connection.offer(way)
+  }
+
+  /** The other end is a proven member. */
+  up(session: Session): void {
+    this.opened(session)
+    this.#isUp = true
+    this.#tellPlan()
+    if (session.way === 'relay') this.#planRetry()
+  }
+
+  /** The other end has told its plan. */
+  told(plan: PunchPlan): void {
+    this.#plan = plan
+    this.#usePlan()
+  }
+
+  moved(session: Session): void {
+    if (session.way === 'relay') return this.#planRetry()
+    this.#endPunch()
+    this.#retry?.cancel()
+    this.#retry = undefined
+    this.#tries = 0
+  }
+
+  end(): void {
+    this.#endPunch()
+    this.#retry?.cancel()
+  }
+
+  #isFound(way: Way): void {
+    if (this.#found.length < MAX_FOUND) this.#found.push(way)
+    this.#session?.lanes.connection.offer(way)
+  }
+
+  #tellPlan(): void {
+    const { nat, candidates } = this.#host.self()
+    this.#session?.meshFrame(CONTROL.punchPlan, encodePlan({ token: this.#relayed.token, nat, candidates }))
+  }
+
+  #usePlan(): void {
+    if (this.#plan === undefined || !this.#isOfNow(this.#plan)) return
+    this.#punch?.addTargets(this.#plan.candidates)
+  }
+
+  #isOfNow({ token }: PunchPlan): boolean {
+    return Buffer.from(token).equals(this.#relayed.token)
+  }
+
+  #tryManyPorts(): void {
+    const plan = this.#plan
+    if (this.#found.length > 0 || plan === undefined || !this.#isOfNow(plan)) return
+    const weVary = this.#host.self().nat === 'symmetric'
+    const theyVary = plan.nat === 'symmetric'
+    if (weVary && !theyVary) this.#punch?.spread(this.#relayed.observed)
+    else if (theyVary && !weVary) this.#punch?.sweep(this.#relayed.observed.host)
+  }
+
+  #planRetry(): void {
+    if (this.#retry !== undefined || this.#session?.role !== 'initiator') return
+    const delayMs = RETRY_MS[this.#tries] ?? LATER_RETRY_MS
+    this.#tries++
+    this.#retry = this.#host.clock.after(delayMs, () => {
+      this.#retry = undefined
+      if (this.#session?.isOver !== false || this.#session.way !== 'relay') return
+      this.#host.again(this.#relayed)
+      this.#planRetry()
+    })
+  }
+
+  #endPunch(): void {
+    this.#punch?.end()
+    this.#punch = undefined
+    this.#manyPorts?.cancel()
+  }
+}
