@@ -1,6 +1,7 @@
 /** `npm run bench -- NAME [--json]`: runs one benchmark, or all of them, against baselines measured in the same run. */
 import { type Baselines, startBaselines } from './baselines.ts'
 import { cluster } from './cluster.ts'
+import { connect } from './connect.ts'
 import { dht } from './dht.ts'
 import { local } from './local.ts'
 import { mdns } from './mdns.ts'
@@ -22,6 +23,7 @@ const benches: Readonly<Record<string, () => Promise<AsyncGenerator<Measurement>
   mdns: async () => mdns(),
   dht: async () => dht(),
   cluster: async () => cluster(),
+  connect: async () => connect(),
 }
 
 const args = process.argv.slice(2)

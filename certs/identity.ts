@@ -67,9 +67,32 @@ export const loadIdentity = async (file: string, options: { readonly wallNowMs: 
     await replaceSecretFile(file, encode(renewed))
     return renewed
   } catch (cause) {
-    if (cause instanceof SkeinError && cause.code === 'ERR_SKEIN_INSECURE_FILE') throw cause
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw new SkeinError('ERR_SKEIN_BAD_IDENTITY', `The identity in ${file} cannot be used: ${why}`, { cause })
+    throw unusable(file, cause)
+  }
+}
+
+const unusable = (file: string, cause: unknown): SkeinError => {
+  if (cause instanceof SkeinError && cause.code === 'ERR_SKEIN_INSECURE_FILE') return cause
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new SkeinError('ERR_SKEIN_BAD_IDENTITY', `The identity in ${file} cannot be used: ${why}`, { cause })
+}
+
+/** What a saved certificate says of itself. */
+export interface SavedPeriod {
+  readonly nodeId: string
+  readonly notBeforeMs: number
+  readonly notAfterMs: number
+}
+
+/** Looks at the identity in `file` without making or renewing anything; undefined if there is none. Throws as `loadIdentity`. */
+export const inspectIdentity = async (file: string): Promise<SavedPeriod | undefined> => {
+  try {
+    const content = await readSecretFile(file)
+    if (content === undefined) return undefined
+    const { identity, notBeforeMs } = decode(content)
+    return { nodeId: identity.nodeId, notBeforeMs, notAfterMs: identity.notAfterMs }
+  } catch (cause) {
+    throw unusable(file, cause)
   }
 }
 

@@ -4,7 +4,7 @@
  * Every source keeps its sightings here, so that all of them mean the same by these words: `changed` only when something
  * did change, `lost` only after `found`.
  */
-import { sameAddress } from '../transport/address.ts'
+import { type Address, sameAddress } from '../transport/address.ts'
 import type { DiscoveryEvent, Registration, Sighting } from './source.ts'
 
 export class Sightings {
@@ -44,9 +44,14 @@ export const sameSighting = (a: Sighting, b: Sighting): boolean =>
   a.name === b.name &&
   a.id === b.id &&
   a.incarnation === b.incarnation &&
-  a.addresses.length === b.addresses.length &&
-  a.addresses.every((address, index) => sameAddress(address, b.addresses[index]!)) &&
+  a.nat === b.nat &&
+  sameAddresses(a.addresses, b.addresses) &&
+  sameAddresses(a.introducers, b.introducers) &&
   sameRegistrations(a.registrations, b.registrations)
+
+/** The order counts. */
+export const sameAddresses = (a: readonly Address[] = [], b: readonly Address[] = []): boolean =>
+  a.length === b.length && a.every((address, index) => sameAddress(address, b[index]!))
 
 export const sameRegistrations = (a: readonly Registration[] = [], b: readonly Registration[] = []): boolean =>
   a.length === b.length && JSON.stringify(a) === JSON.stringify(b)

@@ -32,6 +32,10 @@ export interface NodeRecord {
   /** Keyed hash of cookie and cluster, so that clusters on one LAN leave each other alone. Never a secret. */
   readonly clusterTag: string
   readonly registrations?: readonly Registration[]
+  /** Without it the source may find out by itself. */
+  readonly nat?: NatClass
+  /** Members that those can ask who do not reach this node by its addresses. */
+  readonly introducers?: readonly Address[]
 }
 
 /** What a source knows of another node: seeds know no more than an address. */
@@ -43,6 +47,10 @@ export interface Sighting {
   readonly incarnation?: string
   readonly addresses: readonly Address[]
   readonly registrations?: readonly Registration[]
+  /** By its own account. Public IPv4 addresses of a node behind a NAT are those that others see it at, not to be dialled blindly. */
+  readonly nat?: NatClass
+  /** Members that lead to it. */
+  readonly introducers?: readonly Address[]
 }
 
 export type DiscoveryEvent =

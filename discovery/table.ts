@@ -224,6 +224,9 @@ export class DiscoveryTable {
     const speakers = identified.length > 0 ? identified : fresh
     const byAge = [...speakers.filter(isCurrent), ...speakers.filter((one) => !isCurrent(one))]
     const addresses = byAge.flatMap(({ sighting }) => sighting.addresses)
+    // Of sources that know about NATs the freshest; what an earlier incarnation said is of where it was.
+    const { nat, introducers } =
+      identified.filter(isCurrent).find(({ sighting }) => sighting.nat !== undefined)?.sighting ?? {}
     return {
       key: id ?? key,
       ...(id === undefined ? {} : { id }),
@@ -231,6 +234,8 @@ export class DiscoveryTable {
       ...(incarnation === undefined ? {} : { incarnation }),
       addresses: orderAddresses(addresses, this.#record?.addresses ?? []).slice(0, MAX_ADDRESSES_PER_ENTRY),
       ...(registrations === undefined ? {} : { registrations }),
+      ...(nat === undefined ? {} : { nat }),
+      ...(introducers === undefined ? {} : { introducers }),
       sources: [...new Set(fresh.map(({ source }) => source))].sort(),
     }
   }

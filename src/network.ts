@@ -24,6 +24,7 @@ import { parseTarget } from './cluster/node-target.ts'
 import type { Traffic } from './cluster/peer.ts'
 import { PeerExchange } from './cluster/peer-exchange.ts'
 import { type ConnectedNode, Peers, type PeersObserver, seenAt } from './cluster/peers.ts'
+import { Introducers } from './cluster/reach/introducers.ts'
 import { Reach, type ReachOptions } from './cluster/reach/reach.ts'
 import { SelfView } from './cluster/reach/self-view.ts'
 import type { DownReason, Session, SessionEnd } from './cluster/session.ts'
@@ -84,6 +85,7 @@ export class Network {
   readonly #upkeep: MeshUpkeep | undefined
   /** Only where the carrier can take other ways than its own. */
   readonly #reach: Reach | undefined
+  readonly #introducers = new Introducers(() => this.discovery.changed())
   #stopped = false
 
   constructor({ parts, self, codec, host }: NetworkOptions) {
@@ -270,7 +272,8 @@ export class Network {
       id,
       incarnation,
       addresses: hidden === true ? [] : this.view.advertised(),
-      nat: this.view.nat,
+      nat: this.view.publishedNat,
+      ...(this.view.publishedNat === 'open' ? {} : { introducers: this.#introducers.addresses() }),
       clusterTag: keys.clusterTag,
     }
   }
@@ -306,6 +309,7 @@ export class Network {
     this.#mesh?.up(id)
     this.#membership.connected(gossipPeerOf(node, session))
     this.#reach?.up(node, session)
+    this.#meetIntroducer(node)
     this.#upkeep?.nodeUp(node)
     this.#host.emit({ type: 'nodeup', node: name, id, incarnation, address, hidden })
     // The first contact: whoever it knows is new to us. Later on ticks show whether there is something to ask for.
@@ -317,6 +321,7 @@ export class Network {
     this.#parts.logger.info({ peer: name, reason }, 'node down')
     if (!hidden) this.#host.nodeDown(name, reason)
     this.#reach?.down(id)
+    this.#introducers.gone(id)
     this.#mesh?.down(id, reason)
     this.#membership.disconnected(id, reason, byPeer)
     this.#upkeep?.nodeDown(node, reason)
@@ -348,7 +353,14 @@ export class Network {
     }
   }
 
-  #moved({ name, id, way, address }: ConnectedNode): void {
+  #meetIntroducer({ id, address, dialled, reaches, way }: ConnectedNode): void {
+    if (reaches && way === 'port') this.#introducers.met({ id, address, dialled })
+    else this.#introducers.gone(id)
+  }
+
+  #moved(node: ConnectedNode): void {
+    this.#meetIntroducer(node)
+    const { name, id, way, address } = node
     this.#parts.logger.info({ peer: name, way, address: formatAddress(address) }, 'node moved')
     this.#host.emit({ type: 'moved', node: name, id, way, address })
   }

@@ -10,6 +10,7 @@ import type { Address } from '../transport/address.ts'
 import type { Member } from './cluster/membership/view.ts'
 import type { ConnectedNode } from './cluster/peers.ts'
 import { EVENT_CHANNEL, type EventNews } from './diagnostics.ts'
+import { reportReach } from './doctor/reach-report.ts'
 import { EventStream, type NodeEvent } from './event-stream.ts'
 import { newIncarnation } from './incarnation.ts'
 import { Network, type NetworkHost } from './network.ts'
@@ -361,7 +362,7 @@ export class SkeinNode implements AsyncDisposable {
   }
 
   #begin(): void {
-    const { cluster } = this.#parts
+    const { cluster, clock } = this.#parts
     const info = () => ({
       name: this.name,
       id: this.id,
@@ -375,12 +376,19 @@ export class SkeinNode implements AsyncDisposable {
       counters: this.counters(),
     })
     const { dht = () => undefined } = this.#parts
+    const reach = {
+      connectedNodes: () => this.connectedNodes(),
+      connect: (name: string) => this.connect(name),
+      nat: () => this.discovery.record().nat ?? 'unknown',
+    }
     const system = systemProcess({
       name: this.name,
       info,
       connectedNodes: () => this.connectedNodes(),
       dht,
       snapshot: () => this.#observer.local(),
+      wallNow: () => clock.wallNow(),
+      reach: (name) => reportReach(reach, name),
     })
     this.#processes.spawn(system, { name: SYSTEM_PROCESS })
     this.#network.start()

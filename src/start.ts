@@ -21,7 +21,7 @@ import { resolveBySystem } from '../discovery/resolve.ts'
 import { MAX_SEEDS, seedSource } from '../discovery/seeds.ts'
 import type { DiscoverySource } from '../discovery/source.ts'
 import { type Address, formatAddress, sameAddress } from '../transport/address.ts'
-import { systemClock } from '../transport/clock.ts'
+import { type Clock, systemClock } from '../transport/clock.ts'
 import { openQuicTransport, type QuicTransportOptions } from '../transport/quic-transport.ts'
 import { systemRandom } from '../transport/random.ts'
 import type { SocketWatch } from '../transport/socket.ts'
@@ -50,11 +50,16 @@ export const startNode = async (options: StartOptions = {}): Promise<SkeinNode> 
   return startConfigured(config, deriveKeys(cookie, config.cluster))
 }
 
-/** As `startNode`, with settings that were checked and the keys of the cluster. */
-export const startConfigured = async (config: Config, keys: ClusterKeys, watch?: SocketWatch): Promise<SkeinNode> => {
+/** As `startNode`, with settings that were checked and the keys of the cluster; `clock` may show another calendar time. */
+export const startConfigured = async (
+  config: Config,
+  keys: ClusterKeys,
+  watch?: SocketWatch,
+  clock: Clock = systemClock,
+): Promise<SkeinNode> => {
   const name = config.name ?? madeUpName()
-  const identity = await identityFor(config)
-  const transport = await openPort(config, identity, keys.gate, watch)
+  const identity = await identityFor(config, clock)
+  const transport = await openPort(config, identity, keys.gate, { clock, watch })
   try {
     const sources = sourcesFor(config, transport.addresses())
     const dht = await startDht(config, transport)
@@ -65,7 +70,7 @@ export const startConfigured = async (config: Config, keys: ClusterKeys, watch?:
       identity,
       keys,
       transport,
-      clock: systemClock,
+      clock,
       random: systemRandom,
       logger: config.logger ?? defaultLogger(config, name),
       mesh: config.strategy.mesh,
@@ -92,8 +97,8 @@ export const startConfigured = async (config: Config, keys: ClusterKeys, watch?:
 const madeUpName = (): string =>
   `node-${Buffer.from(systemRandom.bytes(MADE_UP_NAME_BYTES)).toString('hex')}@${hostname()}`
 
-const identityFor = ({ identity }: Config): Promise<Identity> => {
-  const wallNowMs = systemClock.wallNow()
+const identityFor = ({ identity }: Config, clock: Clock): Promise<Identity> => {
+  const wallNowMs = clock.wallNow()
   if (identity === undefined) return createIdentity({ wallNowMs })
   return typeof identity === 'string' ? loadIdentity(identity, { wallNowMs }) : Promise.resolve(identity)
 }
@@ -112,7 +117,7 @@ const openPort = async (
   config: Config,
   identity: Identity,
   gateKey: Uint8Array,
-  watch: SocketWatch | undefined,
+  { clock, watch }: { readonly clock: Clock; readonly watch: SocketWatch | undefined },
 ): Promise<Transport> => {
   const options: QuicTransportOptions = {
     host: config.host ?? DUAL_STACK,
@@ -120,7 +125,7 @@ const openPort = async (
     portFallback: config.portFallback,
     identity,
     gateKeys: [gateKey],
-    clock: systemClock,
+    clock,
     random: systemRandom,
     maxPacketBytes: config.maxDatagramBytes,
     ...(watch && { watch }),

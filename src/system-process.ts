@@ -1,8 +1,10 @@
 /**
- * The process every node registers as `skein`: answers the questions that tools ask (`skein nodes`, `skein ping`).
+ * The process every node registers as `skein`: answers the questions that tools ask (`skein nodes`, `skein ping`,
+ * `skein doctor`).
  *
- * It is an ordinary process, reached by an ordinary call from any member of the cluster, and it changes nothing. What is
- * no question it knows gets an answer that says so. It is guarded: no member can end it.
+ * It is an ordinary process, reached by an ordinary call from any member of the cluster, and it changes nothing, but that
+ * the node connects to a member it is asked about. What is no question it knows gets an answer that says so. It is
+ * guarded: no member can end it.
  */
 import { isSkeinError } from '../certs/errors.ts'
 import type { SourceStatus } from '../discovery/source.ts'
@@ -10,11 +12,12 @@ import type { Address } from '../transport/address.ts'
 import { genServer } from './behaviours/gen-server.ts'
 import type { ConnectedNode } from './cluster/peers.ts'
 import type { DhtReport } from './dht-report.ts'
+import type { ReachReport } from './doctor/reach-report.ts'
 import type { NodeSnapshot } from './observe/snapshot.ts'
 import type { From } from './process/calls.ts'
 import type { Self } from './process/self.ts'
 
-/** Snapshots that others wait for at once. */
+/** Answers that others wait for at once: snapshots and reports. */
 const MAX_WAITING = 256
 
 /** Registered name of the process. */
@@ -26,6 +29,8 @@ export type SystemRequest =
   | { readonly type: 'info' }
   | { readonly type: 'dht' }
   | { readonly type: 'snapshot' }
+  | { readonly type: 'time' }
+  | { readonly type: 'reach'; readonly node: string }
 
 /** What a node says of itself. */
 export interface NodeInfo {
@@ -49,7 +54,11 @@ export type SystemReply =
   | { readonly type: 'dht'; readonly dht: DhtReport | undefined }
   /** What the observer tells of the node. */
   | { readonly type: 'snapshot'; readonly snapshot: NodeSnapshot }
-  /** Too many snapshots are asked for at once. */
+  /** What the calendar of the node shows, milliseconds since 1970. */
+  | { readonly type: 'time'; readonly wallMs: number }
+  /** Whether and how the node reaches another one. */
+  | { readonly type: 'reach'; readonly reach: ReachReport }
+  /** Too many answers that take their time are asked for at once. */
   | { readonly type: 'busy' }
   | { readonly type: 'unknown'; readonly knows: readonly SystemRequest['type'][] }
 
@@ -62,6 +71,9 @@ export interface SystemHost {
   dht(): DhtReport | undefined
   /** Never rejects. */
   snapshot(): Promise<NodeSnapshot>
+  wallNow(): number
+  /** Never rejects. */
+  reach(node: unknown): Promise<ReachReport>
 }
 
 /** A GenServer, so that neither what looks like a call nor an answer that cannot be sent ends it. */
@@ -70,13 +82,14 @@ export const systemProcess = (host: SystemHost) => {
   const behaviour = genServer({
     init: () => ({ state: undefined }),
     handleCall: (request: unknown, from, _state, self) => {
-      if (typeOf(request) !== 'snapshot') return { reply: answer(host, request) }
+      const begin = slowAnswer(host, request)
+      if (begin === undefined) return { reply: answer(host, request) }
       if (waiting >= MAX_WAITING) return { reply: { type: 'busy' } satisfies SystemReply }
-      // Supervisors are asked for it: meanwhile others get their answers.
+      // Meanwhile others get their answers.
       waiting++
-      void host.snapshot().then((snapshot) => {
+      void begin().then((reply) => {
         waiting--
-        replySafely(self, from, { type: 'snapshot', snapshot })
+        replySafely(self, from, reply)
       })
       return undefined
     },
@@ -97,6 +110,18 @@ const replySafely = (self: Self<unknown>, from: From, reply: SystemReply): void 
 const typeOf = (request: unknown): unknown =>
   typeof request === 'object' && request !== null && 'type' in request ? request.type : undefined
 
+/** Questions for which others are asked first: supervisors, another node. */
+const slowAnswer = (host: SystemHost, request: unknown): (() => Promise<SystemReply>) | undefined => {
+  switch (typeOf(request)) {
+    case 'snapshot':
+      return async () => ({ type: 'snapshot', snapshot: await host.snapshot() })
+    case 'reach':
+      return async () => ({ type: 'reach', reach: await host.reach((request as { readonly node?: unknown }).node) })
+    default:
+      return undefined
+  }
+}
+
 const answer = (host: SystemHost, request: unknown): SystemReply => {
   switch (typeOf(request)) {
     case 'ping':
@@ -107,7 +132,9 @@ const answer = (host: SystemHost, request: unknown): SystemReply => {
       return { type: 'info', info: host.info() }
     case 'dht':
       return { type: 'dht', dht: host.dht() }
+    case 'time':
+      return { type: 'time', wallMs: host.wallNow() }
     default:
-      return { type: 'unknown', knows: ['ping', 'nodes', 'info', 'dht', 'snapshot'] }
+      return { type: 'unknown', knows: ['ping', 'nodes', 'info', 'dht', 'snapshot', 'time', 'reach'] }
   }
 }

@@ -45,12 +45,7 @@ export class PathSettings {
   readonly #configs = new Map<DestinationKind, EngineConfig>()
 
   /** Throws ERR_SKEIN_BAD_IDENTITY for an identity that TLS cannot use. */
-  constructor(
-    engine: QuicEngine,
-    identity: Identity,
-    ticketKey: Uint8Array,
-    capBytes: number = MAX_PACKET_BYTES,
-  ) {
+  constructor(engine: QuicEngine, identity: Identity, ticketKey: Uint8Array, capBytes: number = MAX_PACKET_BYTES) {
     this.#engine = engine
     this.#identity = identity
     this.#ticketKey = ticketKey

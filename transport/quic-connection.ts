@@ -3,7 +3,8 @@
  *
  * A turn goes: datagrams come in (`receive`), then once for all of them `work` reads what they brought, then one `flush`
  * lets the layer above write and sends the packets. One timer serves all of quiche's deadlines. Streams carry nothing
- * before the peer's certificate was verified. The socket, the table of connections and admission belong to
+ * before the peer's certificate was verified; on a resumed connection that is the certificate of the session before, and
+ * it is `early` until TLS is done (RFC 8446 2.3). The socket, the table of connections and admission belong to
  * quic-transport.ts; what bytes mean belongs to lanes.ts.
  */
 import type { VerifiedPeer } from '../certs/certificate.ts'
@@ -52,11 +53,15 @@ export interface ConnectionHost {
   /** A fresh connection id that leads to this connection, and its reset token. */
   newId(connection: QuicConnection): { id: Uint8Array; resetToken: bigint }
   dropId(connection: QuicConnection, id: Uint8Array): void
+  /** TLS is done. */
   opened(connection: QuicConnection): void
+  /** What the next connection to this peer may be resumed with. */
+  ticket(connection: QuicConnection, peer: VerifiedPeer, bytes: Uint8Array): void
   ended(connection: QuicConnection): void
 }
 
-type State = 'connecting' | 'open' | 'closing' | 'ended'
+/** `early`: streams run, TLS is not done. */
+type State = 'connecting' | 'early' | 'open' | 'closing' | 'ended'
 
 export class QuicConnection implements Connection {
   readonly carrier = 'quic'
@@ -95,6 +100,8 @@ export class QuicConnection implements Connection {
   readonly #baseBytes: number
   /** Nothing of the handshake is left to send: no more long headers. */
   #handshakeIsOver = false
+  /** Short headers of a resumed acceptor's first flight say nothing about ours: it has ours a round trip after TLS is done. */
+  #flightsCrossUntilMs = Number.NEGATIVE_INFINITY
   #smallPackets = 0
   #datagrams = 0
   #lastDatagramMs: number
@@ -171,20 +178,20 @@ export class QuicConnection implements Connection {
   /** Hands one datagram to quiche. */
   receive(datagram: Uint8Array, host: string, port: number): void {
     // A short header from the acceptor: it has all of our handshake.
-    if (!this.#handshakeIsOver && this.#state === 'open' && (datagram[0] as number) < 0x80) this.#endHandshake()
-    this.#datagrams++
     this.#lastDatagramMs = this.#host.clock.now()
+    if (!this.#handshakeIsOver && this.#state === 'open' && (datagram[0] as number) < 0x80) {
+      if (this.#lastDatagramMs >= this.#flightsCrossUntilMs) this.#endHandshake()
+    }
+    this.#datagrams++
     if (this.#session.receive(datagram, host, port) !== undefined) this.#refused = true
   }
 
   /** After all datagrams of a turn: read what they brought. */
   work(): void {
     const session = this.#session
-    if (this.#state === 'connecting' && session.established && !session.draining) this.#open()
-    if (this.#state === 'open') {
-      if (session.datagramsWaiting > 0) this.#answerProbes()
-      this.#readStreams()
-    }
+    this.#advance()
+    if (this.#state === 'open' && session.datagramsWaiting > 0) this.#answerProbes()
+    if (this.#carriesStreams) this.#readStreams()
     if (session.draining || session.closed) this.#sessionEnded()
     this.requestFlush()
   }
@@ -199,15 +206,23 @@ export class QuicConnection implements Connection {
     if (usual >= 0 && session.streamReadable(usual)) this.handler.onReadable(usual)
     if (!session.anyReadable) return
     for (const stream of session.readable()) {
-      if (this.#state !== 'open') return
+      if (!this.#carriesStreams) return
       if (stream === usual) continue
       this.#lastReadable = stream
       this.handler.onReadable(stream)
     }
   }
 
+  get early(): boolean {
+    return this.#state === 'early'
+  }
+
+  get #carriesStreams(): boolean {
+    return this.#state === 'open' || this.#state === 'early'
+  }
+
   openStream(urgent: boolean): number {
-    if (this.#state !== 'open' || !this.#session.openStream(this.#nextStream, urgent ? URGENT_RANK : BULK_RANK))
+    if (!this.#carriesStreams || !this.#session.openStream(this.#nextStream, urgent ? URGENT_RANK : BULK_RANK))
       return -1
     const stream = this.#nextStream
     this.#nextStream += 4
@@ -216,7 +231,7 @@ export class QuicConnection implements Connection {
   }
 
   write(stream: number, bytes: Uint8Array, finish: boolean): number {
-    if (this.#state !== 'open' || this.#budgetSpent) return 0
+    if (!this.#carriesStreams || this.#budgetSpent) return 0
     const taken = this.#session.writeStream(stream, bytes, finish)
     if (taken < 0) {
       this.close(wireCodeOf('ERR_SKEIN_PROTOCOL'), 'ERR_SKEIN_PROTOCOL', 'the peer stopped a stream')
@@ -228,7 +243,7 @@ export class QuicConnection implements Connection {
   }
 
   blocked(): boolean {
-    if (this.#state !== 'open' || this.#budgetSpent) return true
+    if (!this.#carriesStreams || this.#budgetSpent) return true
     return this.#gauge >= 0 && this.#session.capacity(this.#gauge) === 0
   }
 
@@ -249,7 +264,7 @@ export class QuicConnection implements Connection {
   }
 
   read(stream: number, target: Uint8Array): ReadResult {
-    if (this.#state !== 'open') return this.#nothing
+    if (!this.#carriesStreams) return this.#nothing
     const result = this.#session.readStream(stream, target)
     // What was read opens windows and frees streams: the peer has to be told, whoever made us read.
     if (result.bytes > 0 || result.finished || result.reset) this.requestFlush()
@@ -257,7 +272,7 @@ export class QuicConnection implements Connection {
   }
 
   reset(stream: number): void {
-    if (this.#state !== 'open') return
+    if (!this.#carriesStreams) return
     this.#session.resetStream(stream)
     this.requestFlush()
   }
@@ -278,13 +293,15 @@ export class QuicConnection implements Connection {
       this.#flushedThisRound = true
       this.#host.clock.afterInput(this.#newRound)
     }
-    if (this.#state === 'open') {
+    if (this.#carriesStreams) {
       this.#budgetBytes = FLUSH_BUDGET_BYTES
       this.#budgetSpent = false
       this.handler.onFlush()
     }
     if (this.#goodbye !== undefined && this.#hasRoomForGoodbye()) this.#sayGoodbye()
     const allSent = this.#goodbye !== undefined || this.#sendPackets()
+    // The first packet decides whether an initiator may go on early, the last of the handshake whether it is done.
+    if (this.#advance()) this.requestFlush()
     if (this.#state === 'open' && this.#handshakeIsOver) this.#probePath()
     if (this.#refused) {
       this.#refused = false
@@ -302,7 +319,7 @@ export class QuicConnection implements Connection {
   close(wireCode: number, code: CloseReason['code'], message: string): void {
     if (this.#state === 'closing' || this.#state === 'ended') return
     // quiche will send nothing but the close, which an acceptor cannot read before it has our part of the handshake.
-    if (!this.#handshakeIsOver && this.#session.established) this.#sendPackets()
+    if (!this.#handshakeIsOver && (this.#session.established || this.#session.early)) this.#sendPackets()
     this.#finish({ code, message, byPeer: false, wireCode }, boundedCloseMessage(message))
   }
 
@@ -329,21 +346,58 @@ export class QuicConnection implements Connection {
     }
   }
 
+  /** Looks how far TLS is; true if that was news. */
+  #advance(): boolean {
+    if (this.#state !== 'connecting' && this.#state !== 'early') return false
+    const session = this.#session
+    if (session.draining) return false
+    if (session.established) this.#open()
+    else if (this.#state === 'connecting' && session.early) this.#openEarly()
+    else return false
+    return true
+  }
+
+  /** With the certificate of the session before. The deadline stays: whoever is there has not shown that it is alive. */
+  #openEarly(): void {
+    this.peer = this.#verified()
+    if (this.peer === undefined) return
+    this.#state = 'early'
+    this.handler.onOpen()
+  }
+
   #open(): void {
-    const certificate = this.#session.peerCertificate()
-    try {
-      this.peer = this.#host.verify(certificate ?? new Uint8Array(0))
-    } catch (error) {
-      const code = isSkeinError(error) ? error.code : 'ERR_SKEIN_CERT_INVALID'
-      this.close(wireCodeOf(code), code, (error as Error).message)
+    const before = this.peer
+    this.peer = this.#verified()
+    if (this.peer === undefined) return
+    if (before !== undefined && before.nodeId !== this.peer.nodeId) {
+      const message = `Node ${this.peer.nodeId} answered where ${before.nodeId} was expected.`
+      this.close(wireCodeOf('ERR_SKEIN_CERT_FOREIGN'), 'ERR_SKEIN_CERT_FOREIGN', message)
       return
     }
     this.#deadline?.cancel()
     this.#state = 'open'
     this.#host.opened(this)
     if (this.role === 'acceptor') this.#endHandshake()
+    else if (this.resumed) this.#flightsCrossUntilMs = this.#host.clock.now() + this.#session.path().rttMs
     this.#issueIds()
-    this.handler.onOpen()
+    if (before === undefined) this.handler.onOpen()
+    else this.handler.onConfirmed?.()
+  }
+
+  /** The peer by its certificate; undefined, and the connection is closed, if that is not good. */
+  #verified(): VerifiedPeer | undefined {
+    try {
+      return this.#host.verify(this.#session.peerCertificate() ?? new Uint8Array(0))
+    } catch (error) {
+      const code = isSkeinError(error) ? error.code : 'ERR_SKEIN_CERT_INVALID'
+      this.close(wireCodeOf(code), code, (error as Error).message)
+      return undefined
+    }
+  }
+
+  /** TLS took up an earlier session. */
+  get resumed(): boolean {
+    return this.#session.resumed
   }
 
   #endHandshake(): void {
@@ -444,8 +498,8 @@ export class QuicConnection implements Connection {
 
   /** quiche says it is over: by the peer, by a broken rule, or by silence. */
   #sessionEnded(): void {
-    if (this.#state === 'connecting' || this.#state === 'open')
-      this.#finish(closeReasonOf(this.#session.end(), this.#state === 'connecting'))
+    if (this.#state !== 'closing' && this.#state !== 'ended')
+      this.#finish(closeReasonOf(this.#session.end(), this.#state !== 'open'))
     if (this.#session.closed) this.#end()
   }
 
@@ -454,10 +508,17 @@ export class QuicConnection implements Connection {
     if (this.#reason !== undefined) return
     this.#reason = reason
     this.#deadline?.cancel()
+    if (this.#state === 'open' && this.role === 'initiator') this.#keepTicket()
     this.#state = 'closing'
     if (!this.#session.draining && !this.#session.closed) this.#goodbye = { wireCode: reason.wireCode, message }
     this.#host.clock.endOfTurn(() => this.handler.onClosed(reason))
     this.requestFlush()
+  }
+
+  /** Now, not when it came: the next connection begins after this one, and by then it is known where the peer is. */
+  #keepTicket(): void {
+    const bytes = this.#session.ticket()
+    if (bytes !== undefined && this.peer !== undefined) this.#host.ticket(this, this.peer, bytes)
   }
 
   /**

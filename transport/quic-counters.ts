@@ -14,6 +14,8 @@ export const newCounters = () => ({
   invalid: 0,
   /** TLS handshakes begun as acceptor. */
   accepted: 0,
+  /** Connections, of either side, whose TLS went on where an earlier one had ended. */
+  resumed: 0,
   /** Turned away by the limits of admission. */
   refused: 0,
   retries: 0,

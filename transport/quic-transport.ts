@@ -26,11 +26,19 @@ import { PathSettings } from './path-settings.ts'
 import { type ConnectionHost, QuicConnection } from './quic-connection.ts'
 import { newCounters } from './quic-counters.ts'
 import { type LongHeader, parseLongHeader, supportedVersion } from './quic-header.ts'
-import { loadQuicEngine, MAX_PACKET_BYTES, MIN_INITIAL_BYTES, type QuicEngine, TICKET_KEY_BYTES } from './quiche.ts'
+import {
+  loadQuicEngine,
+  MAX_PACKET_BYTES,
+  MIN_INITIAL_BYTES,
+  type QuicEngine,
+  type QuicSession,
+  TICKET_KEY_BYTES,
+} from './quiche.ts'
 import type { Random } from './random.ts'
 import { RetryTokens } from './retry-token.ts'
 import { type SocketWatch, UdpSocket } from './socket.ts'
 import { SpentBuffers } from './spent-buffers.ts'
+import { type Ticket, Tickets } from './tickets.ts'
 import type { Connection, ConnectionHandler, ConnectOptions, DatagramKind, Transport } from './transport.ts'
 import type { Way, Ways } from './way.ts'
 
@@ -90,6 +98,7 @@ export class QuicTransport implements Transport, ConnectionHost {
   readonly #byId = new Map<string, QuicConnection>()
   readonly #connections = new Set<QuicConnection>()
   readonly #settings: PathSettings
+  readonly #tickets = new Tickets()
   readonly #dirty = new Set<QuicConnection>()
   readonly #datagramHandlers: Partial<Record<DatagramKind, (bytes: Uint8Array, from: Address) => void>> = {}
   readonly #endOfInput = (): void => this.#inputIsIn()
@@ -156,12 +165,28 @@ export class QuicTransport implements Transport, ConnectionHost {
     const id = this.#ids.random()
     const setting = this.#settings.of(remote)
     const timeoutMs = options.timeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS
-    const session = this.#engine.connect(id, this.#socket.bound, to, setting.config)
+    const newSession = (): QuicSession => this.#engine.connect(id, this.#socket.bound, to, setting.config)
+    const ticket = this.#ticketFor(remote, options.expectedId)
+    let session = newSession()
+    if (ticket !== undefined && !session.resume(ticket.bytes)) session = newSession()
     const connection = new QuicConnection('initiator', session, this, setting, timeoutMs)
     connection.handler = handler
     this.#adopt(connection, id)
     connection.requestFlush()
     return connection
+  }
+
+  /** Of whoever is expected there. */
+  #ticketFor(remote: Address, expectedId: string | undefined): Ticket | undefined {
+    const ticket = this.#tickets.take(expectedId, remote, this.clock.now())
+    if (ticket === undefined) return undefined
+    try {
+      this.verify(ticket.peer.certificate)
+      return ticket
+    } catch {
+      // It expired meanwhile. The peer may have a new one: a full handshake will tell.
+      return undefined
+    }
   }
 
   listen(accept: (connection: Connection) => ConnectionHandler): void {
@@ -197,7 +222,13 @@ export class QuicTransport implements Transport, ConnectionHost {
   counters(): Readonly<Record<string, number>> {
     let { invalid } = this.#counters
     for (const connection of this.#connections) invalid += connection.invalidDatagrams
-    return { ...this.#counters, invalid, connections: this.#connections.size, connectionIds: this.#byId.size }
+    return {
+      ...this.#counters,
+      invalid,
+      connections: this.#connections.size,
+      connectionIds: this.#byId.size,
+      tickets: this.#tickets.size,
+    }
   }
 
   /** What the kernel gave of the socket buffers we asked for, bytes. */
@@ -435,6 +466,11 @@ export class QuicTransport implements Transport, ConnectionHost {
 
   opened(connection: QuicConnection): void {
     connection.admitted?.established()
+    if (connection.resumed) this.#counters.resumed++
+  }
+
+  ticket(connection: QuicConnection, peer: VerifiedPeer, bytes: Uint8Array): void {
+    this.#tickets.keep({ bytes, peer }, connection.remote, this.clock.now())
   }
 
   ended(connection: QuicConnection): void {

@@ -20,15 +20,19 @@ const APPLICATION_PROTOCOL = 'skein/1'
 export const MIN_INITIAL_BYTES = 1200
 /** quiche writes packet lengths as two-byte varints. */
 export const MAX_PACKET_BYTES = 16_383
-/** Connection ids that the peer has of us; a change of address takes a spare one (RFC 9000 9.5). */
+/** Connection ids that the peer has of us; a change of way takes a spare one (RFC 9000 9.5). */
 const CONNECTION_IDS_AT_PEER = 4
-/**
- * We take so many ids of the peer's. quiche 0.18 also keeps one path for each and forgets none while it has an id, so
- * this is how often a peer may change its address during one connection, a rebinding of its NAT included.
- */
-const MAX_PATHS = 64
-/** Path probes waiting in either direction; more are dropped, which a probe survives. */
-const DATAGRAM_QUEUE_LENGTH = 16
+/** We take so many ids of the peer's: what it keeps with us, and those that replace them while retired ones are on their way. */
+const CONNECTION_IDS_LIMIT = 8
+/** Numbers of ids looked through for the one in use: those not yet given back, and gaps that reordering made. */
+const ID_SEARCH = 32
+/** DATAGRAM frames that came in during one turn, and those that wait to be sent; more are dropped. */
+const DATAGRAMS_RECEIVED = 1024
+const DATAGRAMS_TO_SEND = 64
+/** What quiche is told instead of addresses: which way packets go is decided beneath it (quic-path.ts). */
+const HERE: Host = { host: '127.0.0.1', port: 1 }
+const THERE: Host = { host: '127.0.0.1', port: 2 }
+const CAME_FROM_THERE: RecvInfo = { from: THERE, to: HERE }
 /** What the engine wants of a ticket key: a name of 16 bytes, a key for HMAC and one for AES-128. */
 export const TICKET_KEY_BYTES = 48
 /** quiche's number for the sending side of a stream. */
@@ -94,12 +98,12 @@ export class QuicEngine {
     config.setInitialMaxStreamsUni(options.maxStreams)
     config.setMaxConnectionWindow(options.connectionWindowBytes)
     config.setMaxStreamWindow(options.streamWindowBytes)
-    config.setActiveConnectionIdLimit(MAX_PATHS)
+    config.setActiveConnectionIdLimit(CONNECTION_IDS_LIMIT)
     config.setDisableActiveMigration(false)
     config.setCcAlgorithm(this.#native.CongestionControlAlgorithm.BBR)
     // The binding hides when a paced packet should leave, so quiche must not count on us holding it back.
     config.enablePacing(false)
-    config.enableDgram(true, DATAGRAM_QUEUE_LENGTH, DATAGRAM_QUEUE_LENGTH)
+    config.enableDgram(true, DATAGRAMS_RECEIVED, DATAGRAMS_TO_SEND)
     config.setTicketKey(options.ticketKey)
     config.enableEarlyData()
     return config

@@ -17,7 +17,7 @@ const SOCKET_BUFFER_BYTES = [8 << 20, 4 << 20, 1 << 20] as const
 export type ReceiveDatagram = (datagram: Buffer, host: string, port: number) => void
 
 /** Takes the place of the name service: only literal addresses come this way, and node:dgram would wait a tick for each. */
-const noLookup = (
+export const noLookup = (
   host: string,
   _options: unknown,
   callback: (error: null, address: string, family: number) => void,
@@ -49,8 +49,7 @@ export class UdpSocket {
     this.dualStack = dualStack
     const { address, port } = socket.address()
     this.bound = { host: address, port }
-    grow((bytes) => socket.setRecvBufferSize(bytes))
-    grow((bytes) => socket.setSendBufferSize(bytes))
+    growBuffers(socket)
   }
 
   /** Binds. Throws ERR_SKEIN_PORT_BUSY or ERR_SKEIN_BIND. */
@@ -125,6 +124,11 @@ const descriptorOf = (socket: Socket): number => {
     if (typeof fd === 'number') return fd
   }
   return -1
+}
+
+export const growBuffers = (socket: Socket): void => {
+  grow((bytes) => socket.setRecvBufferSize(bytes))
+  grow((bytes) => socket.setSendBufferSize(bytes))
 }
 
 const grow = (set: (bytes: number) => void): void => {

@@ -127,6 +127,8 @@ export interface ConnectOptions {
 
 export interface Transport {
   readonly kind: 'quic' | 'tcp' | 'memory'
+  /** Dials with carrier 'tcp' are possible; on kind 'tcp' all of them are. */
+  readonly hasTcp?: boolean
   /** For whoever finds other ways to a peer than straight from the port; undefined where there are none. */
   readonly ways: Ways | undefined
   /** Bound addresses as others can dial them; wildcard binds list the machine's real addresses. */

@@ -93,7 +93,7 @@ export class RecordFinder {
 
   #keep(record: PublishedRecord): void {
     const { clock, ownId, sightings } = this.#options
-    const { id, name, incarnation, addresses, registrations, sequence } = record
+    const { id, name, incarnation, addresses, registrations, sequence, nat, introducers } = record
     const known = this.#kept.get(id)
     if (id === ownId || (known !== undefined && known.sequence > sequence)) return
     if (record.expiresAtMs <= clock.wallNow() || addresses.length === 0) {
@@ -104,7 +104,7 @@ export class RecordFinder {
     // A clock that is ahead makes no record last longer.
     const expiresAtMs = Math.min(record.expiresAtMs, clock.wallNow() + RECORD_LIFETIME_MS)
     this.#kept.set(id, { sequence, expiresAtMs, lookAgainMs: clock.now() + LOOK_AGAIN_MS })
-    sightings.put({ key: id, id, name, incarnation, addresses, registrations })
+    sightings.put({ key: id, id, name, incarnation, addresses, registrations, nat, introducers })
   }
 }
 

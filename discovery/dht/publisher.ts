@@ -9,13 +9,14 @@ import type { ClusterKeys } from '../../certs/keys.ts'
 import type { SigningKey } from '../../certs/signing-key.ts'
 import { type Address, sameAddress } from '../../transport/address.ts'
 import type { Random } from '../../transport/random.ts'
-import type { NodeRecord } from '../source.ts'
+import type { NatClass, NodeRecord } from '../source.ts'
+import { familyOf } from './compact-address.ts'
 import type { Dht } from './dht.ts'
 import { daysAt, type ItemKind, itemKey } from './places.ts'
 import { MAX_INTRODUCERS, NONCE_SIZE_BYTES, RECORD_LIFETIME_MS, sealRecord, signRecord } from './record.ts'
 
 export interface PublisherOptions {
-  readonly dht: Pick<Dht, 'publicAddress' | 'putMutable' | 'contacts'>
+  readonly dht: Pick<Dht, 'publicAddress' | 'putMutable'>
   readonly random: Random
   readonly keys: Pick<ClusterKeys, 'rendezvous' | 'sealing' | 'clusterTag'>
   /** The node's own key. */
@@ -65,15 +66,15 @@ export class RecordPublisher {
   #sign(record: NodeRecord, wallNowMs: number, lifetimeMs: number): Uint8Array {
     const { dht, signer, keys } = this.#options
     this.#sequence = Math.max(this.#sequence + 1, Math.floor(wallNowMs))
-    const { name, incarnation, registrations = [] } = record
-    const introducers = dht.contacts().slice(0, MAX_INTRODUCERS)
+    const { name, incarnation, registrations = [], introducers = [] } = record
+    const { nat, addresses } = whereabouts(record, dht.publicAddress)
     const said = {
       name,
       incarnation,
       registrations,
-      addresses: lifetimeMs === 0 ? [] : publicFirst(dht.publicAddress, record.addresses),
-      nat: 'unknown',
-      introducers: introducers.map(({ address }) => address),
+      addresses: lifetimeMs === 0 ? [] : addresses,
+      nat,
+      introducers: introducers.slice(0, MAX_INTRODUCERS),
       sequence: this.#sequence,
       // One that is taken back has expired wherever the clock is not far behind.
       expiresAtMs: lifetimeMs === 0 ? 0 : Math.floor(wallNowMs) + lifetimeMs,
@@ -104,12 +105,23 @@ const handlesOf = ({ id, name, registrations = [] }: NodeRecord): Map<string, Ha
 
 const byName = (text: string): Handle => ({ kind: 'name', text })
 
-/** Loopback addresses are of use to others only where a node has no other ones. */
-const publicFirst = (seen: Address | undefined, own: readonly Address[]): Address[] => {
-  const reachable = own.filter(({ host }) => !isLoopback(host))
-  const addresses = reachable.length > 0 ? reachable : own
-  if (seen === undefined || addresses.some((one) => sameAddress(one, seen))) return [...addresses]
-  return [seen, ...addresses]
+/**
+ * What a record says of where the node is. `seen` is where the DHT sees it: enough of its nodes agree on host and port, so
+ * it is a node's own address, or that of a NAT which maps every destination alike. The latter goes in only under the
+ * class `cone`, so that nobody dials it blindly.
+ */
+export const whereabouts = (
+  record: Pick<NodeRecord, 'addresses' | 'nat'>,
+  seen: Address | undefined,
+): { nat: NatClass; addresses: Address[] } => {
+  // Loopback addresses are of use to others only where a node has no other ones.
+  const reachable = record.addresses.filter(({ host }) => !isLoopback(host))
+  const own = reachable.length > 0 ? reachable : [...record.addresses]
+  const nat = record.nat ?? 'unknown'
+  if (seen === undefined || own.some((one) => sameAddress(one, seen))) return { nat, addresses: own }
+  const isSeenToo = nat === 'cone' || (nat === 'unknown' && own.some(({ host }) => host === seen.host))
+  if (isSeenToo || familyOf(seen.host) === 'ip6') return { nat, addresses: [seen, ...own] }
+  return nat === 'unknown' ? { nat: 'cone', addresses: [seen, ...own] } : { nat, addresses: own }
 }
 
 const isLoopback = (host: string): boolean => host === '::1' || host.startsWith('127.')

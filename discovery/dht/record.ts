@@ -15,7 +15,7 @@ import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { nodeIdOf } from '../../certs/node-id.ts'
 import { isSignedBy, type SigningKey } from '../../certs/signing-key.ts'
 import type { Address } from '../../transport/address.ts'
-import type { Registration } from '../source.ts'
+import { NAT_CLASSES, type NatClass, type Registration } from '../source.ts'
 import { type Bencoded, type Encodable, encode, judge, Verbatim } from './bencode.ts'
 import { addressOf, compactAddress } from './compact-address.ts'
 
@@ -42,9 +42,6 @@ export const RECORD_LIFETIME_MS = 2 * 60 * 60_000
 /** Printable ASCII: a name is shown to people. */
 const NAME = /^[\x21-\x7e]{1,255}$/
 
-/** How a node's NAT treats it, as far as it knows. */
-export type NatClass = 'unknown'
-
 export interface PublishedRecord {
   readonly name: string
   readonly id: string
@@ -52,8 +49,9 @@ export interface PublishedRecord {
   readonly incarnation: string
   /** None: the node has taken its record back. */
   readonly addresses: readonly Address[]
+  /** Behind a NAT (cone, symmetric) public IPv4 addresses are where others see it, not what can be dialled blindly. */
   readonly nat: NatClass
-  /** Nodes that can reach it where it cannot be reached directly. */
+  /** Members of its cluster that lead to it where it cannot be reached directly. */
   readonly introducers: readonly Address[]
   readonly registrations: readonly Registration[]
   /** Milliseconds since 1970, as every later record has a greater one. */
@@ -166,7 +164,7 @@ const recordOf = (body: Bencoded, publicKey: Uint8Array): PublishedRecord | unde
     id,
     incarnation: Buffer.from(incarnation).toString('hex'),
     addresses: addressList(body.get('a'), MAX_ADDRESSES),
-    nat: 'unknown',
+    nat: natOf(textOf(body.get('t'))),
     introducers: addressList(body.get('i'), MAX_INTRODUCERS),
     registrations,
     sequence,
@@ -181,6 +179,9 @@ const idOf = (publicKey: Uint8Array): string | undefined => {
     return undefined
   }
 }
+
+/** Classes that later versions may know are none to this one. */
+const natOf = (text: string | undefined): NatClass => NAT_CLASSES.find((one) => one === text) ?? 'unknown'
 
 const textOf = (value: Bencoded | undefined): string | undefined => {
   const bytes = value?.bytes()

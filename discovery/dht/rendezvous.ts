@@ -4,7 +4,9 @@
  * It joins the DHT through bootstrap addresses and through whatever other sources see (every member is a DHT node on its
  * QUIC port), announces this node at the cluster's meeting point, and publishes its sealed record. Whom it finds at the
  * meeting point is an address and nothing more, a hint to dial; records are looked up by name or id when somebody asks.
- * Work comes round in four chores of their own pace. Failures are a status; nothing here throws after `start`.
+ * What the user changes is published at once; what the network changes (addresses, NAT, introducers) at once too, but no
+ * more often than once a minute. Work comes round in chores of their own pace. Failures are a status; nothing here throws
+ * after `start`.
  */
 import { isIP } from 'node:net'
 import type { ClusterKeys } from '../../certs/keys.ts'
@@ -14,13 +16,13 @@ import type { Clock } from '../../transport/clock.ts'
 import type { Random } from '../../transport/random.ts'
 import { Chore, jittered } from '../chore.ts'
 import { type ResolveAddress, resolveAll } from '../resolve.ts'
-import { Sightings } from '../sightings.ts'
+import { Sightings, sameRegistrations } from '../sightings.ts'
 import type { DiscoveryEvent, DiscoverySource, NodeRecord, SourceStatus } from '../source.ts'
 import { within } from '../within.ts'
 import type { Dht } from './dht.ts'
 import { RecordFinder } from './finder.ts'
 import { daysAt, meetingPoint } from './places.ts'
-import { RecordPublisher } from './publisher.ts'
+import { RecordPublisher, whereabouts } from './publisher.ts'
 import { STORED_ON } from './storing.ts'
 import { TableSaver } from './table-saver.ts'
 
@@ -44,6 +46,8 @@ const PUBLISH_MS = 30 * 60_000
 /** 30 +- 5 minutes. */
 const PUBLISH_JITTER = 1 / 6
 const JITTER = 0.25
+/** The network's changes are published no more often, and looked for as often: the DHT tells nobody of a new address. */
+const CHANGE_MS = 60_000
 /** While there are more contacts than copies; it doubles. */
 const MIN_SPREAD_MS = 5000
 /** Nodes that start together announce themselves while they look: the first looks follow each other quickly. */
@@ -92,6 +96,7 @@ class Rendezvous implements DiscoverySource {
   readonly #meet: Chore
   readonly #announce: Chore
   readonly #publish: Chore
+  readonly #watch: Chore
   readonly #review: Chore
   readonly #saver: TableSaver | undefined
   readonly #suggestions = new Map<string, Address>()
@@ -113,6 +118,9 @@ class Rendezvous implements DiscoverySource {
   #spreads = 0
   #announcedOn = 0
   #storedOn = 0
+  /** Where the record says this node is, and when that changed last. */
+  #place = ''
+  #movedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: RendezvousOptions) {
     const { clock, dht, random, bootstrap = [], contactsFile } = options
@@ -139,6 +147,7 @@ class Rendezvous implements DiscoverySource {
       work: () => this.#publishRecord(),
       pauseMs: () => jittered(this.#nextCopyMs(this.#storedOn, PUBLISH_MS), PUBLISH_JITTER, random.float()),
     })
+    this.#watch = new Chore({ clock, work: async () => this.#publishMove(), pauseMs: () => CHANGE_MS })
     this.#review = chore(
       async () => this.#dropWhatIsOver(),
       () => REVIEW_MS,
@@ -149,17 +158,19 @@ class Rendezvous implements DiscoverySource {
     if (this.#record !== undefined || this.#stopping !== undefined) return
     const { clock, dht, keys } = this.#options
     this.#record = record
+    this.#place = this.#currentPlace()
     this.#sightings = new Sightings(SOURCE, emit)
     this.#finder = new RecordFinder({ dht, clock, keys, ownId: record.id, sightings: this.#sightings })
     this.#review.soon(REVIEW_MS)
+    this.#watch.soon(CHANGE_MS)
     await within(clock, START_DEADLINE_MS, this.#join.run())
   }
 
   update(record: NodeRecord): void {
+    const isByUser = !sameRegistrations(this.#record?.registrations, record.registrations)
     this.#record = record
-    if (!this.#joined) return
-    this.#publish.soon()
-    this.#announce.soon()
+    if (isByUser) this.#publishAnew()
+    this.#watch.soon(Math.max(0, this.#movedMs + CHANGE_MS - this.#options.clock.now()))
   }
 
   async refresh(wanted?: string): Promise<void> {
@@ -204,7 +215,7 @@ class Rendezvous implements DiscoverySource {
   }
 
   async #stop(): Promise<void> {
-    for (const chore of [this.#join, this.#meet, this.#announce, this.#publish, this.#review]) chore.stop()
+    for (const chore of [this.#join, this.#meet, this.#announce, this.#publish, this.#watch, this.#review]) chore.stop()
     const { clock, dht } = this.#options
     if (this.#record !== undefined && this.#publisher.hasPublished && dht.contacts().length > 0) {
       const withdrawn = this.#publisher.withdraw(this.#record, clock.wallNow()).catch(() => {})
@@ -311,6 +322,27 @@ class Rendezvous implements DiscoverySource {
   async #publishRecord(): Promise<void> {
     if (!this.#joined || !this.#isPublic || this.#record === undefined) return
     this.#storedOn = await this.#publisher.publish(this.#record, this.#options.clock.wallNow()).catch(() => 0)
+  }
+
+  #publishMove(): void {
+    const place = this.#currentPlace()
+    if (place === this.#place) return
+    this.#place = place
+    this.#movedMs = this.#options.clock.now()
+    this.#publishAnew()
+  }
+
+  #publishAnew(): void {
+    if (!this.#joined) return
+    this.#publish.soon()
+    this.#announce.soon()
+  }
+
+  #currentPlace(): string {
+    if (this.#record === undefined) return ''
+    const { introducers = [] } = this.#record
+    const { nat, addresses } = whereabouts(this.#record, this.#options.dht.publicAddress)
+    return [nat, ...addresses.map(formatAddress), 'by', ...introducers.map(formatAddress)].join(' ')
   }
 
   /** Sooner where there are contacts that hold no copy yet. */

@@ -12,6 +12,7 @@ import { addCall } from './call.ts'
 import { addDemo } from './demo.ts'
 import { addDemoNode } from './demo-node.ts'
 import { addDht } from './dht.ts'
+import { addDoctor } from './doctor.ts'
 import { describeFailure, EXIT_BAD_ARGUMENTS, EXIT_DONE, exitCodeFor, Failed } from './failure.ts'
 import { addNodes } from './nodes.ts'
 import { addPing } from './ping.ts'
@@ -30,6 +31,7 @@ Examples:
   skein start --name d --dht 203.0.113.7:4433
                                       join from anywhere, by that DHT node
   skein dht find d                    where a node is
+  skein doctor                        what is wrong with this machine or its network; skein doctor d: with the way to d
 
 Nodes of one user on one machine share a cookie that is made on first use. Settings can come from SKEIN_NAME,
 SKEIN_CLUSTER, SKEIN_HOST, SKEIN_PORT, SKEIN_COOKIE, SKEIN_COOKIE_FILE, SKEIN_DISCOVERY, SKEIN_SEEDS,
@@ -55,6 +57,7 @@ const buildProgram = (): Command => {
   addPing(program)
   addCall(program)
   addDht(program)
+  addDoctor(program)
   const entry = fileURLToPath(import.meta.url)
   addDemo(program, entry)
   addDemoNode(program)

@@ -41,7 +41,13 @@ export const parseMilliseconds = (text: string): number => {
 }
 
 /** What of these options a node takes as its own. The log is quieter than a program's: events are printed anyway. */
-export const toStartOptions = (options: ClusterOptions, cookie: ResolvedCookie): StartOptions => {
+export const toStartOptions = (options: ClusterOptions, cookie: ResolvedCookie): StartOptions => ({
+  ...toSettings(options),
+  cookie: cookie.cookie,
+})
+
+/** The same without a cookie. */
+export const toSettings = (options: ClusterOptions): Omit<StartOptions, 'cookie'> => {
   const { cluster, host, seed, dht, logLevel } = options
   const discovery = {
     ...(seed === undefined ? {} : { seeds: seed }),
@@ -49,7 +55,6 @@ export const toStartOptions = (options: ClusterOptions, cookie: ResolvedCookie):
   }
   const chosen = logLevel ?? (processEnvironment().SKEIN_LOG_LEVEL === undefined ? 'error' : undefined)
   return {
-    cookie: cookie.cookie,
     ...(cluster === undefined ? {} : { cluster }),
     ...(host === undefined ? {} : { host }),
     discovery,

@@ -212,7 +212,10 @@ export class Dialler {
   }
 
   async #tryOne(address: Address, options: DialOptions): Promise<DialOutcome> {
-    const first = await this.#table.dialOnce(address, options)
+    let first = await this.#table.dialOnce(address, options)
+    // Nobody in particular was expected, and the one who was there before is not there any more: that is no failure.
+    if (options.expectedId === undefined && first.type === 'failed' && first.end.code === 'ERR_SKEIN_CERT_FOREIGN')
+      first = await this.#table.dialOnce(address, options)
     if (first.type === 'up' || first.end.code !== 'ERR_SKEIN_SIMULTANEOUS' || first.id === undefined) return first
     const winner = await this.#table.whenUp(first.id, WINNER_TIMEOUT_MS)
     if (winner !== undefined) return { type: 'up', peer: winner }

@@ -321,6 +321,8 @@ export class Peers implements Router, SessionHost, DialTable {
       },
     )
     if (verdict.type === 'refuse') return verdict.refusal
+    // Asked again when TLS is done. Until then this session counts for nothing, and ends nothing.
+    if (session.early) return undefined
     if (verdict.endPending)
       rival?.end('ERR_SKEIN_SIMULTANEOUS', 'Both nodes dialled at once and the other connection won.')
     this.#pending.set(id, session)

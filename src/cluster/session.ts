@@ -115,7 +115,8 @@ export class Session implements LanesHandler {
   #handshake: HandshakeState
   #deadline: Timer | undefined
   #id: string | undefined
-  #claimedName: string | undefined
+  /** What the table of peers was last asked about. */
+  #claim: Claim | undefined
   #peer: Peer | undefined
   /** We said goodbye: however the connection ends now, this is why. */
   #leaving: DownReason | undefined
@@ -143,7 +144,7 @@ export class Session implements LanesHandler {
 
   // Queries
 
-  /** The other side's id, certain as soon as TLS is done. */
+  /** The other side's id, certain as soon as TLS is done; while the connection is early, whoever may be there. */
   get id(): string | undefined {
     return this.#id
   }
@@ -160,7 +161,12 @@ export class Session implements LanesHandler {
 
   /** What the other side called itself, proven or not. */
   get claimedName(): string | undefined {
-    return this.#claimedName
+    return this.#claim?.hello?.name
+  }
+
+  /** TLS is not done: there may be nobody at the other end, or a replay (RFC 8446 8). No other session suffers for it. */
+  get early(): boolean {
+    return this.lanes.connection.early === true
   }
 
   get peer(): Peer | undefined {
@@ -191,10 +197,23 @@ export class Session implements LanesHandler {
     else if (this.#expectedId !== undefined && peer.nodeId !== this.#expectedId) {
       this.end('ERR_SKEIN_CERT_FOREIGN', `Node ${peer.nodeId} answered where ${this.#expectedId} was expected.`)
     } else {
-      if (this.role === 'initiator') this.#armDeadline()
-      this.#host.opened(this)
+      if (!this.early) this.#begun()
       this.#advance({ type: 'open', peer })
     }
+  }
+
+  /** The other side is there, and lives. What was said before was judged as if for good, and now it is. */
+  onConfirmed(): void {
+    if (this.#over) return
+    this.#begun()
+    if (this.#claim === undefined) return
+    const refusal = this.#host.judge(this, this.#claim)
+    if (refusal !== undefined) this.end(refusal.code, refusal.message)
+  }
+
+  #begun(): void {
+    if (this.role === 'initiator') this.#armDeadline()
+    this.#host.opened(this)
   }
 
   onDatagram(bytes: Uint8Array): void {
@@ -225,8 +244,11 @@ export class Session implements LanesHandler {
     if (this.#over) return
     const body = buffer.subarray(start, end)
     try {
+      // A hello changes nothing, and the answer is of no use to who merely repeats one. Anything else has to wait.
+      if (this.early && this.#handshake.phase !== 'awaitingHello')
+        this.end('ERR_SKEIN_HANDSHAKE', `Frame ${type} came in early data, where only a hello has a place.`)
       // The handshake keeps what it gets, and the buffer is only ours for now.
-      if (this.#peer === undefined) this.#advance({ type: 'frame', frame: type, body: Uint8Array.from(body) })
+      else if (this.#peer === undefined) this.#advance({ type: 'frame', frame: type, body: Uint8Array.from(body) })
       else this.#handleControl(type, body)
     } catch (error) {
       this.#blame(error, 'ERR_SKEIN_PROTOCOL')
@@ -317,7 +339,7 @@ export class Session implements LanesHandler {
       else if (output.type === 'refuse') this.end(output.code, output.message)
       else if (output.type === 'established') this.#establish(output.membership)
       else {
-        this.#claimedName = output.claim.hello?.name
+        this.#claim = output.claim
         const refusal = this.#host.judge(this, output.claim)
         if (!this.#over) this.#advance({ type: 'verdict', refusal })
       }

@@ -89,7 +89,8 @@ const MORE_TIME = 'Run it again with a greater --timeout, such as --timeout 1000
 
 /** An error that no check foresaw. */
 export const unexpected = (check: CheckName, error: unknown): Finding => {
-  if (isSkeinError(error)) return failed(check, `${error.message} (${error.code})`, 'The check ended with it.', error.hint)
+  if (isSkeinError(error))
+    return failed(check, `${error.message} (${error.code})`, 'The check ended with it.', error.hint)
   const why = error instanceof Error ? error.message : String(error)
   return failed(
     check,

@@ -6,7 +6,10 @@ import { type Finding, ok, warning } from './finding.ts'
 
 /** As much of what the system tells as is needed. */
 export type Interfaces = Readonly<
-  Record<string, readonly { readonly address: string; readonly family: string; readonly internal: boolean }[] | undefined>
+  Record<
+    string,
+    readonly { readonly address: string; readonly family: string; readonly internal: boolean }[] | undefined
+  >
 >
 
 /** Addresses that a system gives itself where nobody gave it one (RFC 3927, RFC 4291 section 2.5.6). */

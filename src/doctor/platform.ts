@@ -4,7 +4,7 @@
 import { readFile } from 'node:fs/promises'
 import { isSkeinError } from '../../certs/errors.ts'
 import { loadQuicEngine } from '../../transport/quiche.ts'
-import { failed, type Finding, ok } from './finding.ts'
+import { type Finding, failed, ok } from './finding.ts'
 
 /** `engines` of the package. */
 const LEAST_NODE: readonly [number, number] = [20, 19]

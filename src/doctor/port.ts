@@ -3,9 +3,9 @@
  */
 import { readFile } from 'node:fs/promises'
 import { isSkeinError } from '../../certs/errors.ts'
-import type { Config } from '../config.ts'
 import { UdpSocket } from '../../transport/socket.ts'
-import { failed, type Finding, ok, warning } from './finding.ts'
+import type { Config } from '../config.ts'
+import { type Finding, failed, ok, warning } from './finding.ts'
 import { holderOf, type PortHolder } from './port-holder.ts'
 
 const MEBIBYTE = 1 << 20
@@ -89,7 +89,10 @@ export const checkBuffers = (facts: BufferFacts, platform: string = process.plat
   const factor = platform === 'linux' ? LINUX_FACTOR : 1
   const [receiveBytes, sendBytes] = [facts.receiveBytes / factor, facts.sendBytes / factor]
   const what = `The kernel gives ${size(receiveBytes)} to receive and ${size(sendBytes)} to send, of ${size(ASKED_BYTES)} asked for`
-  const lost = facts.dropped === undefined ? '' : `${facts.dropped} datagrams were lost for want of room since the start of the machine.`
+  const lost =
+    facts.dropped === undefined
+      ? ''
+      : `${facts.dropped} datagrams were lost for want of room since the start of the machine.`
   if (Math.min(receiveBytes, sendBytes) >= LEAST_BYTES) return [ok('buffers', what, lost === '' ? undefined : lost)]
   return [
     warning(

@@ -285,4 +285,19 @@ test('addresses are tried in this order: loopback, own host, LAN, public, link-l
   ])
 })
 
+test('class and introducers are those of the freshest source that knows of them, for the incarnation of now', async () => {
+  const { table, mdns, dht, seeds } = await setUp()
+  const introducers = addressesOf('198.51.100.1:4433')
+  dht.say('found', { ...sighting(2, '203.0.113.2:4433'), nat: 'cone', introducers })
+  mdns.say('found', sighting(2, '10.77.0.2:4433'))
+  seeds.say('found', seed('10.77.0.2:4433'))
+  const find = () => table.find('node2@host')[0]
+  assert.equal([find()?.nat, find()?.introducers], ['cone', introducers])
+  dht.say('changed', { ...sighting(2, '203.0.113.2:4433'), nat: 'open', introducers: [] })
+  assert.equal([find()?.nat, find()?.introducers], ['open', []])
+  // It has started anew: what was true then may not be now.
+  mdns.say('changed', { ...sighting(2, '10.77.0.2:4433'), incarnation: 'ffffffffffffffff' })
+  assert.equal([find()?.nat, find()?.introducers], [undefined, undefined])
+})
+
 test.run()

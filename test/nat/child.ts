@@ -1,6 +1,7 @@
 /** A program on a host of the laboratory that does what it is told over Node's IPC channel and reports what happens. */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import type { TestContext } from '../support/suite.ts'
 import type { LabHost } from './lab.ts'
 
 /** Of the log the end is kept. */
@@ -43,8 +44,9 @@ export class HostChild<Command, Report> {
     })
   }
 
-  /** Starts the TypeScript program of this file. */
+  /** Starts the TypeScript program of this file; it is gone after the test. */
   static async start<Command, Report>(
+    t: TestContext,
     host: LabHost,
     file: string,
     onReport: (report: Report) => void,
@@ -55,6 +57,7 @@ export class HostChild<Command, Report> {
       env,
     })
     const self = new HostChild<Command, Report>(child, onReport)
+    t.defer(() => self.end())
     const gone = once(child, 'exit').then(() => 'gone')
     const first = await Promise.race([once(child, 'message').then(() => 'ready'), gone])
     if (first === 'gone') throw new Error(`the program did not start: ${self.log()}`)

@@ -36,11 +36,10 @@ class Udp {
 
   static async start(t: TestContext, host: LabHost): Promise<Udp> {
     const self = new Udp(host)
-    const child = await HostChild.start<UdpCommand, UdpReport>(host, PROGRAM, (report) => {
+    const child = await HostChild.start<UdpCommand, UdpReport>(t, host, PROGRAM, (report) => {
       self.#heard.push(report)
       self.#wake()
     })
-    t.defer(() => child.end())
     self.#child = child
     for (const port of [ONE, OTHER]) await child.tell({ do: 'open', port })
     return self

@@ -1,15 +1,17 @@
 /** A node on a host of the laboratory as a test sees it: told what to do, asked how it fares. */
 import { fileURLToPath } from 'node:url'
-import type { ConnectionFigures } from '../../src/cluster/connection-figures.ts'
-import type { StartOptions } from '../../src/index.ts'
+import type { ConnectedNode, StartOptions } from '../../src/index.ts'
 import type { TestContext } from '../support/suite.ts'
 import { HostChild } from './child.ts'
 import type { LabHost } from './lab.ts'
 
 const PROGRAM = fileURLToPath(new URL('./member.ts', import.meta.url))
 
-/** What crosses the channel of what `startNode` takes. */
-export type MemberOptions = Pick<StartOptions, 'name' | 'port' | 'mesh' | 'logLevel' | 'liveness'>
+/**
+ * What crosses the channel of what `startNode` takes. The node connects by itself to those whose name begins with s, the
+ * servers, and to nobody else, but hears of everybody.
+ */
+export type MemberOptions = Pick<StartOptions, 'name' | 'port' | 'logLevel'>
 
 /** So many processes send so many messages a second, all together, to that node. */
 export interface Talk {
@@ -24,15 +26,13 @@ export type MemberCommand =
   | { readonly do: 'connection'; readonly peer: string }
   | { readonly do: 'talk'; readonly talk: Talk }
   | { readonly do: 'guard'; readonly peer: string }
-  | { readonly do: 'nodes' | 'hush' | 'mark' | 'tally' | 'stop' }
-
-export type ConnectionNow = ConnectionFigures & { readonly way?: 'port' | 'socket' | 'relay' }
+  | { readonly do: 'nodes' | 'known' | 'hush' | 'mark' | 'tally' | 'stop' }
 
 /** How connecting went. Times are from the call of `connect`. */
 export interface Connected {
   readonly name: string
   readonly upMs: number
-  readonly wayAtUp: string | undefined
+  readonly wayAtUp: ConnectedNode['way'] | undefined
   /** Undefined: it was not direct in the time. */
   readonly directMs: number | undefined
 }
@@ -63,8 +63,7 @@ export class Member {
 
   /** A process without a node yet; gone after the test. */
   static async spawn(t: TestContext, host: LabHost): Promise<Member> {
-    const child = await HostChild.start<MemberCommand, never>(host, PROGRAM, () => {})
-    t.defer(() => child.end())
+    const child = await HostChild.start<MemberCommand, never>(t, host, PROGRAM, () => {})
     return new Member(host, child)
   }
 
@@ -78,12 +77,17 @@ export class Member {
     return (await this.#child.tell({ do: 'connect', target, directWithinMs })) as Connected
   }
 
-  async connection(peer: string): Promise<ConnectionNow | undefined> {
-    return (await this.#child.tell({ do: 'connection', peer })) as ConnectionNow | undefined
+  async connection(peer: string): Promise<ConnectedNode | undefined> {
+    return (await this.#child.tell({ do: 'connection', peer })) as ConnectedNode | undefined
   }
 
   async nodes(): Promise<readonly string[]> {
     return (await this.#child.tell({ do: 'nodes' })) as string[]
+  }
+
+  /** Names of the nodes it has heard of, connected or not. */
+  async known(): Promise<readonly string[]> {
+    return (await this.#child.tell({ do: 'known' })) as string[]
   }
 
   async talk(talk: Talk): Promise<void> {

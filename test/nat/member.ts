@@ -6,9 +6,9 @@
  * for every pair of speaker and checker. What arrives is judged here, where the time is that of one clock.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Pid, type Self, type SkeinNode, startNode } from '../../src/index.ts'
+import { type ConnectedNode, type Self, type SkeinNode, startNode } from '../../src/index.ts'
 import { serve } from './child.ts'
-import type { Connected, ConnectionNow, MemberCommand, MemberOptions, Talk, Tally } from './member-process.ts'
+import type { Connected, MemberCommand, MemberOptions, Talk, Tally } from './member-process.ts'
 
 const COOKIE = 'a cookie of the NAT laboratory'
 /** How exact the times until a connection is direct are. */
@@ -40,7 +40,7 @@ class Member {
     void this.#watch()
     node.register(
       CHECKER,
-      node.spawnWith({ mailbox: { maxMessages: 1_000_000 } }, (self) => this.#check(self)),
+      node.spawn((self: Self<unknown>) => this.#check(self)),
     )
   }
 
@@ -50,9 +50,9 @@ class Member {
     const startMs = performance.now()
     const name = await node.connect(target)
     const upMs = performance.now() - startMs
-    const wayAtUp = (await this.connection(name))?.way
+    const wayAtUp = this.connection(name)?.way
     for (;;) {
-      const now = await this.connection(name)
+      const now = this.connection(name)
       const atMs = performance.now() - startMs
       const isDirect = now !== undefined && now.way !== 'relay'
       if (isDirect || atMs > directWithinMs) return { name, upMs, wayAtUp, directMs: isDirect ? atMs : undefined }
@@ -60,10 +60,8 @@ class Member {
     }
   }
 
-  async connection(name: string): Promise<ConnectionNow | undefined> {
-    const [own] = (await this.node.observer.snapshot({ nodes: [this.node.name] })).nodes
-    if (own?.status !== 'ok') throw new Error(`the node does not tell of itself: ${JSON.stringify(own)}`)
-    return own.snapshot.connections.list.find(({ node }) => node === name)
+  connection(name: string): ConnectedNode | undefined {
+    return this.node.connectedNodes().find((node) => node.name === name)
   }
 
   /** Starts speakers that send to the checker of the other node. */
@@ -147,7 +145,12 @@ const isType = (message: unknown, type: string): boolean =>
 const state: { member: Member | undefined } = { member: undefined }
 
 const start = async (options: MemberOptions): Promise<string> => {
-  const node = await startNode({ cookie: COOKIE, discovery: { mdns: false, dht: false }, ...options })
+  const node = await startNode({
+    cookie: COOKIE,
+    discovery: { mdns: false, dht: false },
+    mesh: ({ name }) => name?.startsWith('s') ?? false,
+    ...options,
+  })
   state.member = new Member(node)
   return node.id
 }
@@ -163,6 +166,8 @@ serve<MemberCommand, never>(async (command): Promise<unknown> => {
       return member.connection(command.peer)
     case 'nodes':
       return member.node.nodes()
+    case 'known':
+      return member.node.discovery.list().map(({ name }) => name)
     case 'talk':
       return member.talk(command.talk)
     case 'guard':

@@ -133,8 +133,11 @@ export class Relay {
   readonly #server: Address
   readonly #backs = new Map<number, Socket>()
   readonly #retired: Socket[] = []
+  #isClosed = false
   /** Sees every datagram; false drops it. */
   passes: (bytes: Buffer, direction: Direction) => boolean = () => true
+  /** How long a datagram takes in each direction. */
+  delayMs = 0
 
   private constructor(front: Socket, server: Address) {
     this.#front = front
@@ -142,12 +145,12 @@ export class Relay {
     front.on('message', (bytes, client) => {
       if (!this.passes(bytes, 'toServer')) return
       const known = this.#backs.get(client.port)
-      if (known !== undefined) known.send(bytes, server.port, server.host)
-      else void this.#newBack(client.port).then((back) => back.send(bytes, server.port, server.host))
+      if (known !== undefined) this.#later(() => known.send(bytes, server.port, server.host))
+      else void this.#newBack(client.port).then((back) => this.#later(() => back.send(bytes, server.port, server.host)))
     })
   }
 
-  static async open(t: TestContext, server: Address): Promise<Relay> {
+  static async open(t: Pick<TestContext, 'defer'>, server: Address): Promise<Relay> {
     const relay = new Relay(await boundSocket(), server)
     t.defer(() => relay.#close())
     return relay
@@ -180,12 +183,21 @@ export class Relay {
     const back = await boundSocket()
     this.#backs.set(clientPort, back)
     back.on('message', (bytes) => {
-      if (this.passes(bytes, 'toClient')) this.#front.send(bytes, clientPort, '127.0.0.1')
+      if (this.passes(bytes, 'toClient')) this.#later(() => this.#front.send(bytes, clientPort, '127.0.0.1'))
     })
     return back
   }
 
+  /** In order, and not at all once the relay is closed. */
+  #later(send: () => void): void {
+    if (this.delayMs === 0) return send()
+    setTimeout(() => {
+      if (!this.#isClosed) send()
+    }, this.delayMs)
+  }
+
   async #close(): Promise<void> {
+    this.#isClosed = true
     const sockets = [this.#front, ...this.#backs.values(), ...this.#retired]
     await Promise.all(sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))))
   }

@@ -7,15 +7,19 @@
  */
 const WINDOW_MS = 1000
 
-/** What one user may take at once even when there are many, bytes: some of the longest datagrams. */
+/** What one user may take at once, for a start and when there are many, bytes: some of the longest datagrams. */
 const MIN_SHARE_BYTES = 4 * 1280
 
 /** What one user has of it. */
 export class Share {
-  leftBytes = 0
-  atMs = Number.NEGATIVE_INFINITY
+  leftBytes = MIN_SHARE_BYTES
+  atMs: number
   /** The window in which it was used last. */
   window = -1
+
+  constructor(nowMs: number) {
+    this.atMs = nowMs
+  }
 }
 
 export class SharedRate {

@@ -47,6 +47,9 @@ const ACCEPTOR_SILENCE_MS = 1800
 /** A second way that did not help is not looked for again at once. */
 const RESCUE_PAUSE_MS = 2000
 
+/** Of a ping that is only to keep a connection known to NATs. */
+const PING_TIMEOUT_MS = 5000
+
 export interface ReachHost {
   /** The member's connection, if it is up. */
   session(id: string): Session | undefined
@@ -74,6 +77,9 @@ interface Linked {
   readonly session: Session
   readonly peer: ReachPeer
   rescuedMs: number
+  /** How much had been sent when it was looked at last, and since when it has been no more. */
+  sentBytes: number
+  sentMs: number
 }
 
 export class Reach implements DialRelays {
@@ -109,6 +115,7 @@ export class Reach implements DialRelays {
       openSideSockets,
       direct: (address) => ways.direct(address),
       receive: (way, datagram) => ways.receive(way, datagram),
+      gone: (way) => ways.gone(way),
     })
     transport.onDatagram('probe', (bytes, from) => this.#puncher.receive(bytes, from))
   }
@@ -122,18 +129,22 @@ export class Reach implements DialRelays {
 
   up(node: ConnectedNode, session: Session): void {
     if (!node.reaches || this.#stopped) return
-    this.#linked.set(node.id, { node, session, peer: reachPeerOf(node, session), rescuedMs: Number.NEGATIVE_INFINITY })
+    const peer = reachPeerOf(node, session)
+    const sentMs = this.#options.clock.now()
+    this.#linked.set(node.id, { node, session, peer, rescuedMs: Number.NEGATIVE_INFINITY, sentBytes: 0, sentMs })
     this.#upgrades.get(node.id)?.up(session)
     this.#tellObserved(session)
     this.#lookLater()
   }
 
   down(id: string): void {
+    const ended = this.#linked.get(id)?.session
     this.#linked.delete(id)
     this.#options.view.gone(id)
     this.#service.gone(id)
     this.#client.gone(id)
-    this.#drop(id)
+    // A newer connection to the same node may be on its way.
+    if (this.#upgrades.get(id)?.session === ended) this.#drop(id)
   }
 
   moved(session: Session): void {
@@ -244,7 +255,7 @@ export class Reach implements DialRelays {
         )
       }
       this.#relayed(first)
-      return first
+      return { ...first, close: () => this.#close(first) }
     }
     return undefined
   }
@@ -287,6 +298,11 @@ export class Reach implements DialRelays {
     )
   }
 
+  #close(relayed: RelayedWay): void {
+    relayed.close()
+    this.#relayGone(relayed)
+  }
+
   #relayGone(relayed: RelayedWay): void {
     const upgrade = this.#upgrades.get(relayed.peerId)
     if (upgrade?.relayed !== relayed) return
@@ -314,10 +330,22 @@ export class Reach implements DialRelays {
     })
   }
 
+  /** So that no NAT on the way forgets the connection. Ticks come far more often, but in a large cluster not to everybody. */
+  #keepAlive(linked: Linked, nowMs: number): void {
+    const { sentBytes } = linked.session.lanes.connection.stats()
+    if (sentBytes !== linked.sentBytes) {
+      linked.sentBytes = sentBytes
+      linked.sentMs = nowMs
+    } else if (nowMs - linked.sentMs >= this.#options.view.keepaliveMs) {
+      void linked.session.ping(PING_TIMEOUT_MS).catch(() => {})
+    }
+  }
+
   #lookAt(linked: Linked): void {
     const { node, session } = linked
     if (session.isOver || session.way === 'tcp') return
     const nowMs = this.#options.clock.now()
+    this.#keepAlive(linked, nowMs)
     const patienceMs = session.role === 'initiator' ? SILENCE_MS : ACCEPTOR_SILENCE_MS
     if (nowMs - session.lanes.lastHeardMs < patienceMs || nowMs - linked.rescuedMs < RESCUE_PAUSE_MS) return
     linked.rescuedMs = nowMs

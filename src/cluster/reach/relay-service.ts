@@ -237,7 +237,7 @@ export class RelayService {
       id,
       asks: new Allowance(rate, clock.now()),
       refusals: new Allowance(rate, clock.now()),
-      share: new Share(),
+      share: new Share(clock.now()),
       channels: new Map(),
       // Not those of an earlier session: what is still said of them shall mean nothing.
       nextNumber: Math.floor(random.float() * 2 ** 32),

@@ -17,6 +17,7 @@ import { AddressVotes, type PortMapping } from '../../../discovery/dht/votes.ts'
 import type { NatClass } from '../../../discovery/source.ts'
 import { type Address, formatAddress, sameAddress, unmapHost } from '../../../transport/address.ts'
 import type { Clock } from '../../../transport/clock.ts'
+import { isLoopback } from '../membership/member-record.ts'
 
 /** The longest-known members; hundreds see what thousands do. */
 export const MAX_OBSERVERS = 256
@@ -68,6 +69,7 @@ export class SelfView {
     address: undefined,
     mapping: 'unknown',
   }
+  #natByDht: NatClass = 'unknown'
   #mapped: Address | undefined
   #shortestMappingMs: number | undefined
   #local: readonly Address[] = []
@@ -129,6 +131,7 @@ export class SelfView {
   get nat(): NatClass {
     const { public4, private4 } = this.#sides
     if (public4.nat !== 'unknown') return public4.nat
+    if (this.#natByDht !== 'unknown') return this.#natByDht
     // Whoever is on the same LAN sees no NAT, and that says nothing of the world.
     const isMapped = private4.nat === 'cone' || private4.nat === 'symmetric'
     return isMapped && hostOf(public4) === undefined ? private4.nat : 'unknown'
@@ -153,13 +156,13 @@ export class SelfView {
   /** What others may dial without asking: of a NAT only what it is known to let in. */
   advertised(): readonly Address[] {
     const open = this.nat === 'open' ? this.publicAddresses().filter(({ host }) => this.#isOwn(host)) : []
-    return distinct([this.#mapped, ...open, ...this.#local])
+    return distinct([this.#mapped, ...open, ...this.#options.local()])
   }
 
   /** For a punch: what can be dialled, without loopback, then how others see this node, where that is one address. */
   candidates(): readonly Address[] {
     const sides = [this.#sides.private4, this.#sides.private6].map((side) => this.#seenOn(side))
-    const direct = this.advertised().filter(({ host }) => !isLoopback(host))
+    const direct = this.advertised().filter((one) => !isLoopback(one))
     return distinct([...direct, ...this.publicAddresses(), ...sides]).filter(({ port }) => port > 0)
   }
 
@@ -177,7 +180,7 @@ export class SelfView {
   /** Undefined for what cannot be true: a public observer sees no private address, and none of another family. */
   #sideOf(observer: Address, seen: Address): Side | undefined {
     const family = familyOf(seen.host)
-    if (family !== familyOf(observer.host) || isLoopback(observer.host) || seen.port === 0) return undefined
+    if (family !== familyOf(observer.host) || isLoopback(observer) || seen.port === 0) return undefined
     const isPrivate = isExemptHost(observer.host)
     if (isExemptHost(seen.host) && !isPrivate) return undefined
     if (family === 'ip4') return this.#sides[isPrivate ? 'private4' : 'public4']
@@ -214,11 +217,10 @@ export class SelfView {
       // Elsewhere there is another NAT.
       if (side.host !== undefined && host !== undefined && side.host !== host) this.#shortestMappingMs = undefined
       const former = side.host === host ? side.nat : 'unknown'
-      side.host = host
+      side.host = host ?? side.host
       side.nat = this.#classOf(side, host) ?? former
     }
-    const { public4 } = this.#sides
-    if (public4.nat === 'unknown') public4.nat = this.#classByDht(hostOf(public4))
+    this.#natByDht = this.#classByDht(hostOf(this.#sides.public4))
   }
 
   /** Undefined where there is too little to tell. */
@@ -231,9 +233,9 @@ export class SelfView {
 
   #classByDht(host: string | undefined): NatClass {
     const { address, mapping } = this.#dht
-    if (address === undefined) return mapping === 'varying' ? 'symmetric' : 'unknown'
-    const isIpv4 = familyOf(address.host) === 'ip4' && !isExemptHost(address.host)
-    if (!isIpv4 || (host !== undefined && host !== address.host)) return 'unknown'
+    // Of which host the ports vary it does not say; it may be one of our own, seen by liars.
+    if (address === undefined) return mapping === 'varying' && !this.#local.some(isPublic4) ? 'symmetric' : 'unknown'
+    if (!isPublic4(address) || (host !== undefined && host !== address.host)) return 'unknown'
     if (this.#isOwn(address.host)) return 'open'
     return mapping === 'stable' ? 'cone' : 'unknown'
   }
@@ -262,11 +264,11 @@ const newSide = (): Side => ({
   host: undefined,
 })
 
+const isPublic4 = ({ host }: Address): boolean => familyOf(host) === 'ip4' && !isExemptHost(host)
+
 const hostOf = ({ votes }: Side): string | undefined => (votes.isUndisputed ? votes.host : undefined)
 
 const distinct = (addresses: readonly (Address | undefined)[]): readonly Address[] => {
   const given = addresses.filter((address) => address !== undefined)
   return [...new Map(given.map((address) => [formatAddress(address), address])).values()].slice(0, MAX_ADDRESSES)
 }
-
-const isLoopback = (host: string): boolean => host === '::1' || host.startsWith('127.')

@@ -25,7 +25,7 @@ const PLAIN_PUNCH_MS = 700
 /** From one try to the next. */
 const RETRY_MS: readonly number[] = [5000, 25_000, 30_000]
 const LATER_RETRY_MS = 5 * 60_000
-/** Ways that a punch found before the connection was open. */
+/** Ways of one peer that punches found. */
 const MAX_FOUND = 8
 
 export interface UpgradeHost {
@@ -41,8 +41,8 @@ export class Upgrade {
   readonly #host: UpgradeHost
   #relayed: RelayedWay
   #punch: Punch | undefined
-  readonly #found: Way[] = []
-  /** Whose connection is open. */
+  /** Ways that punches found. */
+  #found: Way[] = []
   #session: Session | undefined
   #isUp = false
   /** The other end's, perhaps for a token that we are still to hear of. */
@@ -61,11 +61,16 @@ export class Upgrade {
     return this.#relayed
   }
 
+  /** The one it is for, as soon as TLS is done. */
+  get session(): Session | undefined {
+    return this.#session
+  }
+
   /** The relay tells of the other end, again perhaps: a punch begins. */
   begin(relayed: RelayedWay): void {
     this.#relayed = relayed
     this.#endPunch()
-    this.#found.length = 0
+    this.#letGo()
     const { token, observed } = relayed
     this.#punch = this.#host.puncher.begin({
       token,
@@ -109,10 +114,20 @@ export class Upgrade {
   end(): void {
     this.#endPunch()
     this.#retry?.cancel()
+    this.#session = undefined
+    this.#letGo()
+  }
+
+  /** Sockets of their own are closed with the ways that have one. */
+  #letGo(): void {
+    const inUse = this.#session?.lanes.connection.way
+    for (const way of this.#found) if (way !== inUse) this.#host.puncher.release(way)
+    this.#found = this.#found.filter((way) => way === inUse)
   }
 
   #isFound(way: Way): void {
-    if (this.#found.length < MAX_FOUND) this.#found.push(way)
+    if (this.#found.length >= MAX_FOUND) return this.#host.puncher.release(way)
+    this.#found.push(way)
     this.#session?.lanes.connection.offer(way)
   }
 

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { createIdentity } from '../../../certs/identity.ts'
 import { deriveKeys } from '../../../certs/keys.ts'
 import { type SigningKey, signingKeyOf } from '../../../certs/signing-key.ts'
-import { encode, judge } from '../../../discovery/dht/bencode.ts'
+import { encode, judge, Verbatim } from '../../../discovery/dht/bencode.ts'
 import { compactAddress } from '../../../discovery/dht/compact-address.ts'
 import { MAX_VALUE_BYTES } from '../../../discovery/dht/krpc.ts'
 import { daysAt, itemKey, meetingPoint } from '../../../discovery/dht/places.ts'
@@ -14,6 +14,7 @@ import {
   sealRecord,
   signRecord,
 } from '../../../discovery/dht/record.ts'
+import { NAT_CLASSES } from '../../../discovery/source.ts'
 import { suite } from '../../support/suite.ts'
 import { addressesOf } from '../support.ts'
 
@@ -50,6 +51,32 @@ test('what is sealed is opened as it was, by whoever has the key', async () => {
   assert.equal(openRecord(value, KEYS, ITEM), { ...said(), id: signer.id })
 })
 
+test('class and introducers come through; a class this version does not know, or none at all, is unknown', async () => {
+  const signer = await newSigner()
+  const introducers = addressesOf('198.51.100.1:6881', '[2001:db8::1]:4433', '203.0.113.9:1')
+  for (const nat of NAT_CLASSES) {
+    const opened = openRecord(seal(signRecord(said({ nat, introducers }), signer, KEYS.clusterTag)), KEYS, ITEM)
+    assert.equal([opened?.nat, opened?.introducers], [nat, introducers])
+  }
+  // As other versions may write it: the same record with another `t`, or without.
+  const body = judge(signRecord(said(), signer, KEYS.clusterTag))!.get('r')!
+  for (const nat of [undefined, 'carrier', '', 'Open', 7, ['open'], new Uint8Array(400)]) {
+    const fields = Object.fromEntries([...'aegiknrsv'].map((key) => [key, new Verbatim(body.get(key)!.raw())]))
+    const other = encode(nat === undefined ? fields : { ...fields, t: nat })
+    const envelope = encode({
+      r: new Verbatim(other),
+      s: signer.sign(Buffer.concat([Buffer.from(`skein v1 record\0${KEYS.clusterTag}\0`), other])),
+    })
+    assert.is(openRecord(seal(envelope), KEYS, ITEM)?.nat, 'unknown')
+  }
+})
+
+test('of more than three introducers a reader takes three', async () => {
+  const introducers = addressesOf('198.51.100.1:1', '198.51.100.2:1', '198.51.100.3:1', '198.51.100.4:1')
+  const value = seal(signRecord(said({ introducers }), await newSigner(), KEYS.clusterTag))
+  assert.equal(openRecord(value, KEYS, ITEM)?.introducers, introducers.slice(0, 3))
+})
+
 test('a stranger opens nothing, and the value of one item means nothing in another', async () => {
   const value = seal(signRecord(said(), await newSigner(), KEYS.clusterTag))
   assert.is(openRecord(value, OTHER_KEYS, ITEM), undefined)
@@ -64,7 +91,9 @@ test('a value has one of two sizes, fits BEP 44, and holds no name, address, id 
   for (let count = 0; count <= 16; count++) {
     const addresses = Array.from({ length: count }, (_, i) => ({ host: `2001:db8::${i + 1}`, port: 4433 }))
     for (const name of ['a@b', 'app1@webhost', `${'n'.repeat(64)}@${'h'.repeat(190)}`]) {
-      const value = seal(signRecord(said({ addresses, name }), signer, KEYS.clusterTag))
+      const introducers = addressesOf('[2001:db8:1::1]:4433', '[2001:db8:2::1]:4433', '[2001:db8:3::1]:4433')
+      const nat = count % 2 === 0 ? 'symmetric' : 'open'
+      const value = seal(signRecord(said({ addresses, name, nat, introducers }), signer, KEYS.clusterTag))
       assert.ok(value.length <= MAX_VALUE_BYTES, `${value.length} bytes`)
       sizes.add(value.length)
       const texts = [name, signer.id, signer.publicKey, ...addresses.map((one) => compactAddress(one)!)]

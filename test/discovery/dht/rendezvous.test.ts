@@ -5,6 +5,7 @@ import { deriveKeys } from '../../../certs/keys.ts'
 import { type SigningKey, signingKeyOf } from '../../../certs/signing-key.ts'
 import { compactAddress } from '../../../discovery/dht/compact-address.ts'
 import { daysAt, itemKey, meetingPoint } from '../../../discovery/dht/places.ts'
+import { whereabouts } from '../../../discovery/dht/publisher.ts'
 import { RECORD_LIFETIME_MS, sealRecord, signRecord } from '../../../discovery/dht/record.ts'
 import { dhtSource, type RendezvousOptions } from '../../../discovery/dht/rendezvous.ts'
 import type { DiscoveryEvent, DiscoverySource, NodeRecord } from '../../../discovery/source.ts'
@@ -15,6 +16,9 @@ import { type SimulatedNode, Simulation } from './simulation.ts'
 const test = suite('dht rendezvous')
 
 const MINUTE_MS = 60_000
+const LAN: readonly Address[] = [{ host: '192.168.1.7', port: 4433 }]
+/** A query that stores an item (BEP 44). */
+const isPut = (bytes: Uint8Array): boolean => Buffer.from(bytes).includes('1:q3:put')
 const KEYS = deriveKeys(Buffer.from('a cookie for tests'), 'test')
 /** Made before any virtual time runs. */
 const identities: readonly Identity[] = await Promise.all(
@@ -130,6 +134,8 @@ test('a name leads to a record directly, and so does an id', async (t) => {
       incarnation: b.record.incarnation,
       addresses: b.record.addresses,
       registrations,
+      nat: 'unknown',
+      introducers: [],
     })
   }
   await world.until(Promise.resolve(a.source.refresh('nobody@host')))
@@ -149,6 +155,76 @@ test('a change is published at once, what is unregistered is found no more', asy
   assert.is(a.seen.has(b.record.id), false)
   await world.until(Promise.resolve(a.source.refresh('app1@host')))
   assert.equal(a.seen.get(b.record.id)?.addresses, [moved])
+})
+
+test('what the network changes is published at once, and then at most once a minute', async (t) => {
+  const world = new World(t)
+  const bootstrap = [world.add().address, world.add().address]
+  const [a, b] = [world.member({ bootstrap }), world.member({ bootstrap })]
+  await world.pass(MINUTE_MS)
+  const introducers = [a.node.address]
+  const look = async (): Promise<DiscoveryEvent['sighting'] | undefined> => {
+    await world.until(Promise.resolve(a.source.refresh('app1@host')))
+    return a.seen.get(b.record.id)
+  }
+  b.source.update({ ...b.record, nat: 'symmetric', introducers })
+  await world.pass(2000)
+  const first = await look()
+  assert.equal([first?.nat, first?.introducers], ['symmetric', introducers])
+
+  // Many changes within the minute: what holds at its end is published, in one go.
+  const puts = (): number =>
+    world.wire.filter(({ bytes, from }) => isPut(bytes) && sameAddress(from, b.node.address)).length
+  const before = puts()
+  for (let i = 1; i <= 20; i++) {
+    b.source.update({ ...b.record, nat: 'cone', addresses: [{ host: '198.51.100.9', port: 4000 + i }], introducers })
+    await world.pass(1000)
+  }
+  assert.is(puts(), before)
+  assert.equal((await look())?.addresses, first?.addresses)
+  await world.pass(45_000)
+  const last = await look()
+  assert.is(last?.nat, 'cone')
+  assert.ok(last?.addresses.some(({ port }) => port === 4020))
+  const copies = puts() - before
+  assert.ok(copies > 0 && copies <= 2 * 3 * 16, `${copies} puts`)
+
+  // The same again is no change.
+  b.source.update({ ...b.record, nat: 'cone', addresses: [{ host: '198.51.100.9', port: 4020 }], introducers })
+  const settled = puts()
+  await world.pass(2 * MINUTE_MS)
+  assert.is(puts(), settled)
+})
+
+test('an address that the DHT sees is published within about a minute of being agreed on', async (t) => {
+  const world = new World(t)
+  const bootstrap = [world.add().address, world.add().address]
+  const [a, b] = [world.member({ bootstrap }), world.member({ bootstrap, record: { addresses: LAN } })]
+  await world.pass(MINUTE_MS)
+  const seenAt: Address = { host: '203.0.113.77', port: 6000 }
+  Object.defineProperty(b.node.dht, 'publicAddress', { get: () => seenAt })
+  await world.pass(MINUTE_MS + 5000)
+  await world.until(Promise.resolve(a.source.refresh('app1@host')))
+  const found = a.seen.get(b.record.id)
+  assert.equal([found?.nat, found?.addresses], ['cone', [seenAt, ...LAN]])
+})
+
+test('where the DHT sees a node behind a NAT, only class cone tells of it', () => {
+  const seen: Address = { host: '203.0.113.77', port: 6000 }
+  const own = [...LAN, { host: '127.0.0.1', port: 4433 }]
+  assert.equal(whereabouts({ addresses: own }, seen), { nat: 'cone', addresses: [seen, ...LAN] })
+  assert.equal(whereabouts({ addresses: own, nat: 'cone' }, seen), { nat: 'cone', addresses: [seen, ...LAN] })
+  assert.equal(whereabouts({ addresses: own, nat: 'symmetric' }, seen), { nat: 'symmetric', addresses: LAN })
+  // A mapped port: what the NAT gives to others is not for strangers.
+  const mapped = { host: '203.0.113.77', port: 4433 }
+  assert.equal(whereabouts({ addresses: [mapped, ...own], nat: 'open' }, { host: '203.0.113.77', port: 1 }), {
+    nat: 'open',
+    addresses: [mapped, ...LAN],
+  })
+  assert.equal(whereabouts({ addresses: own, nat: 'cone' }, undefined), { nat: 'cone', addresses: LAN })
+  assert.equal(whereabouts({ addresses: own.slice(1) }, undefined), { nat: 'unknown', addresses: own.slice(1) })
+  const ip6 = { host: '2001:db8::7', port: 4433 }
+  assert.equal(whereabouts({ addresses: own }, ip6), { nat: 'unknown', addresses: [ip6, ...LAN] })
 })
 
 test('a node that stops takes its record back; one that vanishes is lost when its record is over', async (t) => {

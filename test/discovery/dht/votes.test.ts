@@ -110,4 +110,29 @@ test('ports tell how the NAT maps', () => {
   assert.equal(moved.address, seen(OWN, 9999))
 })
 
+test('where fewer are enough, one is believed, and more than half of all is more than that', () => {
+  const votes = new AddressVotes({ voter: 'host', agreeing: 1, lifetimeMs: Number.POSITIVE_INFINITY })
+  assert.ok(votes.add(seen(OWN), observer(1, 1), 0))
+  assert.ok(votes.isUndisputed)
+  assert.is(votes.portMapping, 'unknown')
+  assert.not(votes.add(seen(LIE), observer(1, 2), HOUR_MS))
+  assert.not(votes.isUndisputed)
+  votes.add(seen(OWN, 9), observer(1, 3), HOUR_MS)
+  assert.ok(votes.isUndisputed)
+  assert.is(votes.portMapping, 'varying')
+  assert.is(votes.portMappingSince(1), 'unknown', 'of the two who see it only one is that young')
+})
+
+test('a vote that is taken back counts no more', () => {
+  const votes = new AddressVotes({ voter: 'host', agreeing: 1 })
+  for (const last of [1, 2]) votes.add(seen(OWN), observer(1, last), 0)
+  votes.add(seen(LIE), observer(1, 3), 0)
+  assert.not(votes.remove(observer(1, 1).host), 'as many as before say another')
+  assert.ok(votes.remove(observer(1, 2).host))
+  assert.is(votes.host, LIE)
+  assert.not(votes.remove(observer(1, 2).host), 'it is gone')
+  assert.ok(votes.remove(observer(1, 3).host))
+  assert.is(votes.host, undefined)
+})
+
 test.run()

@@ -1,0 +1,136 @@
+/**
+ * What the dials of a visit mean: who is a member, and why somebody who is there does not let this machine in.
+ *
+ * A Skein node is silent to whoever lacks its cookie, so silence alone says little. But its part in the DHT answers
+ * anybody from the same port: an answer of the DHT together with silence of QUIC is how a wrong cookie looks.
+ */
+
+import { CLOCK_SKEW_TOLERANCE_MS } from '../../certs/certificate.ts'
+import { ERRORS, isErrorCode } from '../../certs/errors.ts'
+import type { Address } from '../../transport/address.ts'
+import { formatAddress } from '../../transport/address.ts'
+import { copy } from './cookie.ts'
+import { type Finding, failed, ok, warning } from './finding.ts'
+import type { Sounding } from './sounding.ts'
+import type { Dial, MemberFacts } from './visit.ts'
+
+export interface MembersFacts {
+  readonly dials: readonly Dial[]
+  readonly members: readonly MemberFacts[]
+  /** Of each dialled address, where it was asked. */
+  readonly soundings: readonly Sounding[]
+  /** Where the cookie is from. */
+  readonly cookiePlace: string
+  readonly cluster: string
+}
+
+export const checkMembers = (facts: MembersFacts): readonly Finding[] => {
+  const findings = facts.dials.flatMap((dial) => judge(dial, facts))
+  if (findings.length > 0) return findings
+  return [
+    warning(
+      'members',
+      'No node was found, and none was named.',
+      'So nothing can be said about the way to others.',
+      'Name one: skein doctor --seed HOST:PORT. Or start one: skein start --name a.',
+    ),
+  ]
+}
+
+const judge = (dial: Dial, facts: MembersFacts): Finding[] => {
+  const { target, through, result } = dial
+  if (result.type === 'up') {
+    const by = through === 'discovery' ? 'found by discovery' : target
+    return [
+      ok(
+        'members',
+        `${result.node} (${by}) is a member of cluster "${facts.cluster}", connected within ${result.tookMs.toFixed(0)} ms`,
+      ),
+    ]
+  }
+  const { code, message } = result
+  switch (code) {
+    case 'ERR_SKEIN_WRONG_CLUSTER':
+      return [
+        failed(
+          'members',
+          `${target} belongs to another cluster than "${facts.cluster}".`,
+          'It has the same cookie, but its cluster has another name.',
+          'Give both the same name: --cluster NAME, or SKEIN_CLUSTER.',
+        ),
+      ]
+    case 'ERR_SKEIN_WRONG_COOKIE':
+      return [wrongCookie(target, 'It says so itself.', facts)]
+    case 'ERR_SKEIN_CERT_EXPIRED':
+      return [expired(target, message, facts)]
+    case 'ERR_SKEIN_SELF':
+      return []
+    case 'ERR_SKEIN_CONNECT_TIMEOUT':
+      return silent(dial, facts)
+    default:
+      return through === 'local'
+        ? []
+        : [failed('members', `${target}: ${message} (${code})`, meaning(code), hint(code))]
+  }
+}
+
+/** What a code means, and what to do about it, by the table of errors. */
+export const meaning = (code: string): string => (isErrorCode(code) ? ERRORS[code].meaning : 'The attempt failed.')
+
+export const hint = (code: string): string =>
+  isErrorCode(code) ? ERRORS[code].hint : 'Look at the log of the node there; run skein doctor on that machine too.'
+
+const silent = ({ target, through }: Dial, facts: MembersFacts): Finding[] => {
+  const sounding = facts.soundings.find(({ address }) => formatAddress(address) === target)
+  // Where nothing answered at all it is a matter of UDP, which has a finding of its own.
+  if (sounding?.udp !== 'answered') return []
+  const why =
+    'A node of the DHT answers at this very port, so UDP is not blocked; QUIC is silent, as a Skein node is to whoever lacks its cookie. (A bootstrap node answers so too: it belongs to no cluster and is no seed.)'
+  return [wrongCookie(target, why, facts, through === 'local')]
+}
+
+const wrongCookie = (target: string, why: string, facts: MembersFacts, isLocal = false): Finding => {
+  const what = `Wrong cookie: ${target} does not accept that of ${facts.cookiePlace}.`
+  const remedy = `Give both the same cookie: ${copy(facts.cookiePlace)}. The tags that skein doctor shows on both machines must be equal.`
+  return isLocal ? warning('cookie', what, why, remedy) : failed('cookie', what, why, remedy)
+}
+
+/** Either the certificate is old, or one of the two clocks is wrong: then the clock's own finding says which. */
+const expired = (target: string, message: string, { members }: MembersFacts): Finding => {
+  const offMs = Math.max(0, ...members.map(({ clock }) => Math.abs(clock?.aheadMs ?? 0)))
+  const said = message.slice(message.lastIndexOf('The certificate'))
+  if (offMs > CLOCK_SKEW_TOLERANCE_MS) {
+    return failed(
+      'members',
+      `${target} cannot be connected: ${said}.`,
+      'Its clock and that of this machine differ too much.',
+      SEE_CLOCK,
+    )
+  }
+  return failed(
+    'certificate',
+    `Expired certificate: ${target} shows one that is not valid now. ${said}.`,
+    members.length > 0
+      ? 'The clocks agree, so the node there has run for longer than its certificate lasts, or was given an old one.'
+      : 'The node there has run for longer than its certificate lasts, or one of the two clocks is wrong.',
+    'Start that node again: it renews its certificate. Run skein doctor --identity FILE there to see its file.',
+  )
+}
+
+const SEE_CLOCK = 'Set the clock, as the finding about the clock says.'
+
+/** Whether a member was reached at this address. */
+export const isProven = (dials: readonly Dial[], address: Address): boolean =>
+  dials.some(
+    ({ target, result }) => target === formatAddress(address) && (result.type === 'up' || isAnswer(result.code)),
+  )
+
+/** Codes of dials to which somebody answered. */
+const isAnswer = (code: string): boolean =>
+  ![
+    'ERR_SKEIN_CONNECT_TIMEOUT',
+    'ERR_SKEIN_BAD_ADDRESS',
+    'ERR_SKEIN_UNKNOWN_HOST',
+    'ERR_SKEIN_CONNECT_FAILED',
+    'ERROR',
+  ].includes(code)

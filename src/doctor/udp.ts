@@ -1,0 +1,98 @@
+/**
+ * Whether UDP gets out of here and answers get back in, judged by all addresses that were asked together.
+ */
+import { type Address, formatAddress } from '../../transport/address.ts'
+import { type Finding, failed, ok, skipped } from './finding.ts'
+import type { Sounding } from './sounding.ts'
+
+/** `proven`: addresses where a member was reached, which is an answer too. */
+export const checkUdp = (
+  soundings: readonly Sounding[],
+  unresolved: readonly Address[],
+  proven: (address: Address) => boolean,
+): readonly Finding[] => {
+  const names = unresolved.map(({ host }) =>
+    failed(
+      'udp',
+      `The host name ${host} has no address.`,
+      'The name service does not know it, or cannot be asked.',
+      `Check the spelling and the name service (getent hosts ${host}), or give the IP address.`,
+    ),
+  )
+  if (soundings.length === 0 && names.length > 0) return names
+  if (soundings.length === 0) return [skipped('udp', 'No address was given to try, so it is not known.', GIVE)]
+  const answered = soundings.filter(({ udp, address }) => udp === 'answered' || proven(address))
+  if (answered.length > 0) return [...names, ok('udp', summary(answered, soundings)), ...absent(soundings, answered)]
+  return [...names, ...silence(soundings)]
+}
+
+const GIVE = 'Give a node of the cluster or of the DHT: skein doctor --seed HOST:PORT, or --dht HOST:PORT.'
+
+const summary = (answered: readonly Sounding[], all: readonly Sounding[]): string => {
+  const fastest = answered.map(({ tookMs }) => tookMs).filter((ms) => ms !== undefined)
+  const took = fastest.length === 0 ? '' : `, the first after ${Math.min(...fastest).toFixed(1)} ms`
+  return `UDP goes out and answers come in: ${answered.length} of ${all.length} addresses answered${took}`
+}
+
+/** UDP works; these alone do not answer. */
+const absent = (soundings: readonly Sounding[], answered: readonly Sounding[]): Finding[] =>
+  soundings.filter((one) => !answered.includes(one)).map((one) => explain(one, true))
+
+/** Nobody answered: one cause where all ended alike, else one finding for each. */
+const silence = (soundings: readonly Sounding[]): readonly Finding[] => {
+  const kinds = new Set(soundings.map(({ udp, tcp }) => `${udp} ${tcp}`))
+  const [first] = soundings
+  if (kinds.size > 1 || first === undefined) return soundings.map((one) => explain(one, false))
+  return [explain(first, false, soundings.map(({ address }) => formatAddress(address)).join(', '))]
+}
+
+const explain = ({ address, udp, tcp }: Sounding, othersAnswer: boolean, all?: string): Finding => {
+  const where = all ?? formatAddress(address)
+  const rule = `Let UDP from and to port ${address.port} pass`
+  switch (udp) {
+    case 'forbidden':
+      return failed(
+        'udp',
+        `UDP blocked: this machine does not let packets to ${where} out.`,
+        'Its own packet filter forbids them.',
+        `${rule} in the filter of this machine; sudo nft list ruleset, or sudo iptables -S OUTPUT, shows its rules.`,
+      )
+    case 'noRoute':
+      return failed(
+        'udp',
+        `There is no way to ${where}.`,
+        'The system, or a router, says that the network or host cannot be reached.',
+        `Check the address and the routes: ip route get ${address.host}.`,
+      )
+    case 'closed':
+      return failed(
+        'udp',
+        `Nobody listens at ${where}.`,
+        'UDP gets there: the host answers that the port is closed.',
+        `Start the node there (skein start --port ${address.port}), or correct the port.`,
+      )
+    default:
+  }
+  if (tcp === 'there' && !othersAnswer) {
+    return failed(
+      'udp',
+      `UDP blocked: ${where} answers nothing by UDP, while the host answers by TCP.`,
+      'A firewall here, there or between drops UDP, or its answers; a node there that has another cookie and no DHT would be as silent.',
+      `${rule} in the firewalls of both sides. Where that cannot be had, let a member listen on TCP.`,
+    )
+  }
+  if (othersAnswer) {
+    return failed(
+      'udp',
+      `${where} does not answer, while others do.`,
+      tcp === 'there' ? 'Its host is there (TCP answers).' : 'Its host answers neither by UDP nor by TCP.',
+      `Check that the node runs at that address, and ${rule.toLowerCase()} in the firewall there.`,
+    )
+  }
+  return failed(
+    'udp',
+    `${where} answers neither by UDP nor by TCP.`,
+    'The host is down, the address is wrong, or everything between is blocked.',
+    `Check the address (ping ${address.host}), then ${rule.toLowerCase()} in the firewalls of both sides.`,
+  )
+}

@@ -1,0 +1,254 @@
+/**
+ * A short-lived hidden node that dials whom it was told of and whom it finds, and asks them a few things.
+ *
+ * It is the tool behind all findings about other nodes. Unlike an ordinary node it can be made to show another calendar
+ * time, and its own certificate is good at any time: so a clock that is wrong, here or there, does not keep it from asking
+ * how wrong. What members answer is judged, not believed. Every wait is bounded.
+ */
+import { hostname } from 'node:os'
+import { type Attempt, type ErrorCode, isSkeinError } from '../../certs/errors.ts'
+import { createIdentity } from '../../certs/identity.ts'
+import { deriveKeys } from '../../certs/keys.ts'
+import { type Address, formatAddress } from '../../transport/address.ts'
+import type { Clock } from '../../transport/clock.ts'
+import type { Random } from '../../transport/random.ts'
+import type { ConnectedNode } from '../cluster/peers.ts'
+import type { Config } from '../config.ts'
+import { DEFAULT_PORT } from '../discovery-config.ts'
+import type { SkeinNode } from '../node.ts'
+import { startConfigured } from '../start.ts'
+import { SYSTEM_PROCESS, type SystemReply, type SystemRequest } from '../system-process.ts'
+import { type WayName, wayOf } from './reach-report.ts'
+
+/** Longer than a dial takes to fail. */
+const DISCOVER_MS = 3500
+const ASK_MS = 2000
+/** Nodes that discovery names and that are dialled. */
+const MAX_FOUND = 8
+/** Members that are asked. */
+const MAX_ASKED = 8
+const NAME_BYTES = 6
+/** The certificate of the tool is valid whatever the clock of the other side shows: 1990 to 2049. */
+const ALWAYS = { wallNowMs: Date.UTC(1990, 0), validForMs: Date.UTC(2049, 0) - Date.UTC(1990, 0) }
+
+/** One dial and how it ended. */
+export interface Dial {
+  /** As it was given or found. */
+  readonly target: string
+  /** 'local' is the default port of this machine, where silence is no news. */
+  readonly through: 'seeds' | 'local' | 'discovery'
+  readonly result:
+    | { readonly type: 'up'; readonly node: string; readonly tookMs: number }
+    | {
+        readonly type: 'failed'
+        readonly code: ErrorCode | 'ERROR'
+        readonly message: string
+        readonly attempts: readonly Attempt[]
+      }
+}
+
+/** What a member tells of itself. */
+export interface MemberFacts {
+  readonly name: string
+  readonly host: string
+  /** Its clock minus ours, and half the round trip, by which that may be wrong; undefined where it does not tell. */
+  readonly clock: { readonly aheadMs: number; readonly uncertainMs: number } | undefined
+  /** It finds others by multicast DNS, and that works by its own account. */
+  readonly usesMulticast: boolean
+  /** Whom it is connected with. */
+  readonly connected: readonly SeenNode[]
+}
+
+/** A node as another one sees it. */
+export interface SeenNode {
+  readonly name: string
+  readonly address: Address
+  readonly way: WayName
+  readonly listens: readonly Address[]
+}
+
+export interface VisitOptions {
+  readonly config: Config
+  readonly cookie: Uint8Array
+  readonly clock: Clock
+  readonly random: Random
+}
+
+export class Visit {
+  readonly node: SkeinNode
+  readonly #clock: Clock
+  /** All that was dialled before the members were asked. */
+  readonly dials: readonly Dial[]
+  readonly members: readonly MemberFacts[]
+
+  private constructor(node: SkeinNode, clock: Clock, dials: readonly Dial[], members: readonly MemberFacts[]) {
+    this.node = node
+    this.#clock = clock
+    this.dials = dials
+    this.members = members
+  }
+
+  /** Dials and asks. Rejects only where the node cannot be started. */
+  static async pay(options: VisitOptions): Promise<Visit> {
+    const first = await Visit.#pay(options, options.clock)
+    const shifted = first.members.length > 0 ? undefined : clockFor(first.dials, options.clock)
+    if (shifted === undefined) return first
+    // Certificates were outside their period: with a calendar that they fit one can at least ask what the time is there.
+    const second = await Visit.#pay(options, shifted)
+    await second.node.stop()
+    return new Visit(first.node, options.clock, first.dials, inTimeOf(second.members, shifted, options.clock))
+  }
+
+  static async #pay({ config, cookie, random }: VisitOptions, clock: Clock): Promise<Visit> {
+    const name = `skein-doctor-${Buffer.from(random.bytes(NAME_BYTES)).toString('hex')}@${hostname()}`
+    const identity = await createIdentity({ ...ALWAYS, random: (count) => random.bytes(count) })
+    const settings: Config = { ...config, name, identity, port: 0, portFallback: true, hidden: true }
+    const node = await startConfigured(settings, deriveKeys(cookie, config.cluster), undefined, clock)
+    try {
+      const dials = await dialAll(node, config, clock)
+      const names = [...new Set(dials.flatMap(({ result }) => (result.type === 'up' ? [result.node] : [])))]
+      const members = await Promise.all(names.slice(0, MAX_ASKED).map((one) => askMember(node, one, clock)))
+      return new Visit(node, clock, dials, members)
+    } catch (error) {
+      await node.stop()
+      throw error
+    }
+  }
+
+  /** Connects to a name or address. */
+  dial(target: string): Promise<Dial> {
+    return dialOne(this.node, this.#clock, target, 'discovery')
+  }
+
+  /** Asks the system process of a node; undefined where no answer comes in time. */
+  ask(node: string, request: SystemRequest, timeoutMs = ASK_MS): Promise<SystemReply | undefined> {
+    return ask(this.node, node, request, timeoutMs)
+  }
+
+  /** How this node is connected to that one now. */
+  connectionTo(name: string): SeenNode | undefined {
+    const found = this.node.connectedNodes().find((one) => one.name === name)
+    return found && seen(found)
+  }
+}
+
+const dialAll = async (node: SkeinNode, config: Config, clock: Clock): Promise<readonly Dial[]> => {
+  const { seeds, mdns, dht, dns } = config.discovery
+  const given = seeds.map((seed) => dialOne(node, clock, formatAddress(seed), 'seeds'))
+  const local = { host: config.host ?? '127.0.0.1', port: DEFAULT_PORT }
+  const isAutomatic = mdns || dht !== undefined
+  const automatic = isAutomatic ? [dialOne(node, clock, formatAddress(local), 'local')] : []
+  const found = isAutomatic || dns.length > 0 ? dialFound(node, clock) : Promise.resolve([])
+  return [...(await Promise.all([...given, ...automatic])), ...(await found)]
+}
+
+/** Those that discovery names within its time, or until enough of them are known. */
+const dialFound = async (node: SkeinNode, clock: Clock): Promise<readonly Dial[]> => {
+  const dials = new Map<string, Promise<Dial>>()
+  const events = node.events[Symbol.asyncIterator]()
+  const timer = clock.after(DISCOVER_MS, () => void events.return?.())
+  for (let step = await events.next(); step.done !== true; step = await events.next()) {
+    const event = step.value
+    if (event.type !== 'discovered' || event.sources.every((source) => source === 'seeds')) continue
+    const targets = event.node === undefined ? event.addresses.map(formatAddress) : [event.node]
+    for (const target of targets) {
+      if (dials.size < MAX_FOUND && !dials.has(target)) dials.set(target, dialOne(node, clock, target, 'discovery'))
+    }
+    if (dials.size >= MAX_FOUND) break
+  }
+  timer.cancel()
+  await events.return?.()
+  return Promise.all(dials.values())
+}
+
+const dialOne = async (node: SkeinNode, clock: Clock, target: string, through: Dial['through']): Promise<Dial> => {
+  const startMs = clock.now()
+  try {
+    const name = await node.connect(target)
+    return { target, through, result: { type: 'up', node: name, tookMs: clock.now() - startMs } }
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    const { code, attempts } = isSkeinError(error) ? error : { code: 'ERROR' as const, attempts: [] }
+    return { target, through, result: { type: 'failed', code, message, attempts } }
+  }
+}
+
+const ask = async (
+  node: SkeinNode,
+  name: string,
+  request: SystemRequest,
+  timeoutMs: number,
+): Promise<SystemReply | undefined> => {
+  try {
+    return (await node.call({ name: SYSTEM_PROCESS, node: name }, request, { timeoutMs })) as SystemReply
+  } catch {
+    return undefined
+  }
+}
+
+const askMember = async (node: SkeinNode, name: string, clock: Clock): Promise<MemberFacts> => {
+  const [time, info, nodes] = await Promise.all([
+    askTime(node, name, clock),
+    ask(node, name, { type: 'info' }, ASK_MS),
+    ask(node, name, { type: 'nodes' }, ASK_MS),
+  ])
+  const sources = info?.type === 'info' && Array.isArray(info.info?.discovery) ? info.info.discovery : []
+  return {
+    name,
+    host: node.connectedNodes().find((one) => one.name === name)?.address.host ?? '',
+    clock: time,
+    usesMulticast: sources.some((one) => one?.source === 'mdns' && one.state === 'working'),
+    connected: nodes?.type === 'nodes' && Array.isArray(nodes.nodes) ? nodes.nodes.flatMap(judged) : [],
+  }
+}
+
+/** As NTP does it: the answer was made about half way between question and answer (RFC 5905 section 8). */
+const askTime = async (node: SkeinNode, name: string, clock: Clock): Promise<MemberFacts['clock']> => {
+  const startMs = clock.now()
+  const reply = await ask(node, name, { type: 'time' }, ASK_MS)
+  const tookMs = clock.now() - startMs
+  if (reply?.type !== 'time' || typeof reply.wallMs !== 'number') return undefined
+  return { aheadMs: reply.wallMs - (clock.wallNow() - tookMs / 2), uncertainMs: tookMs / 2 }
+}
+
+/** What another node says of a third: anything may stand there. */
+const judged = (value: ConnectedNode): SeenNode[] => {
+  const isAddress = (one: unknown): boolean =>
+    typeof one === 'object' && one !== null && 'host' in one && typeof one.host === 'string' && 'port' in one
+  if (typeof value !== 'object' || value === null || typeof value.name !== 'string') return []
+  return isAddress(value.address) ? [seen(value)] : []
+}
+
+const seen = ({ name, address, listens, way }: ConnectedNode): SeenNode => ({
+  name,
+  address,
+  way: wayOf(way),
+  listens: Array.isArray(listens) ? listens : [],
+})
+
+const ISO_TIME = /\d{4}-\d\d-\d\dT[\d:.]+Z/
+const HOUR_MS = 60 * 60_000
+
+/** A clock at whose time the certificates that were refused are good; undefined where none was. */
+const clockFor = (dials: readonly Dial[], clock: Clock): Clock | undefined => {
+  for (const { result } of dials) {
+    const message = result.type === 'failed' && result.code === 'ERR_SKEIN_CERT_EXPIRED' ? result.message : ''
+    const limitMs = Date.parse(ISO_TIME.exec(message)?.[0] ?? '')
+    if (Number.isNaN(limitMs)) continue
+    // Not yet valid: a moment after its beginning. Expired: an hour before its end.
+    const goodMs = limitMs > clock.wallNow() ? limitMs + HOUR_MS : limitMs - HOUR_MS
+    const shiftMs = goodMs - clock.wallNow()
+    return { ...clock, wallNow: () => clock.wallNow() + shiftMs }
+  }
+  return undefined
+}
+
+/** What the members said of their clocks, compared with the true calendar of this machine. */
+const inTimeOf = (members: readonly MemberFacts[], shifted: Clock, clock: Clock): readonly MemberFacts[] => {
+  const shiftMs = shifted.wallNow() - clock.wallNow()
+  return members.map((member) =>
+    member.clock === undefined
+      ? member
+      : { ...member, clock: { ...member.clock, aheadMs: member.clock.aheadMs + shiftMs } },
+  )
+}

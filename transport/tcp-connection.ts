@@ -1,0 +1,458 @@
+/**
+ * One connection over TLS on TCP: streams with credit of their own, in frames (tcp-frames.ts).
+ *
+ * It keeps QUIC's promises but one: TCP has a single order, so a lost packet holds up all streams. Little stands in front
+ * of what is urgent: a bounded piece in this process, a bounded one under way (tcp-pace.ts). Streams carry nothing before
+ * the peer's certificate was verified. Sockets, gate and admission belong to tcp-transport.ts.
+ */
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import type { VerifiedPeer } from '../certs/certificate.ts'
+import { isSkeinError, SkeinError } from '../certs/errors.ts'
+import type { Address } from './address.ts'
+import { BulkRoom } from './bulk-room.ts'
+import type { Clock, Timer } from './clock.ts'
+import { boundedCloseMessage, codeOfWire, wireCodeOf } from './close-codes.ts'
+import { OutgoingStreams } from './memory-streams.ts'
+import { MAX_PEER_STREAMS, STREAM_WINDOW_BYTES } from './path-settings.ts'
+import { FRAME, FrameReader, FrameWriter, limitsOf, MAX_DATA_BYTES } from './tcp-frames.ts'
+import { TcpPace } from './tcp-pace.ts'
+import { TcpIncomingStreams } from './tcp-streams.ts'
+import { certificateOf, codeOfAlert, speaksOurProtocol } from './tcp-tls.ts'
+import {
+  type CloseReason,
+  type Connection,
+  type ConnectionHandler,
+  type ConnectionStats,
+  MAX_DATAGRAM_BYTES,
+  type ReadResult,
+} from './transport.ts'
+
+/** Written here and not yet taken by the kernel, bytes. */
+const SOCKET_BUFFER_BYTES = 256 * 1024
+/** Messages of `sendDatagram` that wait for room. */
+const MAX_DATAGRAMS_WAITING = 64
+/** Silence that ends a connection, as on QUIC. */
+const IDLE_TIMEOUT_MS = 15_000
+/** After this much silence the peer is asked whether it is there, which also keeps the way through a NAT open. */
+const KEEPALIVE_MS = 5000
+/** A goodbye has this long to leave, and the peer to hear it. */
+const FAREWELL_TIMEOUT_MS = 500
+/** The largest close code that fits. */
+const MAX_WIRE_CODE = 2 ** 32 - 1
+
+const LIMITS = {
+  streamWindowBytes: STREAM_WINDOW_BYTES,
+  // As on QUIC (path-settings.ts): a lane that is not read must hold back nobody else.
+  connectionWindowBytes: Number.POSITIVE_INFINITY,
+  maxStreams: MAX_PEER_STREAMS,
+}
+
+/** What the connection needs of its endpoint. */
+export interface TcpConnectionHost {
+  readonly clock: Clock
+  /** Judges the peer's certificate; throws coded errors. */
+  verify(certificate: Uint8Array): VerifiedPeer
+  opened(connection: TcpConnection): void
+  ended(connection: TcpConnection): void
+}
+
+/** closing: the layer above knows, or is about to; the peer is being told. */
+type State = 'connecting' | 'open' | 'closing' | 'ended'
+
+export class TcpConnection implements Connection {
+  readonly carrier = 'tcp'
+  readonly role: 'initiator' | 'acceptor'
+  readonly remote: Address
+  readonly way = undefined
+  /** Set at once by whoever made the connection. */
+  handler!: ConnectionHandler
+  peer: VerifiedPeer | undefined
+  lastHeardMs: number
+  readonly #host: TcpConnectionHost
+  #state: State = 'connecting'
+  /** What holds the connection: bare TCP first, then TLS on it. */
+  #socket: Socket
+  #isSecure = false
+  readonly #outgoing: OutgoingStreams
+  readonly #incoming: TcpIncomingStreams
+  readonly #pace = new TcpPace()
+  readonly #bulkRoom = new BulkRoom('loopback')
+  readonly #writer = new FrameWriter()
+  readonly #reader = new FrameReader({
+    data: (stream, bytes, ends) => this.#receiveData(stream, bytes, ends),
+    frame: (type, body) => this.#receiveFrame(type, body),
+  })
+  /** Streams that became readable with the present chunk. */
+  readonly #readable = new Set<number>()
+  readonly #datagrams: Uint8Array[] = []
+  /** The newest ping of the peer that was not answered. */
+  #owedPong: number | undefined
+  /** What the peer said when it closed. */
+  #peerClose: CloseReason | undefined
+  #flushScheduled = false
+  /** A flush already happened since input was last waited for. */
+  #flushedThisRound = false
+  #isFlushing = false
+  /** The layer above was refused something: it hears when there may be room. */
+  #wasRefused = false
+  #timer: Timer | undefined
+  #reason: CloseReason | undefined
+  #lastError: NodeJS.ErrnoException | undefined
+  #receivedBytes = 0
+  readonly #flush = (): void => this.flush()
+  readonly #newRound = (): void => {
+    this.#flushedThisRound = false
+  }
+  readonly #onWritten = (): void => {
+    if (this.#wasRefused && this.#bufferedBytes <= SOCKET_BUFFER_BYTES / 2) this.requestFlush()
+  }
+  readonly #nothing: ReadResult = { bytes: 0, finished: false, reset: false }
+
+  constructor(
+    role: 'initiator' | 'acceptor',
+    socket: Socket,
+    remote: Address,
+    host: TcpConnectionHost,
+    timeoutMs: number,
+  ) {
+    this.role = role
+    this.remote = remote
+    this.#host = host
+    this.#socket = socket
+    this.#outgoing = new OutgoingStreams(role, LIMITS)
+    this.#incoming = new TcpIncomingStreams(role === 'initiator' ? 'acceptor' : 'initiator')
+    this.lastHeardMs = host.clock.now()
+    this.#watch(socket)
+    this.#timer = host.clock.after(timeoutMs, () =>
+      this.#fail('ERR_SKEIN_CONNECT_TIMEOUT', `no answer over TCP within ${timeoutMs} ms`, false),
+    )
+  }
+
+  /** From now on TLS holds the connection. */
+  wrap(tls: TLSSocket): void {
+    this.#socket = tls
+    this.#watch(tls)
+    if (this.#state === 'ended') tls.destroy()
+  }
+
+  /** TLS is done: judges the peer. */
+  secured(tls: TLSSocket): void {
+    if (this.#state !== 'connecting') return
+    this.#isSecure = true
+    tls.on('data', (chunk: Buffer) => this.#receive(chunk))
+    try {
+      if (!speaksOurProtocol(tls)) throw new SkeinError('ERR_SKEIN_VERSION', 'the peer named no protocol that we speak')
+      this.peer = this.#host.verify(certificateOf(tls))
+    } catch (error) {
+      const code = isSkeinError(error) ? error.code : 'ERR_SKEIN_CERT_INVALID'
+      this.close(wireCodeOf(code), code, (error as Error).message)
+      return
+    }
+    this.#state = 'open'
+    this.lastHeardMs = this.#host.clock.now()
+    this.#timer?.cancel()
+    this.#watchSilence()
+    this.#host.opened(this)
+    if (this.#flushScheduled) {
+      this.#flushScheduled = false
+      this.requestFlush()
+    }
+    this.#ping()
+    this.#send()
+    this.handler.onOpen()
+  }
+
+  // ---- what the layer above calls
+
+  openStream(_urgent: boolean): number {
+    if (this.#state !== 'open') return -1
+    const stream = this.#outgoing.open()
+    if (stream < 0) this.#wasRefused = true
+    return stream
+  }
+
+  write(stream: number, bytes: Uint8Array, finish: boolean): number {
+    if (this.#state !== 'open') return 0
+    if (!this.#isFlushing) throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'write was called outside onFlush')
+    const streamRoom = this.#outgoing.room(stream)
+    if (streamRoom === undefined) return 0
+    const taken = Math.max(0, Math.min(bytes.length, streamRoom, this.#roomBytes()))
+    if (taken < bytes.length) this.#wasRefused = true
+    const ends = finish && taken === bytes.length
+    if (taken === 0 && !ends) return 0
+    this.#outgoing.send(stream, taken, ends)
+    let at = 0
+    do {
+      const piece = bytes.subarray(at, Math.min(taken, at + MAX_DATA_BYTES))
+      at += piece.length
+      this.#writer.data(stream, piece, ends && at === taken)
+      this.#pace.writtenBytes += piece.length
+      if (this.#pace.pingIsDue(false)) this.#ping()
+    } while (at < taken)
+    return taken
+  }
+
+  blocked(): boolean {
+    const isBlocked = this.#state !== 'open' || this.#roomBytes() <= 0
+    if (isBlocked) this.#wasRefused = true
+    return isBlocked
+  }
+
+  bulkRoomBytes(): number {
+    const { windowBytes, underWayBytes } = this.#pace
+    const freeBytes = windowBytes - underWayBytes
+    return this.#bulkRoom.bytes(this.#host.clock.now(), freeBytes, windowBytes, MAX_DATA_BYTES, () =>
+      this.#pace.figures(),
+    )
+  }
+
+  read(stream: number, target: Uint8Array): ReadResult {
+    if (this.#state !== 'open') return this.#nothing
+    const result = this.#incoming.read(stream, target)
+    if (this.#incoming.hasToTell) this.requestFlush()
+    return result
+  }
+
+  sendDatagram(bytes: Uint8Array): boolean {
+    if (this.#state !== 'open' || bytes.length > MAX_DATAGRAM_BYTES) return false
+    if (this.#datagrams.length >= MAX_DATAGRAMS_WAITING) return false
+    this.#datagrams.push(Uint8Array.from(bytes))
+    this.requestFlush()
+    return true
+  }
+
+  offer(): void {}
+
+  reset(stream: number): void {
+    if (this.#state !== 'open' || this.#outgoing.reset(stream) === undefined) return
+    this.#writer.limits(FRAME.reset, stream)
+    this.requestFlush()
+  }
+
+  requestFlush(): void {
+    if (this.#flushScheduled || this.#state === 'closing' || this.#state === 'ended') return
+    this.#flushScheduled = true
+    if (this.#state !== 'open') return
+    // As quic-connection.ts: alone a message leaves at the end of its turn, behind another it waits for its fellows.
+    if (this.#flushedThisRound) this.#host.clock.afterInput(this.#flush)
+    else this.#host.clock.endOfTurn(this.#flush)
+  }
+
+  /** Lets the layer above write, then gives all of it to the socket. */
+  flush(): void {
+    this.#flushScheduled = false
+    if (this.#state !== 'open') return
+    if (!this.#flushedThisRound) {
+      this.#flushedThisRound = true
+      this.#host.clock.afterInput(this.#newRound)
+    }
+    this.#wasRefused = false
+    this.#writeOwn()
+    this.#isFlushing = true
+    try {
+      this.handler.onFlush()
+    } finally {
+      this.#isFlushing = false
+    }
+    if ((this.#state as State) !== 'open') return
+    if (this.#pace.pingIsDue(true)) this.#ping()
+    this.#send()
+  }
+
+  close(wireCode: number, code: CloseReason['code'], message: string): void {
+    if (this.#state === 'closing' || this.#state === 'ended') return
+    if (this.#isSecure) {
+      this.#writer.close(Math.min(wireCode, MAX_WIRE_CODE), boundedCloseMessage(message))
+      this.#send()
+    }
+    this.#finish({ code, message, byPeer: false, wireCode })
+    if (!this.#isSecure) return this.#destroy()
+    // What still comes is read and dropped: closing on unread bytes would reset the connection and lose the goodbye.
+    this.#socket.end()
+    this.#timer = this.#host.clock.after(FAREWELL_TIMEOUT_MS, () => this.#destroy())
+  }
+
+  /** The endpoint is going away: no more timers, no more packets. */
+  abandon(): void {
+    this.#fail('closed', 'the endpoint was closed', false)
+  }
+
+  stats(): ConnectionStats {
+    return {
+      rttMs: this.#pace.rttMs,
+      sentBytes: this.#socket.bytesWritten,
+      receivedBytes: this.#receivedBytes,
+      lostPackets: 0,
+      pathSizeBytes: MAX_DATA_BYTES,
+    }
+  }
+
+  // ---- coming in
+
+  #receive(chunk: Buffer): void {
+    if (this.#state !== 'open') return
+    this.lastHeardMs = this.#host.clock.now()
+    this.#receivedBytes += chunk.length
+    try {
+      this.#reader.take(chunk)
+    } catch (error) {
+      if (!isSkeinError(error)) throw error
+      this.#readable.clear()
+      this.close(wireCodeOf(error.code), error.code, error.message)
+      return
+    }
+    for (const stream of this.#readable) {
+      this.#readable.delete(stream)
+      if ((this.#state as State) === 'open') this.handler.onReadable(stream)
+    }
+    if (this.#peerClose === undefined || (this.#state as State) !== 'open') return
+    this.#finish(this.#peerClose)
+    this.#destroy()
+  }
+
+  #receiveData(stream: number, bytes: Uint8Array, ends: boolean): void {
+    if (this.#peerClose !== undefined) return
+    this.#incoming.receive(stream, bytes, ends)
+    this.#readable.add(stream)
+  }
+
+  #receiveFrame(type: number, body: Buffer): void {
+    // A handler that was given a datagram may have closed the connection.
+    if (this.#peerClose !== undefined || this.#state !== 'open') return
+    switch (type) {
+      case FRAME.reset: {
+        const [stream] = limitsOf(body) as [number]
+        this.#incoming.reset(stream)
+        this.#readable.add(stream)
+        return
+      }
+      case FRAME.credit: {
+        const [stream, limit] = limitsOf(body) as [number, number]
+        this.#outgoing.allow({ type: 'streamWindow', stream, limit })
+        break
+      }
+      case FRAME.streams:
+        this.#outgoing.allow({ type: 'streams', limit: limitsOf(body)[0] as number })
+        break
+      case FRAME.datagram:
+        this.handler.onDatagram?.(body)
+        return
+      case FRAME.ping:
+        this.#owedPong = body.readUInt32BE()
+        return this.requestFlush()
+      case FRAME.pong:
+        if (!this.#pace.answered(body.readUInt32BE(), this.lastHeardMs)) {
+          throw new SkeinError('ERR_SKEIN_PROTOCOL', 'the peer answered a ping that was never sent')
+        }
+        // There is room for bulk that was not even offered, beside light senders.
+        return this.requestFlush()
+      default: {
+        const wireCode = body.readUInt32BE()
+        const message = body.toString('utf8', 4)
+        this.#peerClose = { code: codeOfWire(wireCode), message, byPeer: true, wireCode }
+        return
+      }
+    }
+    if (this.#wasRefused) this.requestFlush()
+  }
+
+  // ---- going out
+
+  get #bufferedBytes(): number {
+    return this.#writer.bytes + this.#socket.writableLength
+  }
+
+  #roomBytes(): number {
+    return Math.min(SOCKET_BUFFER_BYTES - this.#bufferedBytes, this.#pace.windowBytes - this.#pace.underWayBytes)
+  }
+
+  /** What the connection itself has to say, and datagrams as far as there is room. */
+  #writeOwn(): void {
+    if (this.#owedPong !== undefined) this.#writer.ping(FRAME.pong, this.#owedPong)
+    this.#owedPong = undefined
+    this.#incoming.tell(
+      (limit) => this.#writer.limits(FRAME.streams, limit),
+      (stream, limit) => this.#writer.limits(FRAME.credit, stream, limit),
+    )
+    while (this.#datagrams.length > 0 && this.#roomBytes() > 0) {
+      const bytes = this.#datagrams.shift() as Uint8Array
+      this.#writer.datagram(bytes)
+      this.#pace.writtenBytes += bytes.length
+    }
+    if (this.#datagrams.length > 0) this.#wasRefused = true
+  }
+
+  #ping(): void {
+    const number = this.#pace.ping(this.#host.clock.now())
+    if (number !== undefined) this.#writer.ping(FRAME.ping, number)
+  }
+
+  #send(): void {
+    if (this.#writer.bytes === 0) return
+    const pieces = this.#writer.take()
+    if (!this.#socket.writable) return
+    for (const piece of pieces) this.#socket.write(piece, this.#onWritten)
+  }
+
+  // ---- the end
+
+  #watch(socket: Socket): void {
+    // What the error says is told when the socket is closed, which always follows.
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#lastError ??= error
+    })
+    socket.once('close', () => this.#socketClosed())
+  }
+
+  #socketClosed(): void {
+    if (this.#state === 'open') this.#fail('ERR_SKEIN_CONNECTION_LOST', 'the TCP connection ended without a goodbye', true)
+    else if (this.#state === 'connecting') {
+      const cause = this.#lastError?.code ?? 'closed by the other side'
+      const code = codeOfAlert(cause)
+      this.#fail(code ?? 'ERR_SKEIN_CONNECT_TIMEOUT', `no connection over TCP: ${cause}`, code !== undefined)
+    } else this.#destroy()
+  }
+
+  #watchSilence(): void {
+    this.#timer = this.#host.clock.after(
+      KEEPALIVE_MS,
+      () => {
+        const silentMs = this.#host.clock.now() - this.lastHeardMs
+        if (silentMs >= IDLE_TIMEOUT_MS) {
+          const message = `the peer has been silent for ${IDLE_TIMEOUT_MS} ms`
+          return this.#fail('ERR_SKEIN_CONNECTION_LOST', message, false)
+        }
+        if (silentMs >= KEEPALIVE_MS) {
+          this.#ping()
+          this.#send()
+        }
+        this.#watchSilence()
+      },
+      true,
+    )
+  }
+
+  #fail(code: CloseReason['code'], message: string, byPeer: boolean): void {
+    this.#finish({ code, message, byPeer, wireCode: 0 })
+    this.#destroy()
+  }
+
+  /** Tells the layer above, once, at the end of the turn. */
+  #finish(reason: CloseReason): void {
+    if (this.#reason !== undefined) return
+    this.#reason = reason
+    this.#state = 'closing'
+    this.#timer?.cancel()
+    this.#datagrams.length = 0
+    this.#host.clock.endOfTurn(() => this.handler.onClosed(reason))
+  }
+
+  #destroy(): void {
+    if (this.#state === 'ended') return
+    this.#state = 'ended'
+    this.#timer?.cancel()
+    this.#socket.destroy()
+    this.#host.ended(this)
+  }
+}
