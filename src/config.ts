@@ -14,6 +14,7 @@ import { MAX_PACKET_BYTES, MIN_INITIAL_BYTES } from '../transport/quiche.ts'
 import { resolveAllow } from './allow-option.ts'
 import { LIVENESS_PRESETS, type LivenessPresetName } from './cluster/liveness.ts'
 import { fullNodeName, isShortName } from './cluster/node-name.ts'
+import { RELAY_BYTES_PER_SECOND_RANGE, type RelaySetting } from './cluster/reach/relay-service.ts'
 import { type ClusterStrategy, DEFAULT_STRATEGY, type MeshPolicy } from './cluster/strategy.ts'
 import { DEFAULT_PORT, type DiscoveryConfig, type DiscoveryOptions, resolveDiscovery } from './discovery-config.ts'
 import { bad, boolean, checkKeys, fail, isRecord, oneOf, string, within } from './option-checks.ts'
@@ -66,11 +67,14 @@ export interface StartOptions {
   readonly identity?: string | Identity
   readonly host?: string
   readonly port?: number
+  readonly tcp?: boolean
+  readonly portMapping?: boolean
   readonly discovery?: boolean | DiscoveryOptions
   readonly mesh?: MeshPolicy
   readonly strategy?: StrategyOptions
   readonly liveness?: LivenessPresetName
   readonly hidden?: boolean
+  readonly relay?: RelaySetting
   readonly allow?: readonly AllowRule[]
   readonly maxMessageBytes?: number
   readonly maxDatagramBytes?: number
@@ -93,10 +97,15 @@ export interface Config {
   readonly port: number
   /** Nobody asked for this very port, so a busy one makes way for any free one. */
   readonly portFallback: boolean
+  /** Listens on TCP as well, on the same port number. */
+  readonly tcp: boolean
+  /** Asks the router to let in what comes for the port. */
+  readonly portMapping: boolean
   readonly discovery: DiscoveryConfig
   readonly strategy: ClusterStrategy
   readonly liveness: LivenessPresetName
   readonly hidden: boolean
+  readonly relay: RelaySetting
   readonly allow: readonly AllowRule[]
   readonly maxMessageBytes: number
   readonly maxDatagramBytes: number
@@ -152,6 +161,20 @@ export const OPTIONS = {
     meaning:
       'The one UDP port. 0 takes any free one, and so does the default where it is busy; a chosen port does not.',
   },
+  tcp: {
+    variable: 'SKEIN_TCP',
+    values: 'true or false',
+    default: 'false',
+    meaning:
+      'Listens on TCP too, on the same port number, for nodes whose UDP is blocked; see [TCP](tcp.md). Dials over TCP need no option: they follow where UDP got no answer.',
+  },
+  portMapping: {
+    variable: 'SKEIN_PORT_MAPPING',
+    values: 'true or false',
+    default: 'false',
+    meaning:
+      'Behind a NAT: asks the router, by PCP, NAT-PMP or UPnP, to let in what comes for the UDP port; see [NAT](nat.md#port-mapping).',
+  },
   discovery: {
     variable: 'SKEIN_DISCOVERY, SKEIN_SEEDS, SKEIN_BOOTSTRAP, SKEIN_DNS',
     values: '`{ mdns, dht, seeds, dns }`, true or false; as variable mdns, dht, both or none',
@@ -183,6 +206,12 @@ export const OPTIONS = {
     values: 'true or false',
     default: 'false',
     meaning: 'A hidden node is connected only to those it dials itself, and nobody lists it: for tools.',
+  },
+  relay: {
+    variable: 'SKEIN_RELAY',
+    values: 'true, false or `{ bytesPerSecond }`; as variable true or false',
+    default: 'true',
+    meaning: `Whether the node relays between members that cannot reach each other directly, and how much for all of them together: ${RELAY_BYTES_PER_SECOND_RANGE.join(' to ')}; see [NAT](nat.md#relay). A hidden node does not.`,
   },
   allow: {
     values: 'a list of rules `{ nodes, spawn, send }`',
@@ -249,6 +278,11 @@ export const resolveConfig = (options: StartOptions, env: Environment, hostname:
     host: host(options.host ?? variable('SKEIN_HOST')),
     port: isPort(port ?? DEFAULT_PORT) ? (port ?? DEFAULT_PORT) : fail('port', '0 to 65535', port),
     portFallback: port === undefined,
+    tcp: boolean('tcp', options.tcp ?? textToBoolean('SKEIN_TCP', variable('SKEIN_TCP')) ?? false),
+    portMapping: boolean(
+      'portMapping',
+      options.portMapping ?? textToBoolean('SKEIN_PORT_MAPPING', variable('SKEIN_PORT_MAPPING')) ?? false,
+    ),
     discovery: resolveDiscovery(options.discovery, {
       kinds: variable('SKEIN_DISCOVERY'),
       seeds: variable('SKEIN_SEEDS'),
@@ -262,6 +296,7 @@ export const resolveConfig = (options: StartOptions, env: Environment, hostname:
       options.liveness ?? variable('SKEIN_LIVENESS') ?? DEFAULT_LIVENESS,
     ),
     hidden: boolean('hidden', options.hidden ?? false),
+    relay: relay(options.relay ?? textToBoolean('SKEIN_RELAY', variable('SKEIN_RELAY')) ?? true),
     allow: resolveAllow(options.allow),
     maxMessageBytes: within(
       'maxMessageBytes',
@@ -325,13 +360,22 @@ const strategy = ({ mesh, strategy: given = {} }: StartOptions, byVariable: Mesh
   }
 }
 
+const relay = (value: RelaySetting): RelaySetting => {
+  if (!isRecord(value)) return boolean('relay', value)
+  checkKeys(value, ['bytesPerSecond'], 'option relay.')
+  return { bytesPerSecond: within('relay.bytesPerSecond', RELAY_BYTES_PER_SECOND_RANGE, value.bytesPerSecond) }
+}
+
 const isFunction = (value: unknown): value is Extract<MeshPolicy, (...args: never) => unknown> =>
   typeof value === 'function'
 
 const textToMesh = (text: string | undefined): 'full' | 'none' => {
-  if (text === undefined) return DEFAULT_STRATEGY.mesh === 'none' ? 'none' : 'full'
-  return oneOf('SKEIN_AUTO_CLUSTER', ['true', '1', 'false', '0'], text).match(/true|1/) ? 'full' : 'none'
+  const isAutomatic = textToBoolean('SKEIN_AUTO_CLUSTER', text) ?? DEFAULT_STRATEGY.mesh !== 'none'
+  return isAutomatic ? 'full' : 'none'
 }
+
+const textToBoolean = (variable: string, text: string | undefined): boolean | undefined =>
+  text === undefined ? undefined : /true|1/.test(oneOf(variable, ['true', '1', 'false', '0'], text))
 
 const tracing = (value: Tracer | undefined): Tracer | undefined => {
   if (value === undefined) return undefined

@@ -9,6 +9,7 @@ import { signingKeyOf } from '../certs/signing-key.ts'
 import type { NodeRecord } from '../discovery/source.ts'
 import { DiscoveryTable, type KnownNode, type TableEvent } from '../discovery/table.ts'
 import { formatAddress } from '../transport/address.ts'
+import { CarrierChoice } from './cluster/carrier-choice.ts'
 import type { ConnectionFigures } from './cluster/connection-figures.ts'
 import { encodePeers, MAX_PEERS_IN_FRAME, type PeerHint } from './cluster/control.ts'
 import { Dialler } from './cluster/dialler.ts'
@@ -126,7 +127,15 @@ export class Network {
       refresh: (node: string) => this.#lookAgain(node),
       forget: (id: string) => this.#forget(id),
     }
-    this.#dialler = new Dialler({ table: this.#peers, directory, relays: this.#reach, clock, connectTimeoutMs })
+    const carriers = new CarrierChoice(clock, transport)
+    this.#dialler = new Dialler({
+      table: this.#peers,
+      directory,
+      relays: this.#reach,
+      carriers,
+      clock,
+      connectTimeoutMs,
+    })
     const meshHost = {
       isUp: (id: string, incarnation: string | undefined) => this.#peers.isUp(id, incarnation),
       dial: (node: KnownNode) => this.#dialKnown(node),
@@ -343,7 +352,7 @@ export class Network {
       random,
       transport,
       view: this.view,
-      relays: relay && !hidden,
+      relays: hidden ? false : relay,
       host: {
         session: (id) => this.#peers.sessionById(id),
         dial: (what, address) => this.#dialler.toAddresses(what, { addresses: [address] }),

@@ -9,6 +9,7 @@ import type { Random } from '../transport/random.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { LivenessPreset } from './cluster/liveness.ts'
 import type { ResolveHost } from './cluster/node-target.ts'
+import type { RelaySetting } from './cluster/reach/relay-service.ts'
 import type { MeshPolicy } from './cluster/strategy.ts'
 import type { Logger, StartOptions } from './config.ts'
 import type { DhtReport } from './dht-report.ts'
@@ -47,7 +48,7 @@ export interface NodeParts {
   readonly dht?: () => DhtReport
   readonly hidden?: boolean
   /** Whether it relays for others; it does unless told not to. */
-  readonly relay?: boolean
+  readonly relay?: RelaySetting
   readonly maxMessageBytes?: number
   readonly liveness?: LivenessPreset
   /** How busy the event loop is, told to other nodes; without it: not at all. */

@@ -7,7 +7,7 @@
 import { hostname } from 'node:os'
 import { pino } from 'pino'
 import { resolveCookie } from '../certs/cookie.ts'
-import { isSkeinError } from '../certs/errors.ts'
+import { isSkeinError, type SkeinError } from '../certs/errors.ts'
 import { createIdentity, type Identity, loadIdentity } from '../certs/identity.ts'
 import { type ClusterKeys, deriveKeys } from '../certs/keys.ts'
 import { signingKeyOf } from '../certs/signing-key.ts'
@@ -21,8 +21,8 @@ import { resolveBySystem } from '../discovery/resolve.ts'
 import { MAX_SEEDS, seedSource } from '../discovery/seeds.ts'
 import type { DiscoverySource } from '../discovery/source.ts'
 import { type Address, formatAddress, sameAddress } from '../transport/address.ts'
+import { type Carriers, type CarriersOptions, openCarriers } from '../transport/carriers.ts'
 import { type Clock, systemClock } from '../transport/clock.ts'
-import { openQuicTransport, type QuicTransportOptions } from '../transport/quic-transport.ts'
 import { systemRandom } from '../transport/random.ts'
 import type { SocketWatch } from '../transport/socket.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -61,6 +61,8 @@ export const startConfigured = async (
   const identity = await identityFor(config, clock)
   const transport = await openPort(config, identity, keys.gate, { clock, watch })
   try {
+    const logger = config.logger ?? defaultLogger(config, name)
+    if (transport.missing !== undefined) warnOfMissing(transport.missing, config, logger)
     const sources = sourcesFor(config, transport.addresses())
     const dht = await startDht(config, transport)
     if (dht !== undefined) sources.push(dhtSourceFor(dht, config, { identity, keys }))
@@ -72,13 +74,14 @@ export const startConfigured = async (
       transport,
       clock,
       random: systemRandom,
-      logger: config.logger ?? defaultLogger(config, name),
+      logger,
       mesh: config.strategy.mesh,
       connectTimeoutMs: config.strategy.connectTimeoutMs,
       fullMeshNodes: config.strategy.fullMeshNodes,
       preventOverlappingPartitions: config.strategy.preventOverlappingPartitions,
       liveness: LIVENESS_PRESETS[config.liveness],
       hidden: config.hidden,
+      relay: config.relay,
       allow: config.allow,
       machine: machineSettings(config),
       loopMeter: machineMeter(),
@@ -105,10 +108,11 @@ const identityFor = ({ identity }: Config, clock: Clock): Promise<Identity> => {
 
 /** A policy that is a function stays in its thread. */
 const machineSettings = (config: Config): MachineSettings => {
-  const { cluster, hidden, allow, maxMessageBytes, maxDatagramBytes, logLevel, liveness, strategy, host } = config
+  const { cluster, hidden, relay, allow, maxMessageBytes, maxDatagramBytes, logLevel, liveness, strategy, host } =
+    config
   const { mesh, ...others } = strategy
   const policy = mesh === 'none' ? 'none' : 'full'
-  const shared = { cluster, hidden, allow, maxMessageBytes, maxDatagramBytes, logLevel, liveness }
+  const shared = { cluster, hidden, relay, allow, maxMessageBytes, maxDatagramBytes, logLevel, liveness }
   return { host, options: { ...shared, strategy: others, mesh: policy } }
 }
 
@@ -118,11 +122,12 @@ const openPort = async (
   identity: Identity,
   gateKey: Uint8Array,
   { clock, watch }: { readonly clock: Clock; readonly watch: SocketWatch | undefined },
-): Promise<Transport> => {
-  const options: QuicTransportOptions = {
+): Promise<Carriers> => {
+  const options: CarriersOptions = {
     host: config.host ?? DUAL_STACK,
     port: config.port,
     portFallback: config.portFallback,
+    tcp: config.tcp,
     identity,
     gateKeys: [gateKey],
     clock,
@@ -131,15 +136,22 @@ const openPort = async (
     ...(watch && { watch }),
   }
   try {
-    return await openQuicTransport(options)
+    return await openCarriers(options)
   } catch (error) {
     if (config.host !== undefined || !isSkeinError(error, 'ERR_SKEIN_BIND')) throw error
-    return openQuicTransport({ ...options, host: ALL_IPV4 })
+    return openCarriers({ ...options, host: ALL_IPV4 })
   }
 }
 
 const defaultLogger = ({ logLevel }: Config, name: string): Logger =>
   pino({ level: logLevel, base: { node: name } }, pino.destination({ dest: 2, sync: true }))
+
+/** There is no QUIC engine for this machine: what that means for the node. */
+const warnOfMissing = ({ code, message }: SkeinError, { tcp, discovery }: Config, logger: Logger): void => {
+  const reach = tcp ? 'and listens on it' : 'and nobody can dial it (option tcp)'
+  const dht = discovery.dht === undefined ? '' : '; the DHT needs UDP and is off'
+  logger.warn({ code }, `${message}; the node speaks TCP alone, ${reach}${dht}`)
+}
 
 const sourcesFor = (config: Config, own: readonly Address[]): DiscoverySource[] => {
   const { discovery, host, strategy } = config
@@ -165,7 +177,7 @@ const sourcesFor = (config: Config, own: readonly Address[]): DiscoverySource[] 
 
 /** The node's part in the DHT, on the port that carries its QUIC. */
 const startDht = async ({ discovery, hidden }: Config, transport: Transport): Promise<Dht | undefined> => {
-  if (discovery.dht === undefined) return undefined
+  if (discovery.dht === undefined || transport.kind === 'tcp') return undefined
   const { contactsFile, network } = discovery.dht
   const saved = contactsFile === undefined ? undefined : await loadTable(contactsFile)
   return dhtOn(transport, { clock: systemClock, random: systemRandom, network, readOnly: hidden, saved })

@@ -4,12 +4,12 @@
  */
 import { isIPv4 } from 'node:net'
 import type { Identity } from '../certs/identity.ts'
-import type { Address } from './address.ts'
 import { BulkRoom } from './bulk-room.ts'
 import { MAX_STREAMS } from './byte-stream.ts'
 import { localHosts } from './local-address.ts'
 import { candidatesFor, type DestinationKind, kindOfDestination, PathSize } from './path-size.ts'
-import { MAX_PACKET_BYTES, type QuicEngine } from './quiche.ts'
+import { MAX_PACKET_BYTES, MIN_INITIAL_BYTES, type QuicEngine } from './quiche.ts'
+import type { Way } from './way.ts'
 
 /** Packets start at this size and grow by probing: fits every Ethernet with room for tunnels; WAN starts at QUIC's minimum. */
 const BASE_PACKET_BYTES = { loopback: 1350, lan: 1350, wan: 1200 } as const
@@ -34,6 +34,8 @@ type EngineConfig = ReturnType<QuicEngine['config']>
 export interface PathSetting {
   readonly config: EngineConfig
   readonly pathSize: PathSize
+  /** The engine sends no longer packets in this connection. */
+  readonly largestBytes: number
   readonly bulkRoom: BulkRoom
 }
 
@@ -53,16 +55,28 @@ export class PathSettings {
     this.#config('loopback')
   }
 
-  of(remote: Address): PathSetting {
-    const kind = kindOfDestination(remote.host, localHosts(true))
-    const maximumBytes = this.#limit(kind)
-    const baseBytes = Math.min(BASE_PACKET_BYTES[kind], maximumBytes)
-    const candidates = candidatesFor(kind, isIPv4(remote.host) ? 4 : 6)
+  of(way: Way): PathSetting {
+    const kind = kindOfDestination(way.address.host, localHosts(true))
+    const largestBytes = this.#limit(kind)
     return {
       config: this.#config(kind),
-      pathSize: new PathSize({ baseBytes, maximumBytes, candidates }),
+      pathSize: this.pathSize(way, largestBytes),
+      largestBytes,
       bulkRoom: new BulkRoom(kind),
     }
+  }
+
+  /** How packet sizes are found on this way. Those of a relay are given: larger ones would be cut in pieces. */
+  pathSize(way: Way, largestBytes: number): PathSize {
+    const { host } = way.address
+    if (way.kind === 'relay') {
+      const bytes = Math.min(MIN_INITIAL_BYTES, way.maxBytes)
+      return new PathSize({ baseBytes: bytes, maximumBytes: bytes })
+    }
+    const kind = kindOfDestination(host, localHosts(true))
+    const maximumBytes = Math.min(this.#limit(kind), largestBytes, way.maxBytes)
+    const baseBytes = Math.min(BASE_PACKET_BYTES[kind], maximumBytes)
+    return new PathSize({ baseBytes, maximumBytes, candidates: candidatesFor(kind, isIPv4(host) ? 4 : 6) })
   }
 
   #limit(kind: DestinationKind): number {

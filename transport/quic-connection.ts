@@ -9,17 +9,15 @@
  */
 import type { VerifiedPeer } from '../certs/certificate.ts'
 import { isSkeinError } from '../certs/errors.ts'
-import { type Address, unmapHost } from './address.ts'
+import type { Address } from './address.ts'
 import type { Admitted } from './admission.ts'
-import { BlackHole } from './black-hole.ts'
 import type { BulkRoom, PathFigures } from './bulk-room.ts'
-import type { Clock, Timer } from './clock.ts'
+import type { Timer } from './clock.ts'
 import { boundedCloseMessage, wireCodeOf } from './close-codes.ts'
 import { closeReasonOf } from './close-reason.ts'
-import { GATE_TAG_BYTES } from './gate.ts'
 import type { PathSetting } from './path-settings.ts'
-import type { PathSize } from './path-size.ts'
-import { MIN_INITIAL_BYTES, type QuicSession } from './quiche.ts'
+import { type PathHost, QuicPath } from './quic-path.ts'
+import type { QuicSession } from './quiche.ts'
 import type { CloseReason, Connection, ConnectionHandler, ConnectionStats, ReadResult } from './transport.ts'
 import type { Way } from './way.ts'
 
@@ -28,31 +26,21 @@ const FLUSH_BUDGET_BYTES = 256 * 1024
 /** Ranks of streams in quiche: lower leaves first. */
 const URGENT_RANK = 10
 const BULK_RANK = 127
-/** After a loss timeout so many packets are of the base size, which passes where larger ones may not; quiche sends two probes (RFC 9002 6.2.4). */
-const SMALL_PACKETS_AFTER_TIMEOUT = 2
-/** A 1-RTT packet around a path probe: first byte, connection id, packet number, AEAD tag, DATAGRAM frame header (RFC 9221). */
-const PROBE_OVERHEAD_BYTES = 1 + 16 + 4 + 16 + 3
-const PROBE = 1
-const PROBE_ANSWER = 2
 /** Enough for a packet that only asks for an acknowledgement. */
 const PING_PACKET_BYTES = 64
-/** Packets sent in one flush at most; what is left goes after input was handled. */
-const MAX_PACKETS_PER_FLUSH = 1024
 /** Acknowledgement timers and the like are never re-armed for less than this, ms. */
 const TIMER_SLACK_MS = 1
 
 /** What the connection needs of its endpoint. */
-export interface ConnectionHost {
-  readonly clock: Clock
-  /** A buffer of this many bytes to put a packet into, good until the next `transmit`. */
-  packetBuffer(sizeBytes: number): Uint8Array
-  /** Sends the first bytes of the buffer last given; a long header gets its gate tag here. */
-  transmit(length: number, to: Address): void
+export interface ConnectionHost extends PathHost {
   /** Judges the peer's certificate; throws coded errors. */
   verify(certificate: Uint8Array): VerifiedPeer
   /** A fresh connection id that leads to this connection, and its reset token. */
   newId(connection: QuicConnection): { id: Uint8Array; resetToken: bigint }
+  /** The peer never got it. */
   dropId(connection: QuicConnection, id: Uint8Array): void
+  /** The peer has given it back. */
+  retireId(connection: QuicConnection, id: Uint8Array): void
   /** TLS is done. */
   opened(connection: QuicConnection): void
   /** What the next connection to this peer may be resumed with. */
@@ -66,7 +54,7 @@ type State = 'connecting' | 'early' | 'open' | 'closing' | 'ended'
 export class QuicConnection implements Connection {
   readonly carrier = 'quic'
   readonly role: 'initiator' | 'acceptor'
-  readonly pathSize: PathSize
+  readonly #path: QuicPath
   readonly #session: QuicSession
   readonly #host: ConnectionHost
   /** Set at once by whoever made the connection. */
@@ -74,8 +62,8 @@ export class QuicConnection implements Connection {
   peer: VerifiedPeer | undefined
   /** The place an incoming connection takes among the admitted ones. */
   admitted: Admitted | undefined
-  /** Keys of the connection ids that lead here; kept by the endpoint. */
-  readonly idKeys = new Set<string>()
+  /** Of the last short header; kept by the table of connections. */
+  lastIdKey = ''
   #state: State = 'connecting'
   #nextStream: number
   /** The stream whose capacity tells what the connection could take: the control lane's, then one that is never written. */
@@ -94,19 +82,11 @@ export class QuicConnection implements Connection {
   #reason: CloseReason | undefined
   /** What the peer is still to be told about the end. */
   #goodbye: { readonly wireCode: number; readonly message: string } | undefined
-  readonly #blackHole = new BlackHole()
   readonly #bulkRoom: BulkRoom
   readonly #pathFigures = (): PathFigures => this.#session.path()
-  readonly #baseBytes: number
-  /** Nothing of the handshake is left to send: no more long headers. */
-  #handshakeIsOver = false
   /** Short headers of a resumed acceptor's first flight say nothing about ours: it has ours a round trip after TLS is done. */
   #flightsCrossUntilMs = Number.NEGATIVE_INFINITY
-  #smallPackets = 0
   #datagrams = 0
-  #lastDatagramMs: number
-  #lastHeardMs: number
-  #packetsHeard = 0
   /** Datagrams of the handshake less packets, of which several share a datagram. */
   #handshakeSurplus = 0
   /** quiche met an error that ends the connection as soon as the peer was told. */
@@ -122,17 +102,23 @@ export class QuicConnection implements Connection {
     role: 'initiator' | 'acceptor',
     session: QuicSession,
     host: ConnectionHost,
-    { pathSize, bulkRoom }: Omit<PathSetting, 'config'>,
+    way: Way,
+    setting: Omit<PathSetting, 'config'>,
     timeoutMs: number,
   ) {
     this.role = role
-    this.pathSize = pathSize
-    this.#bulkRoom = bulkRoom
+    this.#bulkRoom = setting.bulkRoom
     this.#session = session
     this.#host = host
-    this.#baseBytes = pathSize.currentBytes
-    this.#lastDatagramMs = host.clock.now()
-    this.#lastHeardMs = this.#lastDatagramMs
+    const listener = {
+      message: (bytes: Uint8Array): void => {
+        if (this.#state === 'open') this.handler.onDatagram?.(bytes)
+      },
+      moved: (): void => {
+        if (this.#state === 'open') this.handler.onMoved?.()
+      },
+    }
+    this.#path = new QuicPath(role, session, host, listener, way, setting)
     // RFC 9000 2.1: unidirectional streams are 2, 6, 10... of the client and 3, 7, 11... of the server.
     this.#nextStream = role === 'initiator' ? 2 : 3
     this.#deadline = host.clock.after(timeoutMs, () =>
@@ -146,28 +132,34 @@ export class QuicConnection implements Connection {
   }
 
   get remote(): Address {
-    const { host, port } = this.#session.peer
-    return { host: unmapHost(host), port }
+    return this.#path.way.address
   }
 
-  get way(): Way | undefined {
-    return undefined
+  get way(): Way {
+    return this.#path.way
   }
 
-  sendDatagram(_bytes: Uint8Array): boolean {
-    return false
+  sendDatagram(bytes: Uint8Array): boolean {
+    if (this.#state !== 'open' || !this.#path.sendMessage(bytes)) return false
+    this.requestFlush()
+    return true
   }
 
-  offer(_way: Way): void {}
+  offer(way: Way): void {
+    if (!this.#carriesStreams) return
+    this.#path.offer(way)
+    this.requestFlush()
+  }
 
-  /** quiche drops what is damaged or forged without a word, so its own count tells whether any of the last datagrams was good. */
+  /** No more packets by this way. */
+  wayGone(way: Way): void {
+    if (this.#state === 'closing' || this.#state === 'ended') return
+    this.#path.gone(way)
+    this.requestFlush()
+  }
+
   get lastHeardMs(): number {
-    const { receivedPackets } = this.#session.tally()
-    if (receivedPackets > this.#packetsHeard) {
-      this.#packetsHeard = receivedPackets
-      this.#lastHeardMs = this.#lastDatagramMs
-    }
-    return this.#lastHeardMs
+    return this.#path.lastHeardMs
   }
 
   /** Datagrams that brought nothing: damaged, forged, or here before. Exact once the handshake is over. */
@@ -176,21 +168,20 @@ export class QuicConnection implements Connection {
   }
 
   /** Hands one datagram to quiche. */
-  receive(datagram: Uint8Array, host: string, port: number): void {
+  receive(datagram: Uint8Array, way: Way): void {
     // A short header from the acceptor: it has all of our handshake.
-    this.#lastDatagramMs = this.#host.clock.now()
-    if (!this.#handshakeIsOver && this.#state === 'open' && (datagram[0] as number) < 0x80) {
-      if (this.#lastDatagramMs >= this.#flightsCrossUntilMs) this.#endHandshake()
+    if (!this.#path.confirmed && this.#state === 'open' && (datagram[0] as number) < 0x80) {
+      if (this.#host.clock.now() >= this.#flightsCrossUntilMs) this.#endHandshake()
     }
     this.#datagrams++
-    if (this.#session.receive(datagram, host, port) !== undefined) this.#refused = true
+    if (this.#path.receive(datagram, way)) this.#refused = true
   }
 
   /** After all datagrams of a turn: read what they brought. */
   work(): void {
     const session = this.#session
     this.#advance()
-    if (this.#state === 'open' && session.datagramsWaiting > 0) this.#answerProbes()
+    if (this.#state === 'open') this.#path.read()
     if (this.#carriesStreams) this.#readStreams()
     if (session.draining || session.closed) this.#sessionEnded()
     this.requestFlush()
@@ -250,7 +241,7 @@ export class QuicConnection implements Connection {
   bulkRoomBytes(): number {
     if (this.#gaugeBytes === 0 && !this.#openGauge()) return Number.POSITIVE_INFINITY
     const freeBytes = this.#session.capacity(this.#gauge)
-    const packetBytes = this.pathSize.currentBytes
+    const packetBytes = this.#path.packetBytes
     return this.#bulkRoom.bytes(this.#host.clock.now(), freeBytes, this.#gaugeBytes, packetBytes, this.#pathFigures)
   }
 
@@ -299,10 +290,11 @@ export class QuicConnection implements Connection {
       this.handler.onFlush()
     }
     if (this.#goodbye !== undefined && this.#hasRoomForGoodbye()) this.#sayGoodbye()
-    const allSent = this.#goodbye !== undefined || this.#sendPackets()
+    if (this.#state === 'open' && this.#path.confirmed) this.#path.sendProofs()
+    const allSent = this.#goodbye !== undefined || this.#path.sendPackets()
     // The first packet decides whether an initiator may go on early, the last of the handshake whether it is done.
     if (this.#advance()) this.requestFlush()
-    if (this.#state === 'open' && this.#handshakeIsOver) this.#probePath()
+    if (this.#state === 'open' && this.#path.confirmed && !this.blocked()) this.#path.probeSize()
     if (this.#refused) {
       this.#refused = false
       if (this.#session.draining) this.#sessionEnded()
@@ -319,8 +311,13 @@ export class QuicConnection implements Connection {
   close(wireCode: number, code: CloseReason['code'], message: string): void {
     if (this.#state === 'closing' || this.#state === 'ended') return
     // quiche will send nothing but the close, which an acceptor cannot read before it has our part of the handshake.
-    if (!this.#handshakeIsOver && (this.#session.established || this.#session.early)) this.#sendPackets()
+    if (!this.#path.confirmed && (this.#session.established || this.#session.early)) this.#path.sendPackets()
     this.#finish({ code, message, byPeer: false, wireCode }, boundedCloseMessage(message))
+  }
+
+  /** TLS is done, and nobody has closed it. */
+  get isOpen(): boolean {
+    return this.#state === 'open'
   }
 
   /** Closed, and the peer was told as far as that was possible. */
@@ -342,7 +339,7 @@ export class QuicConnection implements Connection {
       sentBytes,
       receivedBytes,
       lostPackets,
-      pathSizeBytes: this.pathSize.currentBytes,
+      pathSizeBytes: this.#path.packetBytes,
     }
   }
 
@@ -401,14 +398,19 @@ export class QuicConnection implements Connection {
   }
 
   #endHandshake(): void {
-    this.#handshakeIsOver = true
+    this.#path.confirm()
     this.#handshakeSurplus = this.#datagrams - this.#session.tally().receivedPackets
+  }
+
+  /** Ids that the peer has given back lead here no more. */
+  retireIds(): void {
+    for (let id = this.#session.nextRetiredId(); id !== undefined; id = this.#session.nextRetiredId())
+      this.#host.retireId(this, id)
   }
 
   /** Keeps spare connection ids with the peer, so that either side can change its address (RFC 9000 5.1.1, 9.5). */
   #issueIds(): void {
-    for (let id = this.#session.nextRetiredId(); id !== undefined; id = this.#session.nextRetiredId())
-      this.#host.dropId(this, id)
+    this.retireIds()
     while (this.#session.spareIdsWanted > 0) {
       const { id, resetToken } = this.#host.newId(this)
       if (this.#session.addSourceId(id, resetToken)) continue
@@ -417,51 +419,12 @@ export class QuicConnection implements Connection {
     }
   }
 
-  #sendPackets(): boolean {
-    const pathBytes = this.pathSize.currentBytes
-    // The gate's tag, which only long headers get, counts as well; but QUIC wants 1200 bytes without it.
-    const size = this.#handshakeIsOver ? pathBytes : Math.max(MIN_INITIAL_BYTES, pathBytes - GATE_TAG_BYTES)
-    const smallPackets = this.#smallPackets
-    this.#smallPackets = 0
-    for (let count = 0; count < MAX_PACKETS_PER_FLUSH; count++) {
-      const length = this.#session.nextPacket(this.#host.packetBuffer(count < smallPackets ? this.#baseBytes : size))
-      if (length === 0) return true
-      this.#host.transmit(length, this.#session.destination)
-    }
-    return false
-  }
-
-  /** Sends a packet of the size to be tried, if one is due; the peer answers it in a DATAGRAM frame. */
-  #probePath(): void {
-    const now = this.#host.clock.now()
-    if (this.pathSize.deadlineMs !== undefined && now >= this.pathSize.deadlineMs) this.pathSize.onTimeout(now)
-    const size = this.#budgetSpent || this.blocked() ? undefined : this.pathSize.nextProbe(now)
-    if (size === undefined) return
-    const probe = new Uint8Array(size - PROBE_OVERHEAD_BYTES)
-    probe[0] = PROBE
-    new DataView(probe.buffer).setUint16(1, size)
-    if (!this.#session.sendDatagram(probe)) return
-    this.pathSize.onProbeSent(size, now)
-    const length = this.#session.nextPacket(this.#host.packetBuffer(size))
-    if (length > 0) this.#host.transmit(length, this.#session.destination)
-  }
-
-  #answerProbes(): void {
-    for (let bytes = this.#session.receiveDatagram(); bytes !== undefined; bytes = this.#session.receiveDatagram()) {
-      if (bytes.length < 3) continue
-      const size = ((bytes[1] as number) << 8) | (bytes[2] as number)
-      if (bytes[0] === PROBE) this.#session.sendDatagram(Uint8Array.of(PROBE_ANSWER, size >> 8, size & 0xff))
-      else if (bytes[0] === PROBE_ANSWER) this.pathSize.onProbeAcked(size)
-    }
-  }
-
   /** One timer for all deadlines. It is only moved forward: firing early costs a look, moving it on each packet costs more. */
   #armTimer(): void {
     if (this.#state === 'ended') return
     const now = this.#host.clock.now()
     let dueMs = this.#session.timeoutMs() ?? Number.POSITIVE_INFINITY
-    if (this.#state === 'open' && this.pathSize.deadlineMs !== undefined)
-      dueMs = Math.min(dueMs, Math.max(0, this.pathSize.deadlineMs - now))
+    if (this.#state === 'open') dueMs = Math.min(dueMs, Math.max(0, this.#path.deadlineMs(now) - now))
     if (dueMs === Number.POSITIVE_INFINITY) return
     const atMs = now + dueMs + TIMER_SLACK_MS
     if (this.#timer !== undefined) {
@@ -479,21 +442,15 @@ export class QuicConnection implements Connection {
       this.#session.onTimeout()
       // The packets that follow a timeout are sent whatever the congestion window says.
       if (this.#goodbye !== undefined) this.#sayGoodbye()
-      if (this.#state === 'open' && this.pathSize.currentBytes > this.#baseBytes) this.#doubtPathSize()
+      if (this.#state === 'open') this.#path.lossTimeout()
     }
     if (this.#state === 'open') {
       this.#session.dropPathEvents()
+      this.#path.tick()
       this.#issueIds()
     }
     if (this.#session.closed || (this.#session.draining && this.#state !== 'closing')) this.#sessionEnded()
     this.flush()
-  }
-
-  /** A loss timeout: sends the next packets so that they arrive whatever became of the path, and looks whether they are the only ones. */
-  #doubtPathSize(): void {
-    this.#smallPackets = SMALL_PACKETS_AFTER_TIMEOUT
-    if (this.#blackHole.onTimeout(this.#baseBytes, () => this.#session.tally()))
-      this.pathSize.onBlackHole(this.#host.clock.now())
   }
 
   /** quiche says it is over: by the peer, by a broken rule, or by silence. */
@@ -529,9 +486,7 @@ export class QuicConnection implements Connection {
   #hasRoomForGoodbye(): boolean {
     if (!this.#session.established) return true
     this.#session.ping()
-    const length = this.#session.nextPacket(this.#host.packetBuffer(PING_PACKET_BYTES))
-    if (length > 0) this.#host.transmit(length, this.#session.destination)
-    return length > 0
+    return this.#path.sendPacket(PING_PACKET_BYTES)
   }
 
   #sayGoodbye(): void {

@@ -10,6 +10,8 @@ export const newCounters = () => ({
   unknown: 0,
   /** Short headers that name no connection. */
   unconnected: 0,
+  /** For connection ids that were given back: they were under way for long. */
+  late: 0,
   /** Long headers that are none, and datagrams in which a connection found nothing: damaged, forged or repeated. */
   invalid: 0,
   /** TLS handshakes begun as acceptor. */

@@ -240,7 +240,9 @@ export class QuicPath implements DatagramListener {
   #sendProof({ type, way, nonce }: Proof): boolean {
     const session = this.#session
     if (session.datagramsToSend > 0) session.dropDatagrams()
-    if (!session.sendDatagram(type === 'challenge' ? challenge(nonce) : challengeAnswer(nonce, way.key === this.#way.key)))
+    if (
+      !session.sendDatagram(type === 'challenge' ? challenge(nonce) : challengeAnswer(nonce, way.key === this.#way.key))
+    )
       return false
     for (let tries = 0; tries < PROOF_TRIES; tries++) {
       const length = session.nextPacket(this.#host.packetBuffer(PROOF_PACKET_BYTES))

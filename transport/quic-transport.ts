@@ -13,16 +13,18 @@ import { createHmac } from 'node:crypto'
 import { type VerifiedPeer, verifyCertificate } from '../certs/certificate.ts'
 import { isSkeinError, SkeinError } from '../certs/errors.ts'
 import type { Identity } from '../certs/identity.ts'
-import { type Address, formatAddress, sameAddress, unmapHost } from './address.ts'
+import { type Address, formatAddress } from './address.ts'
 import { Admission } from './admission.ts'
 import type { Clock } from './clock.ts'
-import { CONNECTION_ID_BYTES, ConnectionIds, connectionKey } from './connection-id.ts'
-import { classify } from './demux.ts'
-import { DirectWays } from './direct-ways.ts'
+import { CONNECTION_ID_BYTES, ConnectionIds } from './connection-id.ts'
+import { ConnectionTable } from './connection-table.ts'
+import { classify, type DatagramClass } from './demux.ts'
+import { DirectWay, DirectWays } from './direct-ways.ts'
 import { failedConnection } from './failed-connection.ts'
 import { GATE_TAG_BYTES, Gate } from './gate.ts'
 import { hasZone, localHosts, wireAddress } from './local-address.ts'
 import { PathSettings } from './path-settings.ts'
+import type { PathSize } from './path-size.ts'
 import { type ConnectionHost, QuicConnection } from './quic-connection.ts'
 import { newCounters } from './quic-counters.ts'
 import { type LongHeader, parseLongHeader, supportedVersion } from './quic-header.ts'
@@ -88,6 +90,14 @@ export const openQuicTransport = async (options: QuicTransportOptions): Promise<
 export class QuicTransport implements Transport, ConnectionHost {
   readonly kind = 'quic'
   readonly clock: Clock
+  readonly random: Random
+  readonly ways: Ways = {
+    direct: (address) => this.#directTo(address),
+    receive: (way, datagram) => this.#receiveBy(way, datagram),
+    gone: (way) => {
+      for (const connection of this.#table.connections()) connection.wayGone(way)
+    },
+  }
   readonly #options: QuicTransportOptions
   readonly #engine: QuicEngine
   readonly #gate: Gate
@@ -95,11 +105,11 @@ export class QuicTransport implements Transport, ConnectionHost {
   readonly #retryTokens: RetryTokens
   readonly #admission: Admission
   readonly #counters = newCounters()
-  readonly #byId = new Map<string, QuicConnection>()
-  readonly #connections = new Set<QuicConnection>()
+  readonly #table: ConnectionTable
   readonly #settings: PathSettings
   readonly #tickets = new Tickets()
-  readonly #dirty = new Set<QuicConnection>()
+  /** Those with input of this turn. */
+  #dirty = new Set<QuicConnection>()
   readonly #datagramHandlers: Partial<Record<DatagramKind, (bytes: Uint8Array, from: Address) => void>> = {}
   readonly #endOfInput = (): void => this.#inputIsIn()
   #accept: ((connection: Connection) => ConnectionHandler) | undefined
@@ -119,12 +129,14 @@ export class QuicTransport implements Transport, ConnectionHost {
     this.#options = options
     this.#engine = engine
     this.clock = options.clock
+    this.random = options.random
     this.#gate = new Gate(options.gateKeys)
     // Bound to the identity, not to this run: our successor on this port can reset what we left behind.
     this.#ids = new ConnectionIds(
       createHmac('sha256', options.identity.privateKeyPem).update('skein connection ids').digest(),
       options.random,
     )
+    this.#table = new ConnectionTable(this.#ids)
     this.#retryTokens = new RetryTokens(options.random.bytes(32))
     this.#admission = new Admission()
     this.#settings = new PathSettings(
@@ -157,21 +169,21 @@ export class QuicTransport implements Transport, ConnectionHost {
   connect(remote: Address, handler: ConnectionHandler, options: ConnectOptions = {}): Connection {
     if (this.#closing !== undefined)
       return failedConnection(remote, this.clock, handler, 'ERR_SKEIN_STOPPED', 'this port is closed')
-    const to = this.#toWire(remote)
-    if (to === undefined) {
+    const way = options.way ?? this.#directTo(remote)
+    if (way === undefined) {
       const message = `${formatAddress(remote)} cannot be reached from a socket bound to ${this.#socket.bound.host}`
       return failedConnection(remote, this.clock, handler, 'ERR_SKEIN_BAD_ADDRESS', message)
     }
     const id = this.#ids.random()
-    const setting = this.#settings.of(remote)
+    const setting = this.#settings.of(way)
     const timeoutMs = options.timeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS
-    const newSession = (): QuicSession => this.#engine.connect(id, this.#socket.bound, to, setting.config)
+    const newSession = (): QuicSession => this.#engine.connect(id, setting.config)
     const ticket = this.#ticketFor(remote, options.expectedId)
     let session = newSession()
     if (ticket !== undefined && !session.resume(ticket.bytes)) session = newSession()
-    const connection = new QuicConnection('initiator', session, this, setting, timeoutMs)
+    const connection = new QuicConnection('initiator', session, this, way, setting, timeoutMs)
     connection.handler = handler
-    this.#adopt(connection, id)
+    this.#table.add(connection, id)
     connection.requestFlush()
     return connection
   }
@@ -193,13 +205,7 @@ export class QuicTransport implements Transport, ConnectionHost {
     this.#accept = accept
   }
 
-  readonly ways: Ways = {
-    direct: (address) => this.#directTo(address),
-    receive: (_way, _datagram) => {},
-    gone: (_way) => {},
-  }
-
-  #directTo(address: Address): Way | undefined {
+  #directTo(address: Address): DirectWay | undefined {
     const to = this.#toWire(address)
     return to === undefined ? undefined : this.#direct.to(to.host, to.port)
   }
@@ -221,12 +227,12 @@ export class QuicTransport implements Transport, ConnectionHost {
 
   counters(): Readonly<Record<string, number>> {
     let { invalid } = this.#counters
-    for (const connection of this.#connections) invalid += connection.invalidDatagrams
+    for (const connection of this.#table.connections()) invalid += connection.invalidDatagrams
     return {
       ...this.#counters,
       invalid,
-      connections: this.#connections.size,
-      connectionIds: this.#byId.size,
+      connections: this.#table.size,
+      connectionIds: this.#table.idCount,
       tickets: this.#tickets.size,
     }
   }
@@ -242,7 +248,7 @@ export class QuicTransport implements Transport, ConnectionHost {
   }
 
   async #close(): Promise<void> {
-    const closing = [...this.#connections]
+    const closing = [...this.#table.connections()]
     for (const connection of closing) {
       connection.close(0, 'closed', 'the node stopped')
       connection.flush()
@@ -257,35 +263,55 @@ export class QuicTransport implements Transport, ConnectionHost {
 
   // ---- datagrams in
 
+  /** From the socket. */
   #receive(datagram: Buffer, host: string, port: number): void {
     const counters = this.#counters
     counters.received++
     counters.receivedBytes += datagram.length
-    switch (classify(datagram)) {
-      case 'short': {
-        if (datagram.length <= CONNECTION_ID_BYTES) {
-          counters.invalid++
-          return
-        }
-        const connection = this.#byId.get(connectionKey(datagram, 1))
-        if (connection === undefined) return this.#receiveUnconnected(datagram, host, port)
-        this.#give(connection, datagram, host, port)
+    const kind = classify(datagram)
+    if (kind === 'short') {
+      const connection = this.#table.ofShort(datagram)
+      if (connection !== undefined && connection !== 'late') {
+        this.#give(connection, datagram, this.#wayFrom(connection, host, port))
         return this.#spent.add(datagram)
       }
-      case 'long':
-        return this.#receiveLong(datagram, host, port)
-      case 'krpc':
-        counters.krpc++
-        return this.#datagramHandlers.krpc?.(datagram, { host: unmapHost(host), port })
-      case 'probe':
-        counters.probes++
-        return this.#datagramHandlers.probe?.(datagram, { host: unmapHost(host), port })
-      default:
-        counters.unknown++
     }
+    const way = this.#direct.to(host, port)
+    if (kind === 'krpc') {
+      counters.krpc++
+      this.#datagramHandlers.krpc?.(datagram, way.address)
+    } else if (kind === 'probe') {
+      counters.probes++
+      this.#datagramHandlers.probe?.(datagram, way.address)
+    } else this.#receiveQuic(kind, datagram, way)
   }
 
-  #receiveLong(sealed: Buffer, host: string, port: number): void {
+  /** Most come the way as the one before. */
+  #wayFrom(connection: QuicConnection, host: string, port: number): Way {
+    const { way } = connection
+    return way instanceof DirectWay && way.port === port && way.wireHost === host ? way : this.#direct.to(host, port)
+  }
+
+  /** By a way that somebody else found. It carries nothing but QUIC. */
+  #receiveBy(way: Way, datagram: Uint8Array): void {
+    this.#counters.received++
+    this.#counters.receivedBytes += datagram.length
+    this.#receiveQuic(classify(datagram), datagram, way)
+  }
+
+  #receiveQuic(kind: DatagramClass, datagram: Uint8Array, way: Way): void {
+    if (kind === 'long') return this.#receiveLong(datagram, way)
+    if (kind !== 'short') {
+      this.#counters.unknown++
+      return
+    }
+    const connection = this.#table.ofShort(datagram)
+    if (connection === undefined) this.#receiveUnconnected(datagram, way)
+    else if (connection === 'late') this.#counters.late++
+    else this.#give(connection, datagram, way)
+  }
+
+  #receiveLong(sealed: Uint8Array, way: Way): void {
     const length = this.#gate.open(sealed)
     if (length < 0) {
       this.#counters.gated++
@@ -297,40 +323,27 @@ export class QuicTransport implements Transport, ConnectionHost {
       this.#counters.invalid++
       return
     }
-    const connection =
-      this.#byId.get(
-        header.destinationId.length === CONNECTION_ID_BYTES ? connectionKey(header.destinationId, 0) : '',
-      ) ?? this.#byDerivedId(header)
-    if (connection !== undefined) return this.#give(connection, datagram, host, port)
+    const connection = this.#table.ofLong(header)
+    if (connection !== undefined) return this.#give(connection, datagram, way)
     if (header.version !== supportedVersion && header.type !== 'negotiation')
-      return this.#negotiate(header, datagram, host, port)
+      return this.#negotiate(header, datagram, way)
     if (header.type !== 'initial') {
       this.#counters.unconnected++
       return
     }
-    const accepted = this.#newConnection(header, datagram, { host, port })
-    if (accepted !== undefined) this.#give(accepted, datagram, host, port)
+    const accepted = this.#newConnection(header, datagram, way)
+    if (accepted !== undefined) this.#give(accepted, datagram, way)
   }
 
-  /** A client names its own choice of id until it has heard ours, which is derived from it. */
-  #byDerivedId(header: LongHeader): QuicConnection | undefined {
-    return header.type === 'initial' || header.type === 'zeroRtt'
-      ? this.#byId.get(connectionKey(this.#ids.derive(header.destinationId), 0))
-      : undefined
-  }
-
-  #negotiate(header: LongHeader, datagram: Uint8Array, host: string, port: number): void {
+  #negotiate(header: LongHeader, datagram: Uint8Array, way: Way): void {
     // RFC 9000 6.1: only datagrams that could open a connection are answered.
     if (datagram.length < MIN_INITIAL_BYTES) return
     this.#counters.negotiations++
-    this.#transmitTo(
-      this.#engine.negotiateVersion(header.sourceId, header.destinationId, this.packetBuffer(MIN_INITIAL_BYTES)),
-      host,
-      port,
-    )
+    const out = this.packetBuffer(MIN_INITIAL_BYTES)
+    this.transmit(this.#engine.negotiateVersion(header.sourceId, header.destinationId, out), way)
   }
 
-  #newConnection(header: LongHeader, datagram: Uint8Array, from: Address): QuicConnection | undefined {
+  #newConnection(header: LongHeader, datagram: Uint8Array, way: Way): QuicConnection | undefined {
     if (
       this.#accept === undefined ||
       this.#closing !== undefined ||
@@ -338,13 +351,13 @@ export class QuicTransport implements Transport, ConnectionHost {
       header.destinationId.length < MIN_CLIENT_ID_BYTES
     )
       return undefined
-    const source: Address = { host: unmapHost(from.host), port: from.port }
+    const source = way.address
     const now = this.clock.now()
     const hasToken = header.token !== undefined && header.token.length > 0
     const originalId = hasToken
       ? this.#retryTokens.check(header.token as Uint8Array, source, header.destinationId, now)
       : undefined
-    const decision = hasZone(from.host) ? 'refuse' : this.#admission.decide(source, now)
+    const decision = hasZone(source.host) ? 'refuse' : this.#admission.decide(source, now)
     if (decision === 'refuse' || (hasToken && originalId === undefined)) {
       this.#counters.refused++
       return undefined
@@ -353,29 +366,26 @@ export class QuicTransport implements Transport, ConnectionHost {
       const id = this.#ids.derive(header.destinationId)
       const token = this.#retryTokens.issue(source, header.destinationId, id, now)
       this.#counters.retries++
-      this.#transmitTo(
-        this.#engine.retry(header.sourceId, header.destinationId, id, token, this.packetBuffer(MIN_INITIAL_BYTES)),
-        from.host,
-        from.port,
-      )
+      const out = this.packetBuffer(MIN_INITIAL_BYTES)
+      this.transmit(this.#engine.retry(header.sourceId, header.destinationId, id, token, out), way)
       return undefined
     }
     const id = originalId === undefined ? this.#ids.derive(header.destinationId) : Uint8Array.from(header.destinationId)
-    const setting = this.#settings.of(source)
+    const setting = this.#settings.of(way)
     const { config } = setting
     config.setStatelessResetToken(this.#ids.resetToken(id))
-    const session = this.#engine.accept(id, originalId, this.#socket.bound, from, config)
+    const session = this.#engine.accept(id, originalId, config)
     config.setStatelessResetToken(null)
-    const connection = new QuicConnection('acceptor', session, this, setting, ACCEPT_TIMEOUT_MS)
+    const connection = new QuicConnection('acceptor', session, this, way, setting, ACCEPT_TIMEOUT_MS)
     this.#counters.accepted++
     connection.admitted = this.#admission.opened(source)
     connection.handler = this.#accept(connection)
-    this.#adopt(connection, id)
+    this.#table.add(connection, id)
     return connection
   }
 
-  #give(connection: QuicConnection, datagram: Uint8Array, host: string, port: number): void {
-    connection.receive(datagram, host, port)
+  #give(connection: QuicConnection, datagram: Uint8Array, way: Way): void {
+    connection.receive(datagram, way)
     if (this.#turnDatagrams++ === 0) {
       this.clock.afterInput(this.#endOfInput)
       if (this.#singleTurns >= SINGLES_BEFORE_INLINE) return connection.work()
@@ -387,8 +397,10 @@ export class QuicTransport implements Transport, ConnectionHost {
   #inputIsIn(): void {
     this.#singleTurns = this.#turnDatagrams === 1 ? this.#singleTurns + 1 : 0
     this.#turnDatagrams = 0
-    for (const connection of this.#dirty) connection.work()
-    this.#dirty.clear()
+    const dirty = this.#dirty
+    // A relayed datagram comes in within the work of another connection: it belongs to the next round.
+    this.#dirty = new Set()
+    for (const connection of dirty) connection.work()
     this.#spent.release()
   }
 
@@ -396,19 +408,19 @@ export class QuicTransport implements Transport, ConnectionHost {
    * A short header that names no connection. It may be a stateless reset (RFC 9000 10.3), which only looks like a packet:
    * the connections with its sender know by its token. Or its sender talks to our predecessor: then we send one.
    */
-  #receiveUnconnected(datagram: Buffer, host: string, port: number): void {
+  #receiveUnconnected(datagram: Uint8Array, way: Way): void {
     this.#counters.unconnected++
     if (!this.#mayReset()) return
     const reset = this.#ids.statelessReset(datagram.subarray(1, 1 + CONNECTION_ID_BYTES), datagram.length)
     if (reset !== undefined) {
       this.#counters.resets++
-      this.#socket.send(reset, reset.length, host, port)
+      way.send(reset, reset.length)
       return
     }
-    const from = { host: unmapHost(host), port }
-    for (const connection of this.#connections) {
-      if (!sameAddress(connection.remote, from)) continue
-      connection.receive(Buffer.from(datagram), host, port)
+    for (const connection of this.#table.connections()) {
+      // Before TLS is done quiche knows the token of the session it resumes, and a reset of that one would end this one.
+      if (!connection.isOpen || connection.way.key !== way.key) continue
+      connection.receive(Buffer.from(datagram), way)
       connection.work()
     }
   }
@@ -434,18 +446,19 @@ export class QuicTransport implements Transport, ConnectionHost {
     return view
   }
 
-  transmit(length: number, to: Address): void {
-    this.#transmitTo(length, to.host, to.port)
-  }
-
-  #transmitTo(length: number, host: string, port: number): void {
+  transmit(length: number, by: Way): void {
     const sealed = ((this.#out[0] as number) & 0x80) === 0 ? length : this.#gate.seal(this.#out, length)
     this.#counters.sent++
     this.#counters.sentBytes += sealed
-    if (this.#socket.send(this.#out, sealed, host, port)) return
+    if (!(by instanceof DirectWay)) return by.send(this.#out, sealed)
+    if (this.#socket.send(this.#out, sealed, by.wireHost, by.port)) return
     // The kernel's queue is full and libuv still holds this buffer: write the next packet elsewhere.
     this.#out = new Uint8Array(MAX_PACKET_BYTES + GATE_TAG_BYTES)
     this.#views.clear()
+  }
+
+  pathSize(way: Way, largestBytes: number): PathSize {
+    return this.#settings.pathSize(way, largestBytes)
   }
 
   verify(certificate: Uint8Array): VerifiedPeer {
@@ -454,14 +467,16 @@ export class QuicTransport implements Transport, ConnectionHost {
 
   newId(connection: QuicConnection): { id: Uint8Array; resetToken: bigint } {
     const id = this.#ids.random()
-    this.#addId(connection, id)
+    this.#table.add(connection, id)
     return { id, resetToken: this.#ids.resetToken(id) }
   }
 
   dropId(connection: QuicConnection, id: Uint8Array): void {
-    const key = connectionKey(id, 0)
-    connection.idKeys.delete(key)
-    this.#byId.delete(key)
+    this.#table.drop(connection, id)
+  }
+
+  retireId(connection: QuicConnection, id: Uint8Array): void {
+    this.#table.retire(connection, id)
   }
 
   opened(connection: QuicConnection): void {
@@ -474,22 +489,10 @@ export class QuicTransport implements Transport, ConnectionHost {
   }
 
   ended(connection: QuicConnection): void {
-    for (const key of connection.idKeys) this.#byId.delete(key)
-    this.#connections.delete(connection)
+    this.#table.remove(connection)
     this.#dirty.delete(connection)
     this.#counters.invalid += connection.invalidDatagrams
     connection.admitted?.closed()
-  }
-
-  #adopt(connection: QuicConnection, id: Uint8Array): void {
-    this.#connections.add(connection)
-    this.#addId(connection, id)
-  }
-
-  #addId(connection: QuicConnection, id: Uint8Array): void {
-    const key = connectionKey(id, 0)
-    this.#byId.set(key, connection)
-    connection.idKeys.add(key)
   }
 
   /** The address in the socket's own notation; undefined for what this socket cannot reach. */

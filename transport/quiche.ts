@@ -9,7 +9,6 @@
 import type { Quiche } from '@matrixai/quic/native/quiche.js'
 import type { Config, Connection, Host, RecvInfo } from '@matrixai/quic/native/types.js'
 import { SkeinError } from '../certs/errors.ts'
-import type { Address } from './address.ts'
 import type { PathFigures } from './bulk-room.ts'
 
 const SUPPORTED_PLATFORMS = ['linux-x64 (glibc)', 'darwin-x64', 'darwin-arm64', 'win32-x64'] as const
@@ -118,26 +117,12 @@ export class QuicEngine {
     }
   }
 
-  connect(sourceId: Uint8Array, local: Address, remote: Address, config: Config): QuicSession {
-    return new QuicSession(
-      this.#native.Connection.connect(null, sourceId, hostOf(local), hostOf(remote), config),
-      local,
-      remote,
-    )
+  connect(sourceId: Uint8Array, config: Config): QuicSession {
+    return new QuicSession(this.#native.Connection.connect(null, sourceId, HERE, THERE, config))
   }
 
-  accept(
-    sourceId: Uint8Array,
-    originalId: Uint8Array | undefined,
-    local: Address,
-    remote: Address,
-    config: Config,
-  ): QuicSession {
-    return new QuicSession(
-      this.#native.Connection.accept(sourceId, originalId, hostOf(local), hostOf(remote), config),
-      local,
-      remote,
-    )
+  accept(sourceId: Uint8Array, originalId: Uint8Array | undefined, config: Config): QuicSession {
+    return new QuicSession(this.#native.Connection.accept(sourceId, originalId, HERE, THERE, config))
   }
 
   /** Writes a version negotiation packet (RFC 9000 17.2.1); returns its length. */
@@ -156,10 +141,6 @@ export class QuicEngine {
     return this.#native.retry(sourceId, destinationId, newSourceId, token, this.#native.PROTOCOL_VERSION, out)
   }
 }
-
-const hostKey = ({ host, port }: Host): string => `${port} ${host}`
-
-const hostOf = (address: Address): Host => ({ host: address.host, port: address.port })
 
 /** quiche's words for RESET_STREAM and STOP_SENDING; InvalidStreamState, its other word, is no fault of the peer. */
 const isCutOff = (error: unknown): boolean => /^Stream(Reset|Stopped)/.test((error as Error).message)
@@ -188,64 +169,28 @@ export interface SessionTally {
 /** One quiche connection. Methods are named after what they do here; none throws for what the peer did. */
 export class QuicSession {
   readonly #quic: Connection
-  readonly #to: Host
-  /** Of the last datagram: most come the same way. */
-  #path: RecvInfo
   readonly #streamRead: StreamRead = { bytes: 0, finished: false, reset: false }
-  /** Where the peer is. */
-  peer: Address
-  /** Where the packet of the last `nextPacket` goes: to the peer, or to an address that shall prove to be the peer's. */
-  destination: Address
-  /** Addresses the peer was at before. */
-  readonly #left = new Set<string>()
+  /** All of the peer's ids with lower numbers were given back. */
+  #lowestId = 0
 
-  constructor(quic: Connection, local: Address, remote: Address) {
+  constructor(quic: Connection) {
     this.#quic = quic
-    this.#to = hostOf(local)
-    this.#path = { from: hostOf(remote), to: this.#to }
-    this.peer = remote
-    this.destination = remote
   }
 
   /** Takes one datagram (decrypted in place). Returns an error word of quiche, or undefined. */
-  receive(datagram: Uint8Array, host: string, port: number): string | undefined {
-    const { from } = this.#path
-    const isElsewhere = from.port !== port || from.host !== host
-    if (isElsewhere) this.#path = { from: { host, port }, to: this.#to }
+  receive(datagram: Uint8Array): string | undefined {
     try {
-      this.#quic.recv(datagram, this.#path)
-      if (isElsewhere) this.#followPeer()
+      this.#quic.recv(datagram, CAME_FROM_THERE)
       return undefined
     } catch (error) {
       return (error as Error).message
     }
   }
 
-  /**
-   * The peer may have moved (RFC 9000 9.3). quiche 0.18 then forgets to repeat what was under way on the old path: acknowledgements
-   * of later packets tell it nothing about the packets of another path. So the old path gets one more packet, a path
-   * challenge, which `nextPacket` sends where the peer is now; its acknowledgement makes quiche give up on the others.
-   */
-  #followPeer(): void {
-    const now = this.#quic.pathStats().find((path) => path.active)?.peerHost
-    if (now === undefined || (now.port === this.peer.port && now.host === this.peer.host)) return
-    const before = this.peer
-    this.peer = { host: now.host, port: now.port }
-    this.destination = this.peer
-    this.#left.delete(hostKey(now))
-    this.#left.add(hostKey(before))
-    this.#quic.probePath(this.#to, hostOf(before))
-  }
-
   /** Writes the next packet to `out`, as long as `out` at most; 0 when there is none. */
   nextPacket(out: Uint8Array): number {
     try {
-      const sent = this.#quic.send(out)
-      if (sent === null) return 0
-      const to = sent[1].to
-      if (to.port !== this.destination.port || to.host !== this.destination.host)
-        this.destination = this.#left.has(hostKey(to)) ? this.peer : { host: to.host, port: to.port }
-      return sent[0]
+      return this.#quic.send(out)?.[0] ?? 0
     } catch {
       return 0
     }
@@ -331,6 +276,16 @@ export class QuicSession {
     } catch {
       return undefined
     }
+  }
+
+  /** DATAGRAM frames that quiche holds. */
+  get datagramsToSend(): number {
+    return this.#quic.dgramSendQueueLen()
+  }
+
+  /** Drops them. */
+  dropDatagrams(): void {
+    this.#quic.dgramPurgeOutgoing(() => true)
   }
 
   get datagramsWaiting(): number {
@@ -437,6 +392,27 @@ export class QuicSession {
   /** An id of ours that the peer retired, until there is none. */
   nextRetiredId(): Uint8Array | undefined {
     return this.#quic.retiredScidNext() ?? undefined
+  }
+
+  /**
+   * Gives the peer's id in use back and takes the next one (RFC 9000 5.1.2); false while there is none. quiche does not
+   * tell the number of the one in use, so those that are left are tried until it changes. It is nearly always the first.
+   */
+  changeId(): boolean {
+    const quic = this.#quic
+    const before = Buffer.from(quic.destinationId())
+    const firstNumber = this.#lowestId
+    for (let number = firstNumber; number < firstNumber + ID_SEARCH && quic.availableDcids() > 0; number++) {
+      try {
+        quic.retireDestinationCid(number)
+      } catch {
+        // Given back before, or not here yet.
+        continue
+      }
+      if (number === this.#lowestId) this.#lowestId++
+      if (!before.equals(quic.destinationId())) return true
+    }
+    return false
   }
 
   /** Takes path events off quiche's queue, where they would pile up. */

@@ -406,7 +406,8 @@ export class TcpConnection implements Connection {
   }
 
   #socketClosed(): void {
-    if (this.#state === 'open') this.#fail('ERR_SKEIN_CONNECTION_LOST', 'the TCP connection ended without a goodbye', true)
+    if (this.#state === 'open')
+      this.#fail('ERR_SKEIN_CONNECTION_LOST', 'the TCP connection ended without a goodbye', true)
     else if (this.#state === 'connecting') {
       const cause = this.#lastError?.code ?? 'closed by the other side'
       const code = codeOfAlert(cause)

@@ -63,8 +63,8 @@ export class TcpTransport implements Transport, TcpConnectionHost {
   readonly #admission = new Admission()
   readonly #admitted = new Map<TcpConnection, Admitted>()
   readonly #connections = new Set<TcpConnection>()
-  /** Accepted, and without a preamble so far; the oldest first. */
-  readonly #awaited = new Set<Socket>()
+  /** Accepted, and without a preamble so far, the oldest first; each with what ends its wait. */
+  readonly #awaited = new Map<Socket, () => void>()
   readonly #counters = { accepted: 0, gated: 0, stale: 0, replayed: 0, overflow: 0, refused: 0, unreachable: 0 }
   #accept: ((connection: Connection) => ConnectionHandler) | undefined
   #server: Server | undefined
@@ -146,7 +146,7 @@ export class TcpTransport implements Transport, TcpConnectionHost {
   async #close(): Promise<void> {
     const server = this.#server
     const closed = new Promise<void>((resolve) => (server === undefined ? resolve() : server.close(() => resolve())))
-    for (const socket of this.#awaited) socket.destroy()
+    for (const giveUp of [...this.#awaited.values()]) giveUp()
     const closing = [...this.#connections]
     for (const connection of closing) connection.close(0, 'closed', 'the node stopped')
     const untilMs = this.clock.now() + CLOSE_TIMEOUT_MS
@@ -162,23 +162,27 @@ export class TcpTransport implements Transport, TcpConnectionHost {
     socket.on('error', () => {})
     if (this.#accept === undefined || this.#closing !== undefined) return void socket.destroy()
     if (this.#awaited.size >= MAX_AWAITED) {
-      const [oldest] = this.#awaited
+      const [giveUp] = this.#awaited.values()
       this.#counters.overflow++
-      oldest?.destroy()
+      giveUp?.()
     }
-    this.#awaited.add(socket)
     const look = (): void => {
       const preamble: Buffer | null = socket.read(PREAMBLE_BYTES)
       if (preamble === null) return
       over()
       this.#judge(socket, preamble)
     }
-    const timer = this.clock.after(PREAMBLE_TIMEOUT_MS, () => socket.destroy())
     const over = (): void => {
       timer.cancel()
       socket.removeListener('readable', look).removeListener('close', over)
       this.#awaited.delete(socket)
     }
+    const giveUp = (): void => {
+      over()
+      socket.destroy()
+    }
+    const timer = this.clock.after(PREAMBLE_TIMEOUT_MS, giveUp)
+    this.#awaited.set(socket, giveUp)
     socket.on('readable', look).once('close', over)
   }
 
@@ -203,6 +207,8 @@ export class TcpTransport implements Transport, TcpConnectionHost {
     this.#admitted.set(connection, this.#admission.opened(remote))
     this.#connections.add(connection)
     connection.handler = this.#accept(connection)
+    // Whoever takes it may have closed it at once.
+    if (socket.destroyed) return
     const tls = this.#tls.accept(socket, () => connection.secured(tls))
     connection.wrap(tls)
   }

@@ -335,8 +335,7 @@ export class WayKeeper {
     const ways = [...this.#known.values()].sort((a, b) => lastHeard(b) - lastHeard(a)).map((known) => known.way)
     const relay = ways.findIndex(isRelay)
     if (relay > 1) ways.splice(1, 0, ...ways.splice(relay, 1))
-    for (const way of ways)
-      if (!this.#challenges.has(way.key)) this.#challenge(way, Number.POSITIVE_INFINITY, nowMs)
+    for (const way of ways) if (!this.#challenges.has(way.key)) this.#challenge(way, Number.POSITIVE_INFINITY, nowMs)
     // Perhaps only nobody had anything to say.
     if (ways.length > 0 && !this.#presentGone && !this.#challenges.has(this.#present.key))
       this.#challenge(this.#present, Number.POSITIVE_INFINITY, nowMs)

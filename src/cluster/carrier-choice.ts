@@ -45,6 +45,6 @@ export class CarrierChoice {
     if (carrier === 'tcp' && outcome.type === 'up' && now - this.#answeredMs > BELIEF_MS) {
       this.#blockedUntilMs = now + BELIEF_MS
     }
-    return carrier === 'udp' && outcome.type === 'failed' && SILENCE.includes(outcome.end.code)
+    return carrier === 'udp' && !isAnswered && SILENCE.includes(outcome.end.code)
   }
 }

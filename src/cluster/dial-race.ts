@@ -13,7 +13,7 @@ import type { Peer } from './peer.ts'
 
 /** RFC 8305 section 5: how long an attempt has to itself before the next one begins. */
 const STAGGER_MS = 250
-/** Addresses tried in one dial. */
+/** Addresses tried in one dial, by each carrier. */
 const MAX_ATTEMPTS = 16
 
 /** How it shows that a node is not, or no longer, where it was looked for. */
@@ -28,13 +28,13 @@ const ABSENT: readonly string[] = [
 ] satisfies readonly (ErrorCode | 'closed')[]
 
 /** One address, and who is expected there; or any relay to that node. */
-export type Place =
-  | {
-      readonly id: string | undefined
-      readonly address: Address
-      readonly by: 'udp' | 'tcp'
-    }
-  | RelayPlace
+export type Place = AddressPlace | RelayPlace
+
+export interface AddressPlace {
+  readonly id: string | undefined
+  readonly address: Address
+  readonly by: 'udp' | 'tcp'
+}
 
 interface RelayPlace {
   readonly id: string
@@ -60,6 +60,7 @@ export class DialRace {
   readonly result: Promise<Peer | undefined>
   readonly #options: DialRaceOptions
   readonly #tried = new Set<string>()
+  readonly #begun = { udp: 0, tcp: 0, relay: 0 }
   /** What became of each attempt that failed, by the order of their beginning. */
   readonly #failures = new Map<number, Attempt>()
   #pending = 0
@@ -91,8 +92,7 @@ export class DialRace {
     const all = places()
     const already = connected(all)
     if (already !== undefined) return this.#end(already)
-    const isLeft = this.#tried.size < MAX_ATTEMPTS
-    const left = isLeft ? all.filter((place) => !this.#tried.has(labelOf(place))) : []
+    const left = all.filter((place) => this.#begun[place.by] < MAX_ATTEMPTS && !this.#tried.has(labelOf(place)))
     for (const place of left) if (isAtOnce(place)) void this.#begin(place)
     const next = left.find((place) => !isAtOnce(place))
     if (next !== undefined) void this.#begin(next)
@@ -109,6 +109,7 @@ export class DialRace {
   async #begin(place: Place): Promise<void> {
     const what = labelOf(place)
     const order = this.#tried.add(what).size
+    this.#begun[place.by]++
     this.#pending++
     if (!isAtOnce(place)) this.#stagger = this.#options.clock.after(STAGGER_MS, () => this.goOn())
     const outcome = await this.#options.attempt(place)

@@ -10,7 +10,8 @@ import type { NatClass } from '../../discovery/source.ts'
 import { type Address, formatAddress } from '../../transport/address.ts'
 import type { Clock, Timer } from '../../transport/clock.ts'
 import type { Way } from '../../transport/way.ts'
-import { DialRace, type Place } from './dial-race.ts'
+import type { CarrierChoice } from './carrier-choice.ts'
+import { type AddressPlace, DialRace, type Place } from './dial-race.ts'
 import type { Peer } from './peer.ts'
 import type { RelayedWay } from './reach/relay-client.ts'
 import { search } from './search.ts'
@@ -34,6 +35,7 @@ export interface DialOptions {
   readonly timeoutMs: number
   /** By this way instead of straight to the address. */
   readonly way?: Way
+  readonly carrier?: 'udp' | 'tcp'
 }
 
 /** Where to reach a node, in the order to try. */
@@ -80,6 +82,7 @@ export interface DiallerOptions {
   readonly directory: DialDirectory
   /** Undefined where the carrier has no other ways than its own. */
   readonly relays: DialRelays | undefined
+  readonly carriers: CarrierChoice
   readonly clock: Clock
   /** How long one address has to finish TLS. */
   readonly connectTimeoutMs: number
@@ -89,6 +92,7 @@ export class Dialler {
   readonly #table: DialTable
   readonly #directory: DialDirectory
   readonly #relays: DialRelays | undefined
+  readonly #carriers: CarrierChoice
   readonly #clock: Clock
   readonly #connectTimeoutMs: number
   readonly #running = new Map<string, Promise<Peer>>()
@@ -96,10 +100,11 @@ export class Dialler {
   readonly #races = new Map<DialRace, string | undefined>()
   #stopped = false
 
-  constructor({ table, directory, relays, clock, connectTimeoutMs }: DiallerOptions) {
+  constructor({ table, directory, relays, carriers, clock, connectTimeoutMs }: DiallerOptions) {
     this.#table = table
     this.#directory = directory
     this.#relays = relays
+    this.#carriers = carriers
     this.#clock = clock
     this.#connectTimeoutMs = connectTimeoutMs
   }
@@ -143,11 +148,14 @@ export class Dialler {
   async #race(what: string, places: () => readonly Whereabouts[], name: string | undefined): Promise<Peer> {
     /** Nodes that no relay leads to, as far as is known now. */
     const unrelayed = new Set<string>()
+    /** Addresses from which nothing came back over UDP. */
+    const silent = new Set<string>()
     const race = new DialRace({
       clock: this.#clock,
-      places: () => places().flatMap((node) => this.#placesOf(node, unrelayed)),
+      places: () => places().flatMap((node) => this.#placesOf(node, unrelayed, silent)),
       search: name === undefined ? undefined : (onOver) => this.#search(name, onOver),
-      attempt: (place) => (place.by === 'relay' ? this.#tryRelay(place.id, places(), unrelayed) : this.#try(place)),
+      attempt: (place) =>
+        place.by === 'relay' ? this.#tryRelay(place.id, places(), unrelayed) : this.#try(place, silent),
       connected: (known) => this.#table.peerByName(what) ?? this.#peerAmong(known),
     })
     this.#races.set(race, name)
@@ -159,16 +167,19 @@ export class Dialler {
     throw new SkeinError('ERR_SKEIN_NODE_UNKNOWN', `Nobody knows a node ${what}.`)
   }
 
-  #placesOf(node: Whereabouts, unrelayed: ReadonlySet<string>): Place[] {
+  #placesOf(node: Whereabouts, unrelayed: ReadonlySet<string>, silent: ReadonlySet<string>): Place[] {
     const { id, addresses } = node
-    const all = addresses.map((address): Place => ({ id, address, by: 'udp' }))
+    const all = addresses.flatMap((address) => {
+      const carriers = this.#carriers.order(silent.has(formatAddress(address)))
+      return carriers.map((by) => ({ id, address, by }))
+    })
     if (id === undefined || this.#relays?.canReach(node) !== true) return all
     const isBehindNat = this.#relays.isBehindNat(node)
     const relay: Place = { id, by: 'relay', atOnce: isBehindNat }
     if (unrelayed.has(id)) return [...all, relay]
     if (!isBehindNat) return [...all.slice(0, 1), relay, ...all.slice(1)]
     const dialable = this.#relays.dialable(node)
-    return [relay, ...all.filter((place) => place.by === 'udp' && dialable.includes(place.address))]
+    return [relay, ...all.filter(({ address }) => dialable.includes(address))]
   }
 
   async #tryRelay(id: string, nodes: readonly Whereabouts[], unrelayed: Set<string>): Promise<DialOutcome> {
@@ -190,9 +201,10 @@ export class Dialler {
     }
   }
 
-  async #try({ id, address }: Extract<Place, { address: Address }>): Promise<DialOutcome> {
-    const options = { expectedId: id, replace: false, timeoutMs: this.#connectTimeoutMs }
+  async #try({ id, address, by }: AddressPlace, silent: Set<string>): Promise<DialOutcome> {
+    const options = { expectedId: id, replace: false, timeoutMs: this.#connectTimeoutMs, carrier: by }
     const outcome = await this.#tryOne(address, options)
+    if (this.#carriers.ended(by, outcome)) silent.add(formatAddress(address))
     const isStale = outcome.type === 'failed' && outcome.end.code === 'ERR_SKEIN_CERT_FOREIGN'
     if (isStale && id !== undefined) this.#directory.forget(id)
     return outcome

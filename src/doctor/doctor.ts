@@ -18,7 +18,6 @@ import { DEFAULT_PORT } from '../discovery-config.ts'
 import { checkClock } from './clock.ts'
 import { type CookieFacts, findCookie } from './cookie.ts'
 import { type CheckName, examine, type Finding, skipped } from './finding.ts'
-import { checkPortMapping } from './gateway.ts'
 import { checkIdentity } from './identity-file.ts'
 import { checkInterfaces } from './interfaces.ts'
 import { checkMembers, isProven } from './members.ts'
@@ -28,6 +27,7 @@ import { addressesOf, judgeWay, locate, tellAttempts, tellWhere } from './node-w
 import { checkPair, natBySight, symmetricPair } from './pair.ts'
 import { checkPlatform } from './platform.ts'
 import { checkBuffers, checkPort, measureBuffers } from './port.ts'
+import { checkPortMapping } from './port-mapping.ts'
 import { type Soundings, sound } from './sounding.ts'
 import { checkUdp } from './udp.ts'
 import { Visit } from './visit.ts'
@@ -96,7 +96,7 @@ class Doctor {
       this.#check('identity', () => checkIdentity(identityFile, clock.wallNow())),
       this.#check('udp', () => this.#udp()),
       this.#check('nat', async () => checkNat(await this.#nat())),
-      this.#check('port mapping', () => checkPortMapping(clock, portMapping)),
+      this.#check('port mapping', () => checkPortMapping(portMapping, { clock, random })),
       this.#check('multicast', async () => {
         if (!mdns) return [skipped('multicast', 'Switched off: discovery by multicast DNS is not wanted here.')]
         const members = (await this.#visitor())?.members ?? []

@@ -26,7 +26,9 @@ export interface MembersFacts {
 
 export const checkMembers = (facts: MembersFacts): readonly Finding[] => {
   const findings = facts.dials.flatMap((dial) => judge(dial, facts))
+  const silent = facts.dials.filter(({ through, result }) => result.type === 'failed' && through !== 'local')
   if (findings.length > 0) return findings
+  if (silent.length > 0) return [nobody(silent.map(({ target }) => target))]
   return [
     warning(
       'members',
@@ -36,6 +38,14 @@ export const checkMembers = (facts: MembersFacts): readonly Finding[] => {
     ),
   ]
 }
+
+const nobody = (targets: readonly string[]): Finding =>
+  failed(
+    'members',
+    `No member answered at ${targets.join(', ')}.`,
+    'What is known of the way there stands under udp.',
+    'Do what is said there; if nothing is, run skein doctor on that machine too.',
+  )
 
 const judge = (dial: Dial, facts: MembersFacts): Finding[] => {
   const { target, through, result } = dial

@@ -48,14 +48,14 @@ const silence = (soundings: readonly Sounding[]): readonly Finding[] => {
 
 const explain = ({ address, udp, tcp }: Sounding, othersAnswer: boolean, all?: string): Finding => {
   const where = all ?? formatAddress(address)
-  const rule = `Let UDP from and to port ${address.port} pass`
+  const rule = `let UDP from and to port ${address.port} pass`
   switch (udp) {
     case 'forbidden':
       return failed(
         'udp',
         `UDP blocked: this machine does not let packets to ${where} out.`,
         'Its own packet filter forbids them.',
-        `${rule} in the filter of this machine; sudo nft list ruleset, or sudo iptables -S OUTPUT, shows its rules.`,
+        `In the filter of this machine ${rule}; sudo nft list ruleset, or sudo iptables -S OUTPUT, shows its rules.`,
       )
     case 'noRoute':
       return failed(
@@ -78,7 +78,7 @@ const explain = ({ address, udp, tcp }: Sounding, othersAnswer: boolean, all?: s
       'udp',
       `UDP blocked: ${where} answers nothing by UDP, while the host answers by TCP.`,
       'A firewall here, there or between drops UDP, or its answers; a node there that has another cookie and no DHT would be as silent.',
-      `${rule} in the firewalls of both sides. Where that cannot be had, let a member listen on TCP.`,
+      `In the firewalls of both sides ${rule}. Where that cannot be had, let a member listen on TCP.`,
     )
   }
   if (othersAnswer) {
@@ -86,13 +86,13 @@ const explain = ({ address, udp, tcp }: Sounding, othersAnswer: boolean, all?: s
       'udp',
       `${where} does not answer, while others do.`,
       tcp === 'there' ? 'Its host is there (TCP answers).' : 'Its host answers neither by UDP nor by TCP.',
-      `Check that the node runs at that address, and ${rule.toLowerCase()} in the firewall there.`,
+      `Check that the node runs at that address, and ${rule} in the firewall there.`,
     )
   }
   return failed(
     'udp',
     `${where} answers neither by UDP nor by TCP.`,
     'The host is down, the address is wrong, or everything between is blocked.',
-    `Check the address (ping ${address.host}), then ${rule.toLowerCase()} in the firewalls of both sides.`,
+    `Check the address (ping ${address.host}), then ${rule} in the firewalls of both sides.`,
   )
 }

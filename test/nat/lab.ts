@@ -165,14 +165,27 @@ export class NatLab {
     this.#route(host, 'eth1', host.address)
   }
 
-  /** The host gets another address on its interface; the old one is gone. */
-  changeAddress(host: LabHost): void {
+  /** The host gets another address on this interface, which is in use; the old one is gone. */
+  changeAddress(host: LabHost, interfaceName = 'eth0'): void {
     const next = host.address.replace(/\d+$/, (last) => String(Number(last) + 1))
     const length = prefixLength(host.address)
-    host.ip('addr', 'del', `${host.address}/${length}`, 'dev', 'eth0')
-    host.ip('addr', 'add', `${next}/${length}`, 'dev', 'eth0')
+    host.ip('addr', 'del', `${host.address}/${length}`, 'dev', interfaceName)
+    host.ip('addr', 'add', `${next}/${length}`, 'dev', interfaceName)
     host.address = next
-    this.#route(host, 'eth0', next)
+    this.#route(host, interfaceName, next)
+  }
+
+  /** Through this box UDP passes to and from the servers only, or to and from everybody again. */
+  wall(box: Box, on: boolean): void {
+    const servers = this.servers.map(({ address }) => address).join(', ')
+    if (!on) return box.filter('delete table ip wall')
+    box.filter(`table ip wall {
+      chain forward {
+        type filter hook forward priority -10;
+        iifname "lan" meta l4proto udp ip daddr != { ${servers} } drop
+        iifname "wan" meta l4proto udp ip saddr != { ${servers} } drop
+      }
+    }`)
   }
 
   #server(role: string, number: number): LabHost {

@@ -122,7 +122,7 @@ export class MatrixLab {
 /** The public members; they know each other. */
 export const startServers = async (...servers: readonly Member[]): Promise<void> => {
   for (const [index, server] of servers.entries()) {
-    await server.start({ name: `s${index + 1}@lab`, port: PORT, logLevel: 'warn' })
+    await server.start({ name: `s${index + 1}@lab`, port: PORT, tcp: true, logLevel: 'warn' })
   }
   const [first, ...others] = servers
   for (const other of others) await other.connect(`${first!.host.address}:${PORT}`)

@@ -11,7 +11,7 @@ const PROGRAM = fileURLToPath(new URL('./member.ts', import.meta.url))
  * What crosses the channel of what `startNode` takes. The node connects by itself to those whose name begins with s, the
  * servers, and to nobody else, but hears of everybody.
  */
-export type MemberOptions = Pick<StartOptions, 'name' | 'port' | 'logLevel'>
+export type MemberOptions = Pick<StartOptions, 'name' | 'port' | 'tcp' | 'logLevel'>
 
 /** So many processes send so many messages a second, all together, to that node. */
 export interface Talk {

@@ -34,6 +34,26 @@ test('the preset of the failure detector: code, then variable, then lan; others 
   )
 })
 
+test('port mapping: code, then variable, then no', () => {
+  assert.is(resolve().portMapping, false)
+  assert.is(resolve({}, { SKEIN_PORT_MAPPING: 'true' }).portMapping, true)
+  assert.is(resolve({ portMapping: false }, { SKEIN_PORT_MAPPING: '1' }).portMapping, false)
+  assert.is(resolve({ portMapping: true }).portMapping, true)
+  assert.is(
+    codeOf(() => resolve({}, { SKEIN_PORT_MAPPING: 'yes' })),
+    'ERR_SKEIN_BAD_OPTION',
+  )
+})
+
+test('relaying: code, then variable, then yes; a rate is within its range', () => {
+  assert.is(resolve().relay, true)
+  assert.is(resolve({}, { SKEIN_RELAY: 'false' }).relay, false)
+  assert.is(resolve({}, { SKEIN_RELAY: '1' }).relay, true)
+  assert.is(resolve({ relay: true }, { SKEIN_RELAY: '0' }).relay, true)
+  assert.equal(resolve({ relay: { bytesPerSecond: 65_536 } }).relay, { bytesPerSecond: 65_536 })
+  assert.equal(resolve({ relay: { bytesPerSecond: 2 ** 30 } }, { SKEIN_RELAY: '0' }).relay, { bytesPerSecond: 2 ** 30 })
+})
+
 test('defaults', () => {
   const config = resolve()
   assert.is(config.name, undefined)
@@ -205,6 +225,12 @@ test('every bad value has its code', () => {
     [{ port: '4433' }, 'ERR_SKEIN_BAD_OPTION'],
     [{ mesh: 'half' }, 'ERR_SKEIN_BAD_OPTION'],
     [{ hidden: 1 }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ portMapping: 'yes' }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ relay: 'yes' }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ relay: {} }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ relay: { bytesPerSecond: 65_535 } }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ relay: { bytesPerSecond: 2 ** 30 + 1 } }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ relay: { bytesPerSecond: 100_000, burst: 1 } }, 'ERR_SKEIN_BAD_OPTION'],
     [{ maxMessageBytes: 10 }, 'ERR_SKEIN_BAD_OPTION'],
     [{ maxMessageBytes: Number.NaN }, 'ERR_SKEIN_BAD_OPTION'],
     [{ logger: { info: 1 } }, 'ERR_SKEIN_BAD_OPTION'],
@@ -251,6 +277,7 @@ test('every bad variable has its code', () => {
     ['SKEIN_PORT', '70000', 'ERR_SKEIN_BAD_OPTION'],
     ['SKEIN_DISCOVERY', 'all', 'ERR_SKEIN_BAD_OPTION'],
     ['SKEIN_AUTO_CLUSTER', 'maybe', 'ERR_SKEIN_BAD_OPTION'],
+    ['SKEIN_RELAY', 'maybe', 'ERR_SKEIN_BAD_OPTION'],
     ['SKEIN_LOG_LEVEL', 'loud', 'ERR_SKEIN_BAD_OPTION'],
     ['SKEIN_HOST', 'somewhere', 'ERR_SKEIN_BAD_OPTION'],
     ['SKEIN_SEEDS', ':1', 'ERR_SKEIN_BAD_ADDRESS'],

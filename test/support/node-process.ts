@@ -242,11 +242,11 @@ export class NodeProcess {
     })
   }
 
-  /** A process whose node is not started yet. */
-  static async spawn(t: TestContext, label = 'a node'): Promise<NodeProcess> {
+  /** A process whose node is not started yet; `imports`: modules that are loaded before everything else. */
+  static async spawn(t: TestContext, label = 'a node', imports: readonly string[] = []): Promise<NodeProcess> {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SKEIN_')))
     const child = fork(FIXTURE, [], {
-      execArgv: ['--import', 'tsx'],
+      execArgv: ['tsx', ...imports].flatMap((module) => ['--import', module]),
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
       env,

@@ -1,11 +1,15 @@
 /** What the tests of the TCP carrier share: ports opened for one test, pairs for the suites, and bare sockets for strangers. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import { createIdentity, type Identity } from '../../certs/identity.ts'
 import type { Address } from '../../transport/address.ts'
 import { type Clock, systemClock } from '../../transport/clock.ts'
 import { STREAM_WINDOW_BYTES } from '../../transport/path-settings.ts'
 import { systemRandom } from '../../transport/random.ts'
+import { FRAME, FrameReader } from '../../transport/tcp-frames.ts'
+import { TcpGate } from '../../transport/tcp-gate.ts'
+import { TcpTls } from '../../transport/tcp-tls.ts'
 import { openTcpTransport, type TcpTransport, type TcpTransportOptions } from '../../transport/tcp-transport.ts'
 import type { TestContext } from '../support/suite.ts'
 import type { LaneHarness } from './lanes-harness.ts'
@@ -81,5 +85,65 @@ export class TcpStranger {
     t.defer(() => stranger.socket.destroy())
     await Promise.race([once(stranger.socket, 'connect'), once(stranger.socket, 'close')])
     return stranger
+  }
+}
+
+/** A preamble that opens, made now. */
+export const preamble = (key: Uint8Array = GATE_KEY, wallNowMs = Date.now()): Uint8Array =>
+  new TcpGate([key], systemRandom).seal(wallNowMs)
+
+/** One frame as it is on the wire, of whatever type and body. */
+export const rawFrame = (type: number, body: Uint8Array, length = body.length): Buffer => {
+  const head = Buffer.alloc(4)
+  head[0] = type
+  head.writeUIntBE(length, 1, 3)
+  return Buffer.concat([head, body])
+}
+
+/** Numbers of six bytes, as in frames. */
+export const sixes = (...numbers: number[]): Buffer => {
+  const bytes = Buffer.alloc(6 * numbers.length)
+  for (const [index, number] of numbers.entries()) bytes.writeUIntBE(number, 6 * index, 6)
+  return bytes
+}
+
+/** A member that knows the cookie and has a certificate, and whose frames are made by hand. */
+export class RawMember {
+  readonly tls: TLSSocket
+  readonly frames: { type: number; body: Buffer }[] = []
+  isClosed = false
+
+  private constructor(tls: TLSSocket) {
+    this.tls = tls
+    const reader = new FrameReader({
+      data: (_stream, bytes, ends) =>
+        this.frames.push({ type: ends ? FRAME.end : FRAME.data, body: Buffer.from(bytes) }),
+      frame: (type, body) => this.frames.push({ type, body }),
+    })
+    tls.on('data', (bytes: Buffer) => reader.take(bytes))
+    tls.on('error', () => {})
+    tls.once('close', () => {
+      this.isClosed = true
+    })
+  }
+
+  static async open(t: TestContext, to: Address, identity?: Identity): Promise<RawMember> {
+    const { socket } = await TcpStranger.open(t, to)
+    socket.removeAllListeners('data')
+    socket.write(preamble())
+    const tls = new TcpTls(identity ?? (await newIdentity())).initiate(socket, () => {})
+    const member = new RawMember(tls)
+    await Promise.race([once(tls, 'secureConnect'), once(tls, 'close')])
+    return member
+  }
+
+  put(...pieces: readonly Uint8Array[]): void {
+    this.tls.write(Buffer.concat(pieces))
+  }
+
+  /** What the port said when it closed the connection. */
+  get farewell(): { wireCode: number; message: string } | undefined {
+    const close = this.frames.find(({ type }) => type === FRAME.close)
+    return close && { wireCode: close.body.readUInt32BE(), message: close.body.toString('utf8', 4) }
   }
 }

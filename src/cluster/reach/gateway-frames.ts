@@ -4,6 +4,7 @@
  */
 import { hostBytes, IPV4_BYTES, IPV6_BYTES } from '../../../discovery/dht/compact-address.ts'
 import type { Address } from '../../../transport/address.ts'
+import type { MapRequest } from './mapping-protocol.ts'
 
 /** Where routers listen for both (RFC 6886 section 3.1, RFC 6887 section 19). */
 export const GATEWAY_PORT = 5351
@@ -26,14 +27,6 @@ const NAT_PMP_MAP_BYTES = 16
 const PCP_MAP = 1
 const PCP_HEAD_BYTES = 24
 const PCP_MAP_BYTES = PCP_HEAD_BYTES + 36
-
-export interface MapRequest {
-  readonly internalPort: number
-  /** The port to have outside, if it is free. */
-  readonly wantedPort: number
-  /** 0 takes the mapping back. */
-  readonly lifetimeSeconds: number
-}
 
 /** `refused`: the router's word, in the words of its RFC. `versionless`: it does not speak PCP. */
 export type MapAnswer =

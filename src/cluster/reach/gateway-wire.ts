@@ -17,8 +17,6 @@ const MAX_HTTP_BYTES = 128 * 1024
 const MAX_SSDP_BYTES = 2048
 /** Answers to one search. */
 const MAX_FOUND = 8
-/** Nothing is sent there (RFC 5737): only asked which way it would go. */
-const SOMEWHERE: Address = { host: '192.0.2.1', port: 9 }
 
 export interface Asking {
   readonly clock: Clock
@@ -54,8 +52,8 @@ export const askByUdp = <T>(
     return () => timer.cancel()
   })
 
-/** The address this machine sends from when it sends to a host, or to the world. Rejects where there is no way. */
-export const sourceHost = (signal: AbortSignal, to: Address = SOMEWHERE): Promise<string> =>
+/** The address this machine sends from when it sends there; nothing is sent. Rejects where there is no way. */
+export const sourceHost = (signal: AbortSignal, to: Address): Promise<string> =>
   withSocket(signal, (socket, settle) => {
     socket.once('connect', () => settle.resolve(socket.address().address))
     socket.connect(to.port, to.host)

@@ -14,12 +14,11 @@ import {
   encodePcpMap,
   GATEWAY_PORT,
   type MapAnswer,
-  type MapRequest,
   outsideOf,
   PCP_NONCE_BYTES,
 } from './gateway-frames.ts'
 import { type Asking, askByUdp, defaultGateway } from './gateway-wire.ts'
-import type { Lease, MappingProtocol } from './port-mapping.ts'
+import type { Lease, MappingProtocol, MapRequest } from './mapping-protocol.ts'
 
 /** RFC 6887 section 8.1.1 begins with 3 s; the rest of its pauses are the port mapper's, which tries again later. */
 const PCP_PAUSES_MS: readonly number[] = [3000, 3000]
@@ -33,7 +32,6 @@ export interface PcpMappingOptions {
 }
 
 export class PcpMapping implements MappingProtocol {
-  readonly name = 'PCP or NAT-PMP'
   readonly #gateway: () => Promise<Address | undefined>
   readonly #nonce: Uint8Array
   #dialect: 'unknown' | 'pcp' | 'nat-pmp' = 'unknown'
@@ -41,6 +39,11 @@ export class PcpMapping implements MappingProtocol {
   constructor({ random, gateway = routerOfDefaultRoute }: PcpMappingOptions) {
     this.#gateway = gateway
     this.#nonce = random.bytes(PCP_NONCE_BYTES)
+  }
+
+  get name(): string {
+    if (this.#dialect === 'unknown') return 'PCP or NAT-PMP'
+    return this.#dialect === 'pcp' ? 'PCP' : 'NAT-PMP'
   }
 
   async map(request: MapRequest, asking: Asking): Promise<Lease> {

@@ -14,8 +14,8 @@ import { within } from '../../../discovery/within.ts'
 import { type Address, formatAddress, sameAddress } from '../../../transport/address.ts'
 import type { Clock } from '../../../transport/clock.ts'
 import type { Random } from '../../../transport/random.ts'
-import type { MapRequest } from './gateway-frames.ts'
 import type { Asking } from './gateway-wire.ts'
+import type { MappingProtocol, MapRequest } from './mapping-protocol.ts'
 import { PcpMapping } from './pcp-mapping.ts'
 import { UpnpMapping } from './upnp-mapping.ts'
 
@@ -30,22 +30,6 @@ const MAX_RETRY_MS = 30 * 60_000
 const JITTER = 0.1
 /** `stop` waits no longer for the router. */
 const FAREWELL_MS = 500
-
-/** What a router gave. */
-export interface Lease {
-  /** Where it is reached from outside. */
-  readonly address: Address
-  readonly lifetimeMs: number
-}
-
-export interface MappingProtocol {
-  /** For people. */
-  readonly name: string
-  /** Makes the mapping, or renews it. Rejects with an error for people. */
-  map(request: MapRequest, asking: Asking): Promise<Lease>
-  /** Takes back what was made. */
-  unmap(request: MapRequest, asking: Asking): Promise<void>
-}
 
 export interface PortMapper {
   /** Begins to look whether it is needed. */
@@ -94,6 +78,8 @@ class GatewayMapper implements PortMapper {
   readonly #chore: Chore
   readonly #ending = new AbortController()
   #state: State = { kind: 'idle' }
+  /** What `changed` was called for last. */
+  #told: Address | undefined
   #failures = 0
   #stopping: Promise<void> | undefined
 
@@ -182,9 +168,6 @@ class GatewayMapper implements PortMapper {
     if (!isSame) this.#options.changed()
   }
 
-  /** What `changed` was called for last. */
-  #told: Address | undefined
-
   async #takeBack(by: MappingProtocol): Promise<void> {
     const { clock } = this.#options
     const ending = new AbortController()
@@ -208,8 +191,11 @@ class GatewayMapper implements PortMapper {
   #pauseMs(): number {
     const state = this.#state
     if (state.kind === 'idle') return IDLE_MS
-    if (this.#failures > 0) return Math.min(MIN_RETRY_MS * 2 ** (this.#failures - 1), MAX_RETRY_MS)
-    return state.kind === 'mapped' ? Math.max(MIN_RENEW_MS, Math.min(state.lifetimeMs / 2, RENEW_MS)) : MIN_RETRY_MS
+    const retryMs = Math.min(MIN_RETRY_MS * 2 ** Math.max(0, this.#failures - 1), MAX_RETRY_MS)
+    if (state.kind !== 'mapped') return retryMs
+    const renewMs = this.#failures > 0 ? retryMs : Math.min(state.lifetimeMs / 2, RENEW_MS)
+    // Also when it is over: others are to hear of it.
+    return Math.max(MIN_RENEW_MS, Math.min(renewMs, state.untilMs - this.#options.clock.now()))
   }
 }
 
@@ -223,4 +209,4 @@ const NOT_PUBLIC: readonly string[] = [
   'multicast',
 ]
 
-const isPublic = (host: string): boolean => ipaddr.isValid(host) && !NOT_PUBLIC.includes(ipaddr.parse(host).range())
+export const isPublic = (host: string): boolean => ipaddr.isValid(host) && !NOT_PUBLIC.includes(ipaddr.parse(host).range())

@@ -19,12 +19,14 @@ import type { Clock, Timer } from '../../../transport/clock.ts'
 import type { Random } from '../../../transport/random.ts'
 import type { Way } from '../../../transport/way.ts'
 import { encodeProbe, type Probe } from './probe-frames.ts'
+import { MAX_CANDIDATES } from './punch-plan.ts'
 import type { Side, SideWays } from './side-ways.ts'
 import { Spread } from './spread.ts'
 import { Sweep } from './sweep.ts'
 import type { Turn, Turns } from './turns.ts'
 
-export const MAX_TARGETS = 16
+/** The other end's candidates, and where the relay sees it. */
+const MAX_TARGETS = MAX_CANDIDATES + 1
 /**
  * After the first question each target is asked again so much later, answered or not: what we send may help the other end
  * too, which has perhaps not found us yet.

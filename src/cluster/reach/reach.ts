@@ -28,7 +28,7 @@ import { Puncher } from './puncher.ts'
 import type { ReachPeer } from './reach-peer.ts'
 import { RelayClient, type RelayedWay } from './relay-client.ts'
 import { isForRelay } from './relay-frames.ts'
-import { RelayService } from './relay-service.ts'
+import { RelayService, type RelaySetting } from './relay-service.ts'
 import type { SelfView } from './self-view.ts'
 import { Upgrade } from './upgrade.ts'
 
@@ -66,8 +66,8 @@ export interface ReachOptions {
   readonly transport: Transport
   readonly ways: Ways
   readonly view: SelfView
-  /** This node relays for others. */
-  readonly relays: boolean
+  /** Whether this node relays for others. */
+  readonly relays: RelaySetting
   readonly host: ReachHost
 }
 
@@ -99,7 +99,8 @@ export class Reach implements DialRelays {
     this.#service = new RelayService({
       clock,
       random,
-      isEnabled: options.relays,
+      isEnabled: options.relays !== false,
+      limits: typeof options.relays === 'object' ? options.relays : {},
       peer: (id) => this.#direct(id)?.peer,
     })
     this.#client = new RelayClient({

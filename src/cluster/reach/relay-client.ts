@@ -31,7 +31,7 @@ import {
 } from './relay-frames.ts'
 
 const DEFAULT_ASK_TIMEOUT_MS = 3000
-/** Asks that one relay has not answered yet; late answers are waited for, so that what they open can be closed. */
+/** Asks that one relay has not answered yet; late answers are still expected, so that what they open can be closed. */
 const MAX_UNANSWERED_ASKS = 64
 /** Channels that one relay may have with this node, and all of them together. */
 const MAX_CHANNELS_OF_RELAY = 64
@@ -115,8 +115,7 @@ export class RelayClient {
   ask(via: ReachPeer, targetId: string, timeoutMs = DEFAULT_ASK_TIMEOUT_MS): Promise<RelayedWay> {
     if (this.#isStopped) return Promise.reject(stopped())
     const relay = this.#relay(via)
-    if (relay.asks.size >= MAX_UNANSWERED_ASKS)
-      return Promise.reject(noRelay(via, targetId, 'it has too many requests to answer'))
+    if (!hasRoomToAsk(relay)) return Promise.reject(noRelay(via, targetId, 'it has too many requests to answer'))
     return new Promise((resolve, reject) => {
       const request = relay.nextRequest
       relay.nextRequest = (relay.nextRequest + 1) >>> 0
@@ -292,6 +291,13 @@ const settle = (ask: Ask): Waiting | undefined => {
   waiting?.timer.cancel()
   ask.waiting = undefined
   return waiting
+}
+
+/** What a relay has not answered in time makes room for new requests, the oldest first. */
+const hasRoomToAsk = ({ asks }: Relay): boolean => {
+  if (asks.size < MAX_UNANSWERED_ASKS) return true
+  for (const [request, { waiting }] of asks) if (waiting === undefined) return asks.delete(request)
+  return false
 }
 
 const isAskedFor = ({ asks }: Relay, targetId: string): boolean =>

@@ -155,11 +155,10 @@ export const channelOfDatagram = (bytes: Uint8Array, direction: Direction): numb
 const directionOf = (bytes: Uint8Array): Direction | undefined =>
   bytes[0] === TO_RELAY ? 'toRelay' : bytes[0] === FROM_RELAY ? 'fromRelay' : undefined
 
-const channelOf = (bytes: Uint8Array): number | undefined => {
-  const [, a, b, c, d] = bytes
-  if (a === undefined || b === undefined || c === undefined || d === undefined) return undefined
-  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0
-}
+const channelOf = (bytes: Uint8Array): number | undefined =>
+  bytes.length < RELAY_HEAD_BYTES
+    ? undefined
+    : ((bytes[1]! << 24) | (bytes[2]! << 16) | (bytes[3]! << 8) | bytes[4]!) >>> 0
 
 const readId = (reader: ByteReader): string => {
   const id = reader.text(ID_BYTES)

@@ -44,6 +44,9 @@ export interface RelayLimits {
   readonly idleMs: number
 }
 
+/** Whether a node relays for others, perhaps with a rate of its own for all of them together. */
+export type RelaySetting = boolean | Pick<RelayLimits, 'bytesPerSecond'>
+
 const RELAY_LIMITS: RelayLimits = {
   channelsPerMember: 64,
   channels: 1024,
@@ -57,6 +60,8 @@ const RELAY_LIMITS: RelayLimits = {
 
 /** All channels together may carry at once what this time allows them. */
 const BURST_MS = 250
+/** For the least rate, at which a burst still is some of the longest datagrams; the most is more than a node can do. */
+export const RELAY_BYTES_PER_SECOND_RANGE: readonly [number, number] = [64 << 10, 1 << 30]
 /** Looks for idle channels in the time after which they are idle. */
 const LOOKS_IN_IDLE = 4
 

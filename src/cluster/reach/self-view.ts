@@ -137,6 +137,13 @@ export class SelfView {
     return isMapped && hostOf(public4) === undefined ? private4.nat : 'unknown'
   }
 
+  /** A NAT is known of, or its own addresses are such as need one. */
+  get mayHaveNat(): boolean {
+    const own = this.#options.local().filter((one) => familyOf(one.host) === 'ip4' && !isLoopback(one))
+    const isPrivate = own.length > 0 && own.every(({ host }) => isExemptHost(host))
+    return this.nat === 'unknown' ? isPrivate : this.nat !== 'open'
+  }
+
   /**
    * The class to publish. A node whose router lets in what comes for its mapped address is as good as open to whoever
    * wants to dial it.

@@ -14,7 +14,7 @@ import type { Way } from '../../../transport/way.ts'
 import { SPREAD_SOCKETS } from './spread.ts'
 
 /** Sides on which the other end was heard. While there are as many, there is no spread. */
-export const MAX_KEPT = 64
+const MAX_KEPT = 64
 /** A NAT keeps what is in use for two minutes at least (RFC 4787, REQ-5), and a way in use is never silent for so long. */
 const MAX_SILENCE_MS = 120_000
 const LOOK_MS = 15_000

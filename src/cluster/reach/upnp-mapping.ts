@@ -10,9 +10,8 @@ import { isIPv4 } from 'node:net'
 import { isExemptHost } from '../../../discovery/dht/dht-id.ts'
 import type { Address } from '../../../transport/address.ts'
 import type { Random } from '../../../transport/random.ts'
-import type { MapRequest } from './gateway-frames.ts'
 import { type Asking, askByHttp, type SsdpAnswer, searchBySsdp, sourceHost } from './gateway-wire.ts'
-import type { Lease, MappingProtocol } from './port-mapping.ts'
+import type { Lease, MappingProtocol, MapRequest } from './mapping-protocol.ts'
 
 const SSDP_ADDRESS: Address = { host: '239.255.255.250', port: 1900 }
 const SEARCH_MS = 3000
@@ -133,7 +132,7 @@ export class UpnpMapping implements MappingProtocol {
   }
 
   async #find(asking: Asking): Promise<Service> {
-    const local = await sourceHost(asking.signal)
+    const local = await sourceHost(asking.signal, this.#search)
     const found = await searchBySsdp(this.#search, asking, TARGETS, local, SEARCH_MS)
     const locations = new Map(found.flatMap(locationOf).map((url) => [url.href, url]))
     let why = 'no router answered the search'

@@ -27,7 +27,7 @@ export interface Ended {
 /** A JSON value that a command printed. */
 export type Printed = Readonly<Record<string, unknown>>
 
-type Spawn = (command: string, args: readonly string[], options: SpawnOptions) => ChildProcess
+export type Spawn = (command: string, args: readonly string[], options: SpawnOptions) => ChildProcess
 
 /** A command that runs. It is killed after the test, should it still be there. */
 export class Cli {

@@ -14,7 +14,7 @@ import type { Way } from '../../../../transport/way.ts'
 export const NAT_TYPES = ['none', 'full', 'addr', 'port', 'sym', 'blocked'] as const
 export type NatType = (typeof NAT_TYPES)[number]
 
-export const RELAY: Address = { host: '198.51.100.11', port: 4433 }
+const RELAY: Address = { host: '198.51.100.11', port: 4433 }
 const PORT = 4433
 /** From a host to its NAT. */
 const LAN_MS = 0.2

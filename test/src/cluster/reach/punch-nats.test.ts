@@ -116,6 +116,22 @@ for (const side of ['port', 'sym'] as const)
     { deadlineMs: 60_000 },
   )
 
+test(
+  'port-restricted and symmetric, both accept UDP to themselves: few are open, none without a distance',
+  async () => {
+    for (const latencyMs of LATENCIES_MS) {
+      const opened = await share(`port x sym, both accept, ${latencyMs} ms`, 50, (seed) => ({
+        types: ['port', 'sym'],
+        accepts: [true, true],
+        latencyMs,
+        seed,
+      }))
+      assert.ok(latencyMs === 0 ? opened === 0 : opened < 0.7, 'the simulated NATs spoil what real ones would')
+    }
+  },
+  { deadlineMs: 60_000 },
+)
+
 test('two symmetric NATs, or a blocked one, find nothing, and the punch ends by itself', async () => {
   for (const types of [['sym', 'sym'], ...NAT_TYPES.map((type) => ['blocked', type])] as [NatType, NatType][])
     for (const seed of [1, 2]) {

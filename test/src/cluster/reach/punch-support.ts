@@ -7,7 +7,7 @@ import type { SideSocket, SideSockets } from '../../../../transport/side-sockets
 import { VirtualClock } from '../../../../transport/virtual-clock.ts'
 import type { Way } from '../../../../transport/way.ts'
 
-export const TOKEN = Uint8Array.from({ length: 16 }, (_, i) => i)
+export const TOKEN: Uint8Array = Uint8Array.from({ length: 16 }, (_, i) => i)
 export const at = (port: number, host = '203.0.113.7'): Address => ({ host, port })
 
 export interface Sent {
@@ -31,6 +31,8 @@ export class Bench {
   readonly open = new Map<number, (bytes: Uint8Array, from: Address) => void>()
   /** How many there may be. */
   descriptors = 1000
+  /** The machine takes so long to open one. */
+  opening: Promise<void> | undefined
   /** What the port cannot reach. */
   unreachable: (address: Address) => boolean = () => false
   #nextPort = 40_000
@@ -92,6 +94,7 @@ export class Bench {
     const close = new Set<() => void>()
     return {
       open: async () => {
+        if (this.opening !== undefined) await this.opening
         if (this.open.size >= Math.min(count, this.descriptors)) return undefined
         const port = this.#nextPort++
         const socket: SideSocket = {

@@ -43,7 +43,7 @@ test('targets are bounded, and what nobody can send to is none', () => {
     Array.from({ length: 40 }, (_, i) => at(1000 + i)),
     token(1),
   )
-  assert.is(bench.sent.length, 16)
+  assert.is(bench.sent.length, 17)
 })
 
 test('a way is found when the answer comes from where we asked, with the number we asked with', () => {
@@ -213,12 +213,14 @@ test('the socket on which the other end answers is kept, the others close at onc
   punch.spread(target)
   await bench.pass(500)
   const quic = Uint8Array.from({ length: 40 }, () => 0x55)
+  const another = bench.begin([], token(1))
   bench.open.get(40_005)!(quic, target)
   assert.is(bench.received.length, 0, 'nothing was heard there yet')
   const { number } = bench.take().find(({ side }) => side === 40_005)!
   bench.hearAside(40_005, at(9), 'ask', { number: 1 })
   bench.hearAside(40_005, target, 'ask', { number: 1, token: token(1) })
-  assert.is(bench.sent.length, 0, 'not the target, or not the token')
+  assert.is(bench.sent.length, 0, 'not the target, or not its punch')
+  another.end()
   bench.hearAside(40_007, target, 'ask', { number: 9 })
   bench.hearAside(40_005, target, 'both', { number: 8, echo: number })
   assert.equal(
@@ -283,6 +285,26 @@ test('one spread at a time; the next begins when the first is over, if its punch
   await bench.pass(10_000)
   assert.is(bench.over, 1)
   assert.is(bench.open.size, 0)
+})
+
+test('sockets that are opened too late are closed again', async () => {
+  for (const finish of ['end', 'stop'] as const) {
+    const bench = new Bench()
+    let open = (): void => {}
+    bench.opening = new Promise((resolve) => {
+      open = resolve
+    })
+    const punch = bench.begin([])
+    punch.spread(at(4433))
+    await bench.pass(100)
+    if (finish === 'end') punch.end()
+    else bench.puncher.stop()
+    open()
+    await bench.pass(100)
+    assert.is(bench.open.size, 0)
+    assert.is(bench.puncher.figures.sideSockets, 0)
+    assert.is(bench.sent.length, 0)
+  }
 })
 
 test('a machine without descriptors has a smaller spread, or none', async () => {

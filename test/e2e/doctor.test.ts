@@ -1,0 +1,311 @@
+/**
+ * `skein doctor` on machines with something wrong: each trouble is made for real, and it names the cause. Hosts of a LAN
+ * where the network has the trouble, this machine's loopback where a file, a port or a clock has it.
+ */
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import * as assert from 'uvu/assert'
+import { createIdentity, type Identity } from '../../certs/identity.ts'
+import { deriveKeys } from '../../certs/keys.ts'
+import { resolveConfig } from '../../src/config.ts'
+import type { SkeinNode } from '../../src/node.ts'
+import { startConfigured } from '../../src/start.ts'
+import { formatAddress } from '../../transport/address.ts'
+import { systemClock } from '../../transport/clock.ts'
+import { freshSettings } from '../src/cli/cli-support.ts'
+import { type LanHost, lan } from '../support/lan.ts'
+import { suite, type TestContext } from '../support/suite.ts'
+import { doctor, healthy, named, nodeOn, onlyFailed, openSettings, type Settings } from './doctor-support.ts'
+import { temporaryFolder } from './support.ts'
+
+const DEADLINE_MS = 60_000
+const DAY_MS = 24 * 60 * 60_000
+const MINUTE_MS = 60_000
+const SMALL_BUFFERS = fileURLToPath(new URL('fixtures/small-buffers.mjs', import.meta.url))
+
+const test = suite('skein doctor', { watchdogMs: 600_000 })
+
+const within = { deadlineMs: DEADLINE_MS }
+
+/** A rule of the packet filter of a host. */
+const rule = (chain: 'input' | 'output', what: string): string =>
+  `table inet doctor {
+    chain ${chain} {
+      type filter hook ${chain} priority 0;
+      ${what}
+    }
+  }`
+
+const pairOfHosts = (t: TestContext, options: Parameters<typeof lan>[2] = {}): readonly [LanHost, LanHost] => {
+  const [one, other] = lan(t, 2, options)
+  return [one!, other!]
+}
+
+test(
+  'nothing is wrong between two healthy hosts, nor where the node itself runs',
+  async (t) => {
+    const [here, there] = pairOfHosts(t)
+    const settings = openSettings('both')
+    const args = ['--seed', `${there.ipv4}:4433`, '--dht', `${there.ipv4}:4433`]
+    await nodeOn(t, there, ['--name', 'a@there'], settings)
+    const [beside, itself] = await Promise.all([
+      doctor(t, [...args, 'a@there'], settings, here),
+      doctor(t, [], settings, there),
+    ])
+    healthy(beside)
+    named(beside, 'ok', /^udp: UDP goes out and answers come in: 1 of 1/)
+    named(beside, 'ok', /^members: a@there .* is a member/)
+    named(beside, 'ok', /^multicast: .* 1 other host answered/)
+    named(beside, 'ok', /^clock: Within/)
+    named(beside, 'ok', /^nat: Open: seen at its own address 10\.77\.0\.1:/)
+    named(beside, 'ok', /^connection: This machine is connected with a@there directly, at 10\.77\.0\.2:4433/)
+    healthy(itself)
+    named(itself, 'ok', /^port: UDP port 4433 is held by process \d+ .* a Skein node/)
+    named(itself, 'ok', /^members: a@there/)
+  },
+  within,
+)
+
+test(
+  'UDP blocked: on the way in, on the way out, and at the other end',
+  async (t) => {
+    const settings = openSettings('dht')
+    const cases: readonly ['here' | 'there', string, RegExp][] = [
+      ['here', rule('input', 'iifname eth0 meta l4proto udp drop'), /drops UDP/],
+      ['here', rule('output', 'oifname eth0 meta l4proto udp drop'), /own packet filter/],
+      ['there', rule('input', 'iifname eth0 meta l4proto udp drop'), /drops UDP/],
+    ]
+    const look = async ([where, rules, why]: (typeof cases)[number]): Promise<void> => {
+      const [here, there] = pairOfHosts(t)
+      await nodeOn(t, there, ['--name', 'a@there'], settings)
+      const blocked = where === 'here' ? here : there
+      blocked.filter(t, rules)
+      const found = await doctor(t, ['--seed', `${there.ipv4}:4433`], settings, here)
+      assert.match(named(found, 'failed', /^udp: UDP blocked/).why ?? '', why)
+      onlyFailed(found, 'udp', 'members')
+      assert.not.match(JSON.stringify(found.findings), /Wrong cookie/)
+    }
+    await Promise.all(cases.map(look))
+  },
+  { deadlineMs: 2 * DEADLINE_MS },
+)
+
+test(
+  'multicast blocked by the filter of this machine',
+  async (t) => {
+    const settings = openSettings('both')
+    for (const chain of ['input', 'output'] as const) {
+      const [here, there] = pairOfHosts(t)
+      await nodeOn(t, there, ['--name', 'a@there'], settings)
+      here.filter(t, rule(chain, 'udp dport 5353 ip daddr 224.0.0.0/4 drop'))
+      const found = await doctor(t, ['--seed', `${there.ipv4}:4433`], settings, here)
+      assert.match(named(found, 'failed', /^multicast: Multicast blocked on eth0/).why ?? '', /own packet filter/)
+      onlyFailed(found, 'multicast')
+    }
+  },
+  { deadlineMs: 2 * DEADLINE_MS },
+)
+
+test(
+  'multicast blocked by the switch: a member is there, uses it and is not heard',
+  async (t) => {
+    const settings = openSettings('both')
+    const [here, there] = pairOfHosts(t, { multicast: false })
+    await nodeOn(t, there, ['--name', 'a@there'], settings)
+    const found = await doctor(t, ['--seed', `${there.ipv4}:4433`], settings, here)
+    named(found, 'failed', /^multicast: Multicast blocked on the network of eth0: a@there/)
+    onlyFailed(found, 'multicast')
+  },
+  within,
+)
+
+test(
+  'a wrong cookie, and another cluster with the same one',
+  async (t) => {
+    const settings: Settings = { ...freshSettings(), SKEIN_DISCOVERY: 'dht' }
+    const node = await memberHere(t, settings)
+    const seed = ['--seed', addressOf(node)]
+    const [stranger, other] = await Promise.all([
+      doctor(t, seed, { ...settings, SKEIN_COOKIE: 'another cookie of 8 bytes or more' }),
+      doctor(t, seed, { ...settings, SKEIN_CLUSTER: 'another' }),
+    ])
+    assert.match(named(stranger, 'failed', /^cookie: Wrong cookie/).why ?? '', /UDP is not blocked/)
+    onlyFailed(stranger, 'cookie')
+    named(other, 'failed', /^members: .* belongs to another cluster than "another"/)
+    onlyFailed(other, 'members')
+  },
+  within,
+)
+
+test(
+  'a cookie file that others can read, and none at all',
+  async (t) => {
+    const folder = await temporaryFolder(t)
+    const { SKEIN_COOKIE: _cookie, ...settings } = freshSettings()
+    const file = join(folder, 'cookie')
+    await writeFile(file, 'a cookie that everybody can read', { mode: 0o644 })
+    await chmod(file, 0o644)
+    const [open, none] = await Promise.all([
+      doctor(t, ['--cookie-file', file], settings),
+      doctor(t, [], { ...settings, XDG_CONFIG_HOME: folder }),
+    ])
+    assert.match(named(open, 'failed', /^cookie: .*ERR_SKEIN_INSECURE_FILE/).remedy ?? '', /chmod 600/)
+    healthy(none)
+    named(none, 'warning', /^cookie: There is no cookie yet/)
+    const made = await readFile(join(folder, 'skein', 'cookie')).catch(() => undefined)
+    assert.is(made, undefined, 'a look makes nothing')
+  },
+  within,
+)
+
+test(
+  'an expired certificate: in a file, and shown by another node',
+  async (t) => {
+    const settings: Settings = { ...freshSettings(), SKEIN_DISCOVERY: 'dht' }
+    const identity = await createIdentity({ wallNowMs: Date.now() - 3 * DAY_MS, validForMs: DAY_MS })
+    const file = join(await temporaryFolder(t), 'identity.pem')
+    await writeFile(file, identity.privateKeyPem + identity.certificatePem, { mode: 0o600 })
+    const node = await memberHere(t, settings, { identity })
+    const [ofFile, ofNode] = await Promise.all([
+      doctor(t, ['--identity', file], settings),
+      doctor(t, ['--seed', addressOf(node)], settings),
+    ])
+    named(ofFile, 'failed', /^certificate: Expired certificate: that in .* 2 days ago|1 day ago/)
+    onlyFailed(ofFile, 'certificate')
+    assert.is(await readFile(file, 'utf8'), identity.privateKeyPem + identity.certificatePem, 'only looked at')
+    assert.match(
+      named(ofNode, 'failed', /^certificate: Expired certificate: 127\.0\.0\.1/).why ?? '',
+      /The clocks agree/,
+    )
+    named(ofNode, 'ok', /^clock: Within/)
+    onlyFailed(ofNode, 'certificate')
+  },
+  within,
+)
+
+test(
+  'a clock that is off: by ten minutes in either direction, and by ten seconds',
+  async (t) => {
+    const settings: Settings = { ...freshSettings(), SKEIN_DISCOVERY: 'dht' }
+    const cases: readonly [number, RegExp, readonly string[]][] = [
+      [10 * MINUTE_MS, /^clock: Clock off: this machine is 10\.0 minutes behind a@/, ['clock', 'members']],
+      [-10 * MINUTE_MS, /^clock: Clock off: this machine is 10\.0 minutes ahead of a@/, ['clock']],
+    ]
+    for (const [aheadMs, cause, checks] of cases) {
+      const node = await memberHere(t, settings, { aheadMs })
+      const found = await doctor(t, ['--seed', addressOf(node)], settings)
+      assert.match(named(found, 'failed', cause).remedy ?? '', /timedatectl/)
+      onlyFailed(found, ...checks)
+      await node.stop()
+    }
+    const slightly = await doctor(
+      t,
+      ['--seed', addressOf(await memberHere(t, settings, { aheadMs: 10_000 }))],
+      settings,
+    )
+    healthy(slightly)
+    named(slightly, 'warning', /^clock: Clock off: this machine is 10\.\d s behind/)
+  },
+  { deadlineMs: 2 * DEADLINE_MS },
+)
+
+test(
+  'small socket buffers',
+  async (t) => {
+    const settings = freshSettings()
+    const found = await doctor(t, [], { ...settings, NODE_OPTIONS: `--import ${SMALL_BUFFERS}` })
+    assert.match(named(found, 'warning', /^buffers: .* small socket buffers/).remedy ?? '', /rmem_max|maxsockbuf|limit/)
+    healthy(found)
+  },
+  within,
+)
+
+test(
+  'a port that another program has: it is named, and a chosen port is a failure',
+  async (t) => {
+    const socket = createSocket('udp4')
+    socket.bind(0, '127.0.0.1')
+    await once(socket, 'listening')
+    t.defer(() => socket.close())
+    const { port } = socket.address()
+    const found = await doctor(t, ['--port', String(port)], freshSettings())
+    const { what, remedy } = named(found, 'failed', /^port: UDP port \d+ is held by/)
+    if (process.platform === 'linux') assert.match(what, new RegExp(`held by process ${process.pid} `))
+    assert.match(remedy ?? '', /choose another port/)
+    onlyFailed(found, 'port')
+  },
+  within,
+)
+
+test(
+  'nobody listens, a name without address, a host that is not there',
+  async (t) => {
+    const [here, there] = pairOfHosts(t)
+    const settings = openSettings('none')
+    const found = await doctor(
+      t,
+      ['--seed', `${there.ipv4}:4433`, '--seed', '10.77.0.99:4433', '--seed', 'nowhere.invalid:4433'],
+      settings,
+      here,
+    )
+    named(found, 'failed', /^udp: Nobody listens at 10\.77\.0\.2:4433/)
+    named(found, 'failed', /^udp: (10\.77\.0\.99:4433 answers neither|There is no way to 10\.77\.0\.99)/)
+    named(found, 'failed', /^udp: The host name nowhere\.invalid has no address/)
+    onlyFailed(found, 'udp', 'members')
+  },
+  within,
+)
+
+test(
+  'the way to one node, and between two others',
+  async (t) => {
+    const [here, there, third] = lan(t, 3)
+    const settings = openSettings('both')
+    await Promise.all([
+      nodeOn(t, there!, ['--name', 'a@there'], settings),
+      nodeOn(t, third!, ['--name', 'b@third'], settings),
+    ])
+    const [pair, unknown] = await Promise.all([
+      doctor(t, ['a@there', 'b@third', '--seed', `${there!.ipv4}:4433`], settings, here),
+      doctor(t, ['nobody@nowhere', '--seed', `${there!.ipv4}:4433`], settings, here),
+    ])
+    healthy(pair)
+    named(pair, 'ok', /^connection: a@there is connected with b@third directly/)
+    named(pair, 'ok', /^connection: b@third is connected with a@there directly/)
+    named(pair, 'ok', /^pair: a@there and b@third are connected/)
+    named(unknown, 'failed', /^discovery: Nobody knows a node nobody@nowhere/)
+    onlyFailed(unknown, 'discovery', 'connection')
+  },
+  within,
+)
+
+interface MemberOptions {
+  /** How far its clock is ahead. */
+  readonly aheadMs?: number
+  readonly identity?: Identity
+}
+
+/** A member of the settings' cluster on the loopback, in this process. */
+const memberHere = async (
+  t: TestContext,
+  settings: Settings,
+  { aheadMs = 0, identity }: MemberOptions = {},
+): Promise<SkeinNode> => {
+  const { SKEIN_COOKIE: cookie = '', SKEIN_CLUSTER: cluster = '' } = settings
+  const own = identity === undefined ? {} : { identity }
+  const discovery = { mdns: false, dht: true }
+  const options = { name: 'a', cluster, host: '127.0.0.1', port: 0, discovery, logLevel: 'silent', ...own } as const
+  const clock = { ...systemClock, wallNow: () => systemClock.wallNow() + aheadMs }
+  const keys = deriveKeys(Buffer.from(cookie), cluster)
+  const node = await startConfigured(resolveConfig(options, {}, hostname()), keys, undefined, clock)
+  t.defer(() => node.stop())
+  return node
+}
+
+const addressOf = (node: SkeinNode): string => formatAddress(node.addresses[0]!)
+
+test.run()
