@@ -57,11 +57,11 @@ export const ERRORS = {
   // platform and socket
   ERR_SKEIN_PLATFORM: entry(
     'There is no prebuilt QUIC binary for this platform.',
-    'Supported: linux-x64 (glibc), darwin-x64, darwin-arm64, win32-x64.',
+    'Supported: linux-x64 (glibc), darwin-x64, darwin-arm64, win32-x64. Elsewhere a node speaks TCP alone: let it listen with the option tcp.',
   ),
-  ERR_SKEIN_PORT_BUSY: entry('The UDP port is in use.', 'Choose another port, or port 0 for any free one.'),
+  ERR_SKEIN_PORT_BUSY: entry('The port is in use.', 'Choose another port, or port 0 for any free one.'),
   ERR_SKEIN_BIND: entry(
-    'The UDP socket cannot be bound to this address.',
+    'The socket cannot be bound to this address.',
     'Check that the address belongs to this machine and that the port is allowed.',
   ),
   ERR_SKEIN_UNKNOWN_HOST: entry(

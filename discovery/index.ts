@@ -8,5 +8,13 @@ export { dhtSource, type RendezvousOptions } from './dht/rendezvous.ts'
 export { type DnsOptions, dnsSource } from './dns.ts'
 export { type MdnsOptions, type MdnsSource, mdnsSource } from './mdns/source.ts'
 export { type SeedOptions, seedSource } from './seeds.ts'
-export type { DiscoveryEvent, DiscoverySource, NodeRecord, Registration, Sighting, SourceStatus } from './source.ts'
+export type {
+  DiscoveryEvent,
+  DiscoverySource,
+  NatClass,
+  NodeRecord,
+  Registration,
+  Sighting,
+  SourceStatus,
+} from './source.ts'
 export { DiscoveryTable, type DiscoveryTableOptions, type KnownNode, orderAddresses, type TableEvent } from './table.ts'

@@ -50,7 +50,7 @@ export const sameSighting = (a: Sighting, b: Sighting): boolean =>
   sameRegistrations(a.registrations, b.registrations)
 
 /** The order counts. */
-export const sameAddresses = (a: readonly Address[] = [], b: readonly Address[] = []): boolean =>
+const sameAddresses = (a: readonly Address[] = [], b: readonly Address[] = []): boolean =>
   a.length === b.length && a.every((address, index) => sameAddress(address, b[index]!))
 
 export const sameRegistrations = (a: readonly Registration[] = [], b: readonly Registration[] = []): boolean =>

@@ -40,8 +40,8 @@ const MADE_UP_NAME_BYTES = 4
 
 /**
  * Starts a node; docs/configuration.md lists the options. Rejects with an error about an option (ERR_SKEIN_BAD_OPTION,
- * _BAD_NAME, _BAD_ADDRESS), the cookie (_BAD_COOKIE, _COOKIE_FILE, _INSECURE_FILE), the identity (_BAD_IDENTITY), the
- * port (_PORT_BUSY, _BIND) or the platform (_PLATFORM).
+ * _BAD_NAME, _BAD_ADDRESS), the cookie (_BAD_COOKIE, _COOKIE_FILE, _INSECURE_FILE), the identity (_BAD_IDENTITY) or the
+ * port (_PORT_BUSY, _BIND). On a platform without a QUIC binary the node speaks TCP alone, and says so in its log.
  */
 export const startNode = async (options: StartOptions = {}): Promise<SkeinNode> => {
   const env = processEnvironment()
@@ -108,11 +108,11 @@ const identityFor = ({ identity }: Config, clock: Clock): Promise<Identity> => {
 
 /** A policy that is a function stays in its thread. */
 const machineSettings = (config: Config): MachineSettings => {
-  const { cluster, hidden, relay, allow, maxMessageBytes, maxDatagramBytes, logLevel, liveness, strategy, host } =
-    config
+  const { cluster, tcp, hidden, relay, allow, maxMessageBytes, maxDatagramBytes, logLevel, liveness } = config
+  const { strategy, host } = config
   const { mesh, ...others } = strategy
   const policy = mesh === 'none' ? 'none' : 'full'
-  const shared = { cluster, hidden, relay, allow, maxMessageBytes, maxDatagramBytes, logLevel, liveness }
+  const shared = { cluster, tcp, hidden, relay, allow, maxMessageBytes, maxDatagramBytes, logLevel, liveness }
   return { host, options: { ...shared, strategy: others, mesh: policy } }
 }
 

@@ -10,6 +10,9 @@
  * the key, so a client can neither choose it nor guess it, and the same Initial sent twice leads to the same connection
  * without any table. Stateless reset tokens are derived as well (RFC 9000 section 10.3.2). With a key that survives a restart,
  * the restarted node can tell the peers of its predecessor at once that their connections are gone.
+ *
+ * All ids of one connection are siblings: with the key, and only with it, each tells the same family. quiche 0.18 knows no
+ * reset token but that of the first id, so a reset carries the family's, whichever id the peer uses by then.
  */
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { SkeinError } from '../certs/errors.ts'
@@ -20,6 +23,9 @@ export const CONNECTION_ID_BYTES = 16
 /** 95 free bits: two ids of a node will not meet. */
 const BODY_BYTES = 12
 const CHECK_BYTES = CONNECTION_ID_BYTES - BODY_BYTES
+
+/** The body: so much chance, then the family, masked with a hash of the chance. */
+const CHANCE_BYTES = 4
 
 /** Set in the first byte of every id. */
 const FIRST_BYTE_MARK = 0x80
@@ -34,7 +40,7 @@ const USUAL_RESET_BYTES = 43
 const MIN_KEY_BYTES = 16
 
 /** What a hash is for goes into its input, so that no id gives away a token. Of one length, so label and input stay apart. */
-type Purpose = 'skein id body ' | 'skein id check' | 'skein id reset'
+type Purpose = 'skein id body ' | 'skein id check' | 'skein id mask ' | 'skein id reset' | 'skein id spare'
 
 export class ConnectionIds {
   readonly #key: KeyObject
@@ -54,6 +60,19 @@ export class ConnectionIds {
     return this.#complete(this.#random.bytes(BODY_BYTES))
   }
 
+  /** A fresh id for the connection that this one belongs to. */
+  sibling(id: Uint8Array): Uint8Array {
+    const body = this.#random.bytes(BODY_BYTES)
+    body[0] = body[0]! | FIRST_BYTE_MARK
+    body.set(this.#masked(body, this.#familyOf(id)), CHANCE_BYTES)
+    return this.#complete(body)
+  }
+
+  /** The same for all ids of a connection, and no other's. */
+  family(id: Uint8Array): string {
+    return Buffer.from(this.#familyOf(id)).toString('latin1')
+  }
+
   /** Our id for the connection that a client opens under the id it chose; always the same for the same choice. */
   derive(clientChosen: Uint8Array): Uint8Array {
     return this.#complete(this.#hash('skein id body ', clientChosen).subarray(0, BODY_BYTES))
@@ -65,9 +84,14 @@ export class ConnectionIds {
     return timingSafeEqual(this.#check(id.subarray(0, BODY_BYTES)), id.subarray(BODY_BYTES))
   }
 
-  /** The 128-bit token that belongs to an id, in network byte order as quiche takes it. */
+  /** The 128-bit token of an id's connection, in network byte order as quiche takes it. */
   resetToken(id: Uint8Array): bigint {
-    return BigInt(`0x${this.#hash('skein id reset', id).toString('hex', 0, RESET_TOKEN_BYTES)}`)
+    return asToken(this.#hash('skein id reset', this.#familyOf(id)))
+  }
+
+  /** A token to announce with a later id, as no two ids may have the same (RFC 9000 section 10.3.2). It is never sent. */
+  spareToken(id: Uint8Array): bigint {
+    return asToken(this.#hash('skein id spare', id))
   }
 
   /**
@@ -82,7 +106,10 @@ export class ConnectionIds {
     const datagram = this.#random.bytes(length)
     datagram[0] = 0x40 | (datagram[0]! & 0x3f)
     datagram[1] = datagram[1]! | FIRST_BYTE_MARK
-    datagram.set(this.#hash('skein id reset', id).subarray(0, RESET_TOKEN_BYTES), length - RESET_TOKEN_BYTES)
+    datagram.set(
+      this.#hash('skein id reset', this.#familyOf(id)).subarray(0, RESET_TOKEN_BYTES),
+      length - RESET_TOKEN_BYTES,
+    )
     return datagram
   }
 
@@ -94,6 +121,16 @@ export class ConnectionIds {
     return id
   }
 
+  #familyOf(id: Uint8Array): Uint8Array {
+    return this.#masked(id, id.subarray(CHANCE_BYTES, BODY_BYTES))
+  }
+
+  /** The family of a body with this chance, masked; or of a masked one, bare. */
+  #masked(body: Uint8Array, family: Uint8Array): Uint8Array {
+    const mask = this.#hash('skein id mask ', body.subarray(0, CHANCE_BYTES))
+    return family.map((byte, index) => byte ^ mask[index]!)
+  }
+
   #check(body: Uint8Array): Uint8Array {
     return this.#hash('skein id check', body).subarray(0, CHECK_BYTES)
   }
@@ -102,6 +139,8 @@ export class ConnectionIds {
     return createHmac('sha256', this.#key).update(purpose).update(input).digest()
   }
 }
+
+const asToken = (hash: Buffer): bigint => BigInt(`0x${hash.toString('hex', 0, RESET_TOKEN_BYTES)}`)
 
 /**
  * The 16 bytes at `offset` as a key for a Map: eight 16-bit code units. This runs once for every datagram; measured with

@@ -1,26 +1,27 @@
 /**
- * The connections of a port by their ids: which one a datagram is for.
+ * The connections of a port by their ids: which one a datagram is for, and which ids their peers have.
  *
- * An id that the peer has given back leads to its connection no more, but it stays known: what comes late for it must reach
- * neither quiche, which would end the connection, nor be answered with a stateless reset, which would end it as well. And
- * since a batch of datagrams may hold both the news that an id was given back and a late packet for it, the connection is
- * asked for such news whenever another id than before comes up.
+ * An id that the peer has given back leads to its connection no more. What comes late for it must not reach quiche, which
+ * would end the connection; nor be answered with a stateless reset, which would end it as well. And since a batch of
+ * datagrams may hold both the news that an id was given back and a late packet for it, there is a look for such news
+ * whenever another id than before comes up.
  */
 import { CONNECTION_ID_BYTES, type ConnectionIds, connectionKey } from './connection-id.ts'
 import type { QuicConnection } from './quic-connection.ts'
 import type { LongHeader } from './quic-header.ts'
-
-/** Ids given back that one connection remembers. The first is never forgotten: only its reset token is known to the peer's quiche. */
-const MAX_RETIRED_IDS = 64
+import type { QuicSession } from './quiche.ts'
 
 interface Entry {
-  readonly live: Set<string>
-  readonly retired: string[]
+  readonly session: QuicSession
+  readonly firstId: Uint8Array
+  readonly keys: Set<string>
 }
 
 export class ConnectionTable {
   readonly #ids: ConnectionIds
   readonly #byId = new Map<string, QuicConnection>()
+  /** Those that live, by the family of their ids. */
+  readonly #families = new Set<string>()
   readonly #entries = new Map<QuicConnection, Entry>()
 
   constructor(ids: ConnectionIds) {
@@ -39,52 +40,60 @@ export class ConnectionTable {
     return this.#byId.size
   }
 
-  /** The id leads to this connection from now on. */
-  add(connection: QuicConnection, id: Uint8Array): void {
+  /** A new connection, and the first id that leads to it. */
+  adopt(connection: QuicConnection, session: QuicSession, id: Uint8Array): void {
     const key = connectionKey(id, 0)
-    let entry = this.#entries.get(connection)
-    if (entry === undefined) {
-      entry = { live: new Set(), retired: [] }
-      this.#entries.set(connection, entry)
-    }
-    entry.live.add(key)
+    this.#entries.set(connection, { session, firstId: id, keys: new Set([key]) })
+    this.#families.add(this.#ids.family(id))
     this.#byId.set(key, connection)
   }
 
-  /** It was never given out. */
-  drop(connection: QuicConnection, id: Uint8Array): void {
-    const key = connectionKey(id, 0)
-    this.#entries.get(connection)?.live.delete(key)
-    this.#byId.delete(key)
+  /** Keeps spare ids with the peer, so that either side can change its way (RFC 9000 5.1.1, 9.5). */
+  issueIds(connection: QuicConnection): void {
+    const entry = this.#entries.get(connection)
+    if (entry === undefined) return
+    this.#takeBack(entry)
+    while (entry.session.spareIdsWanted > 0) {
+      const id = this.#ids.sibling(entry.firstId)
+      if (!entry.session.addSourceId(id, this.#ids.spareToken(id))) return
+      const key = connectionKey(id, 0)
+      entry.keys.add(key)
+      this.#byId.set(key, connection)
+    }
   }
 
-  /** The peer has given it back. */
-  retire(connection: QuicConnection, id: Uint8Array): void {
-    const entry = this.#entries.get(connection)
-    const key = connectionKey(id, 0)
-    if (entry === undefined || !entry.live.delete(key)) return
-    entry.retired.push(key)
-    if (entry.retired.length <= MAX_RETIRED_IDS) return
-    for (const forgotten of entry.retired.splice(1, 1)) this.#byId.delete(forgotten)
+  /** Ids that the peer has given back lead to the connection no more. */
+  #takeBack({ session, keys }: Entry): void {
+    for (let id = session.nextRetiredId(); id !== undefined; id = session.nextRetiredId()) {
+      const key = connectionKey(id, 0)
+      if (keys.delete(key)) this.#byId.delete(key)
+    }
   }
 
   remove(connection: QuicConnection): void {
     const entry = this.#entries.get(connection)
     if (entry === undefined) return
-    for (const key of entry.live) this.#byId.delete(key)
-    for (const key of entry.retired) this.#byId.delete(key)
+    for (const key of entry.keys) this.#byId.delete(key)
+    this.#families.delete(this.#ids.family(entry.firstId))
     this.#entries.delete(connection)
   }
 
-  /** Whose short header this is: 'late' for an id given back, undefined for one of nobody. */
-  ofShort(datagram: Uint8Array): QuicConnection | 'late' | undefined {
+  /** Whose short header this is. */
+  ofShort(datagram: Uint8Array): QuicConnection | undefined {
     const key = connectionKey(datagram, 1)
     const connection = this.#byId.get(key)
     if (connection === undefined || key === connection.lastIdKey) return connection
-    connection.retireIds()
-    if (this.#entries.get(connection)?.live.has(key) !== true) return 'late'
+    const entry = this.#entries.get(connection)
+    if (entry === undefined) return undefined
+    this.#takeBack(entry)
+    if (!entry.keys.has(key)) return undefined
     connection.lastIdKey = key
     return connection
+  }
+
+  /** It names an id that was given back to a connection that lives. */
+  isLate(id: Uint8Array): boolean {
+    return this.#families.has(this.#ids.family(id))
   }
 
   /** Whose long header this is. A client names its own choice of id until it has heard ours, which is derived from it. */

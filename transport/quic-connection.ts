@@ -35,12 +35,8 @@ const TIMER_SLACK_MS = 1
 export interface ConnectionHost extends PathHost {
   /** Judges the peer's certificate; throws coded errors. */
   verify(certificate: Uint8Array): VerifiedPeer
-  /** A fresh connection id that leads to this connection, and its reset token. */
-  newId(connection: QuicConnection): { id: Uint8Array; resetToken: bigint }
-  /** The peer never got it. */
-  dropId(connection: QuicConnection, id: Uint8Array): void
-  /** The peer has given it back. */
-  retireId(connection: QuicConnection, id: Uint8Array): void
+  /** The peer should have spare ids of this connection. */
+  issueIds(connection: QuicConnection): void
   /** TLS is done. */
   opened(connection: QuicConnection): void
   /** What the next connection to this peer may be resumed with. */
@@ -156,6 +152,11 @@ export class QuicConnection implements Connection {
     if (this.#state === 'closing' || this.#state === 'ended') return
     this.#path.gone(way)
     this.requestFlush()
+  }
+
+  /** Messages that were not taken, or not sent. */
+  get droppedMessages(): number {
+    return this.#path.droppedMessages
   }
 
   get lastHeardMs(): number {
@@ -376,7 +377,7 @@ export class QuicConnection implements Connection {
     this.#host.opened(this)
     if (this.role === 'acceptor') this.#endHandshake()
     else if (this.resumed) this.#flightsCrossUntilMs = this.#host.clock.now() + this.#session.path().rttMs
-    this.#issueIds()
+    this.#host.issueIds(this)
     if (before === undefined) this.handler.onOpen()
     else this.handler.onConfirmed?.()
   }
@@ -402,23 +403,6 @@ export class QuicConnection implements Connection {
     this.#handshakeSurplus = this.#datagrams - this.#session.tally().receivedPackets
   }
 
-  /** Ids that the peer has given back lead here no more. */
-  retireIds(): void {
-    for (let id = this.#session.nextRetiredId(); id !== undefined; id = this.#session.nextRetiredId())
-      this.#host.retireId(this, id)
-  }
-
-  /** Keeps spare connection ids with the peer, so that either side can change its address (RFC 9000 5.1.1, 9.5). */
-  #issueIds(): void {
-    this.retireIds()
-    while (this.#session.spareIdsWanted > 0) {
-      const { id, resetToken } = this.#host.newId(this)
-      if (this.#session.addSourceId(id, resetToken)) continue
-      this.#host.dropId(this, id)
-      return
-    }
-  }
-
   /** One timer for all deadlines. It is only moved forward: firing early costs a look, moving it on each packet costs more. */
   #armTimer(): void {
     if (this.#state === 'ended') return
@@ -441,13 +425,17 @@ export class QuicConnection implements Connection {
     if (this.#session.timeoutMs() === 0) {
       this.#session.onTimeout()
       // The packets that follow a timeout are sent whatever the congestion window says.
-      if (this.#goodbye !== undefined) this.#sayGoodbye()
+      if (this.#goodbye !== undefined) {
+        // Handshake packets that are due come first: quiche 0.18, once it closes, acknowledges in them without end.
+        if (!this.#path.confirmed) this.#path.sendPackets()
+        this.#sayGoodbye()
+      }
       if (this.#state === 'open') this.#path.lossTimeout()
     }
     if (this.#state === 'open') {
       this.#session.dropPathEvents()
       this.#path.tick()
-      this.#issueIds()
+      this.#host.issueIds(this)
     }
     if (this.#session.closed || (this.#session.draining && this.#state !== 'closing')) this.#sessionEnded()
     this.flush()
@@ -465,7 +453,9 @@ export class QuicConnection implements Connection {
     if (this.#reason !== undefined) return
     this.#reason = reason
     this.#deadline?.cancel()
-    if (this.#state === 'open' && this.role === 'initiator') this.#keepTicket()
+    // Who knows nothing of this connection was started again, and cannot read tickets from before.
+    const isForgotten = reason.byPeer && reason.code === 'ERR_SKEIN_CONNECTION_LOST'
+    if (this.#state === 'open' && this.role === 'initiator' && !isForgotten) this.#keepTicket()
     this.#state = 'closing'
     if (!this.#session.draining && !this.#session.closed) this.#goodbye = { wireCode: reason.wireCode, message }
     this.#host.clock.endOfTurn(() => this.handler.onClosed(reason))

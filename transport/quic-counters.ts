@@ -23,6 +23,8 @@ export const newCounters = () => ({
   retries: 0,
   negotiations: 0,
   resets: 0,
+  /** Of `Connection.sendDatagram`: too many waited, or the path became too narrow for them. */
+  droppedMessages: 0,
   krpc: 0,
   probes: 0,
   /** Datagrams of other kinds not sent, because this port cannot reach their address. */

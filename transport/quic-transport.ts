@@ -37,10 +37,11 @@ import {
   TICKET_KEY_BYTES,
 } from './quiche.ts'
 import type { Random } from './random.ts'
+import { ResetLimit } from './reset-limit.ts'
 import { RetryTokens } from './retry-token.ts'
 import { type SocketWatch, UdpSocket } from './socket.ts'
 import { SpentBuffers } from './spent-buffers.ts'
-import { type Ticket, Tickets } from './tickets.ts'
+import { Tickets } from './tickets.ts'
 import type { Connection, ConnectionHandler, ConnectOptions, DatagramKind, Transport } from './transport.ts'
 import type { Way, Ways } from './way.ts'
 
@@ -53,8 +54,6 @@ const SINGLES_BEFORE_INLINE = 2
 const MIN_CLIENT_ID_BYTES = 8
 /** A closing port waits so long at most for its goodbyes to leave; only those behind bulk have to wait at all. */
 const FAREWELL_TIMEOUT_MS = 500
-/** Datagrams per second that are looked at for stateless resets, or answered with one. */
-const MAX_RESETS_PER_SECOND = 32
 
 export interface QuicTransportOptions {
   /** Literal address to bind; '::' serves IPv4 as well. */
@@ -107,7 +106,7 @@ export class QuicTransport implements Transport, ConnectionHost {
   readonly #counters = newCounters()
   readonly #table: ConnectionTable
   readonly #settings: PathSettings
-  readonly #tickets = new Tickets()
+  readonly #tickets = new Tickets((certificate) => this.verify(certificate))
   /** Those with input of this turn. */
   #dirty = new Set<QuicConnection>()
   readonly #datagramHandlers: Partial<Record<DatagramKind, (bytes: Uint8Array, from: Address) => void>> = {}
@@ -122,8 +121,7 @@ export class QuicTransport implements Transport, ConnectionHost {
   readonly #spent = new SpentBuffers()
   #turnDatagrams = 0
   #singleTurns = 0
-  #resetWindowMs = 0
-  #resetsInWindow = 0
+  readonly #resets = new ResetLimit()
 
   constructor(options: QuicTransportOptions, engine: QuicEngine) {
     this.#options = options
@@ -178,27 +176,14 @@ export class QuicTransport implements Transport, ConnectionHost {
     const setting = this.#settings.of(way)
     const timeoutMs = options.timeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS
     const newSession = (): QuicSession => this.#engine.connect(id, setting.config)
-    const ticket = this.#ticketFor(remote, options.expectedId)
+    const ticket = this.#tickets.take(options.expectedId, remote, this.clock.now())
     let session = newSession()
     if (ticket !== undefined && !session.resume(ticket.bytes)) session = newSession()
     const connection = new QuicConnection('initiator', session, this, way, setting, timeoutMs)
     connection.handler = handler
-    this.#table.add(connection, id)
+    this.#table.adopt(connection, session, id)
     connection.requestFlush()
     return connection
-  }
-
-  /** Of whoever is expected there. */
-  #ticketFor(remote: Address, expectedId: string | undefined): Ticket | undefined {
-    const ticket = this.#tickets.take(expectedId, remote, this.clock.now())
-    if (ticket === undefined) return undefined
-    try {
-      this.verify(ticket.peer.certificate)
-      return ticket
-    } catch {
-      // It expired meanwhile. The peer may have a new one: a full handshake will tell.
-      return undefined
-    }
   }
 
   listen(accept: (connection: Connection) => ConnectionHandler): void {
@@ -226,11 +211,15 @@ export class QuicTransport implements Transport, ConnectionHost {
   }
 
   counters(): Readonly<Record<string, number>> {
-    let { invalid } = this.#counters
-    for (const connection of this.#table.connections()) invalid += connection.invalidDatagrams
+    let { invalid, droppedMessages } = this.#counters
+    for (const connection of this.#table.connections()) {
+      invalid += connection.invalidDatagrams
+      droppedMessages += connection.droppedMessages
+    }
     return {
       ...this.#counters,
       invalid,
+      droppedMessages,
       connections: this.#table.size,
       connectionIds: this.#table.idCount,
       tickets: this.#tickets.size,
@@ -271,7 +260,7 @@ export class QuicTransport implements Transport, ConnectionHost {
     const kind = classify(datagram)
     if (kind === 'short') {
       const connection = this.#table.ofShort(datagram)
-      if (connection !== undefined && connection !== 'late') {
+      if (connection !== undefined) {
         this.#give(connection, datagram, this.#wayFrom(connection, host, port))
         return this.#spent.add(datagram)
       }
@@ -307,7 +296,6 @@ export class QuicTransport implements Transport, ConnectionHost {
     }
     const connection = this.#table.ofShort(datagram)
     if (connection === undefined) this.#receiveUnconnected(datagram, way)
-    else if (connection === 'late') this.#counters.late++
     else this.#give(connection, datagram, way)
   }
 
@@ -380,7 +368,7 @@ export class QuicTransport implements Transport, ConnectionHost {
     this.#counters.accepted++
     connection.admitted = this.#admission.opened(source)
     connection.handler = this.#accept(connection)
-    this.#table.add(connection, id)
+    this.#table.adopt(connection, session, id)
     return connection
   }
 
@@ -410,9 +398,14 @@ export class QuicTransport implements Transport, ConnectionHost {
    */
   #receiveUnconnected(datagram: Uint8Array, way: Way): void {
     this.#counters.unconnected++
-    if (!this.#mayReset()) return
-    const reset = this.#ids.statelessReset(datagram.subarray(1, 1 + CONNECTION_ID_BYTES), datagram.length)
+    if (!this.#resets.allows(this.clock.now())) return
+    const id = datagram.subarray(1, 1 + CONNECTION_ID_BYTES)
+    const reset = this.#ids.statelessReset(id, datagram.length)
     if (reset !== undefined) {
+      if (this.#table.isLate(id)) {
+        this.#counters.late++
+        return
+      }
       this.#counters.resets++
       way.send(reset, reset.length)
       return
@@ -423,16 +416,6 @@ export class QuicTransport implements Transport, ConnectionHost {
       connection.receive(Buffer.from(datagram), way)
       connection.work()
     }
-  }
-
-  /** A bound against loops of resets (RFC 9000 10.3.3) and against being kept busy with them. */
-  #mayReset(): boolean {
-    const now = this.clock.now()
-    if (now - this.#resetWindowMs >= 1000) {
-      this.#resetWindowMs = now
-      this.#resetsInWindow = 0
-    }
-    return ++this.#resetsInWindow <= MAX_RESETS_PER_SECOND
   }
 
   // ---- what connections need (ConnectionHost)
@@ -465,18 +448,8 @@ export class QuicTransport implements Transport, ConnectionHost {
     return verifyCertificate(certificate, this.clock.wallNow())
   }
 
-  newId(connection: QuicConnection): { id: Uint8Array; resetToken: bigint } {
-    const id = this.#ids.random()
-    this.#table.add(connection, id)
-    return { id, resetToken: this.#ids.resetToken(id) }
-  }
-
-  dropId(connection: QuicConnection, id: Uint8Array): void {
-    this.#table.drop(connection, id)
-  }
-
-  retireId(connection: QuicConnection, id: Uint8Array): void {
-    this.#table.retire(connection, id)
+  issueIds(connection: QuicConnection): void {
+    this.#table.issueIds(connection)
   }
 
   opened(connection: QuicConnection): void {
@@ -485,13 +458,15 @@ export class QuicTransport implements Transport, ConnectionHost {
   }
 
   ticket(connection: QuicConnection, peer: VerifiedPeer, bytes: Uint8Array): void {
-    this.#tickets.keep({ bytes, peer }, connection.remote, this.clock.now())
+    const { way, remote } = connection
+    this.#tickets.keep({ bytes, peer }, way.kind === 'relay' ? undefined : remote, this.clock.now())
   }
 
   ended(connection: QuicConnection): void {
     this.#table.remove(connection)
     this.#dirty.delete(connection)
     this.#counters.invalid += connection.invalidDatagrams
+    this.#counters.droppedMessages += connection.droppedMessages
     connection.admitted?.closed()
   }
 

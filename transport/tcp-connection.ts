@@ -369,6 +369,11 @@ export class TcpConnection implements Connection {
 
   /** What the connection itself has to say, and datagrams as far as there is room. */
   #writeOwn(): void {
+    // A peer that asks much and reads nothing is answered when it has read.
+    if (this.#bufferedBytes >= SOCKET_BUFFER_BYTES) {
+      this.#wasRefused = true
+      return
+    }
     if (this.#owedPong !== undefined) this.#writer.ping(FRAME.pong, this.#owedPong)
     this.#owedPong = undefined
     this.#incoming.tell(

@@ -29,13 +29,15 @@ interface Ping {
   readonly sentMs: number
   /** Bytes written before it. */
   readonly writtenBytes: number
-  /** Bytes known to have arrived when it was sent. */
+  /** Bytes known to have arrived when it was sent, and since when. */
   readonly arrivedBytes: number
+  readonly arrivedMs: number
 }
 
 export class TcpPace {
   writtenBytes = 0
   #arrivedBytes = 0
+  #arrivedMs = 0
   #pingedBytes = 0
   #lastNumber = 0
   readonly #pings: Ping[] = []
@@ -73,7 +75,15 @@ export class TcpPace {
     this.#lastNumber = (this.#lastNumber + 1) >>> 0
     this.#pingedBytes = this.writtenBytes
     const number = this.#lastNumber
-    this.#pings.push({ number, sentMs: nowMs, writtenBytes: this.writtenBytes, arrivedBytes: this.#arrivedBytes })
+    // After a pause the rate is measured from its end on.
+    if (this.#pings.length === 0) this.#arrivedMs = nowMs
+    this.#pings.push({
+      number,
+      sentMs: nowMs,
+      writtenBytes: this.writtenBytes,
+      arrivedBytes: this.#arrivedBytes,
+      arrivedMs: this.#arrivedMs,
+    })
     return number
   }
 
@@ -86,7 +96,10 @@ export class TcpPace {
     this.rttMs = this.rttMs === 0 ? rttMs : this.rttMs + RTT_WEIGHT * (rttMs - this.rttMs)
     this.#leastRttMs = Math.min(this.#leastRttMs, rttMs)
     this.#arrivedBytes = ping.writtenBytes
-    const sample = (1000 * (ping.writtenBytes - ping.arrivedBytes)) / rttMs
+    this.#arrivedMs = nowMs
+    // From one answer to the next, as in BBR: the round trip of a single ping says nothing of what was sent long before it.
+    const tookMs = Math.max(nowMs - ping.arrivedMs, rttMs)
+    const sample = (1000 * (ping.writtenBytes - ping.arrivedBytes)) / tookMs
     const faded = this.#bytesPerSecond * 0.5 ** ((nowMs - this.#ratedMs) / RATE_HALF_LIFE_MS)
     this.#bytesPerSecond = Math.max(sample, faded)
     this.#ratedMs = nowMs

@@ -25,16 +25,22 @@ export interface Ticket {
 }
 
 interface Entry extends Ticket {
-  readonly address: Address
+  readonly address: Address | undefined
   readonly sinceMs: number
 }
 
 export class Tickets {
+  readonly #verify: (certificate: Uint8Array) => unknown
   /** By node id, the newest last. */
   readonly #entries = new Map<string, Entry>()
 
-  /** Keeps a ticket of a peer whose certificate was verified; it replaces an earlier one. */
-  keep({ bytes, peer }: Ticket, address: Address, nowMs: number): void {
+  /** `verify` throws for certificates that are no good any more. */
+  constructor(verify: (certificate: Uint8Array) => unknown) {
+    this.#verify = verify
+  }
+
+  /** Keeps a ticket of a peer whose certificate was verified; it replaces an earlier one. No address: it is behind a relay. */
+  keep({ bytes, peer }: Ticket, address: Address | undefined, nowMs: number): void {
     this.#entries.delete(peer.nodeId)
     this.#entries.set(peer.nodeId, { bytes, peer, address, sinceMs: nowMs })
     for (const oldest of this.#entries.keys()) {
@@ -49,7 +55,14 @@ export class Tickets {
     const entry = id === undefined ? undefined : this.#entries.get(id)
     if (entry === undefined) return undefined
     this.#entries.delete(entry.peer.nodeId)
-    return nowMs - entry.sinceMs <= TICKET_LIFETIME_MS ? entry : undefined
+    if (nowMs - entry.sinceMs > TICKET_LIFETIME_MS) return undefined
+    try {
+      this.#verify(entry.peer.certificate)
+      return entry
+    } catch {
+      // It expired meanwhile. The peer may have a new one: a full handshake will tell.
+      return undefined
+    }
   }
 
   get size(): number {
@@ -59,7 +72,8 @@ export class Tickets {
   /** Dials without an expected id are few, so they may look at every entry. Of two that were there the later counts. */
   #idAt(address: Address): string | undefined {
     let id: string | undefined
-    for (const entry of this.#entries.values()) if (sameAddress(entry.address, address)) id = entry.peer.nodeId
+    for (const entry of this.#entries.values())
+      if (entry.address !== undefined && sameAddress(entry.address, address)) id = entry.peer.nodeId
     return id
   }
 }

@@ -89,6 +89,9 @@ interface KnownWay {
 
 const isRelay = (way: Way): boolean => way.kind === 'relay'
 
+/** Of a way that nobody offered and that was never proven: perhaps somebody made it up. */
+const isStrangers = (challenge: Challenge): boolean => challenge.allowedBytes !== Number.POSITIVE_INFINITY
+
 const nonceKey = (nonce: Uint8Array): string => String.fromCharCode(...nonce)
 
 export class WayKeeper {
@@ -211,6 +214,7 @@ export class WayKeeper {
 
   /** When to call `tick`, or to send what is due; Infinity for never. */
   deadlineMs(nowMs: number): number {
+    if (this.#known.size === 0 && !this.hasProofs) return Number.POSITIVE_INFINITY
     let atMs = Number.POSITIVE_INFINITY
     for (const challenge of this.#challenges.values()) {
       const allowed = challenge.allowedBytes >= PROOF_PACKET_BYTES
@@ -237,9 +241,13 @@ export class WayKeeper {
     if (answer !== undefined) return answer
     this.#refill(nowMs)
     if (this.#allowance < 1) return undefined
-    for (const challenge of this.#challenges.values())
-      if (challenge.dueMs <= nowMs && challenge.allowedBytes >= PROOF_PACKET_BYTES) return challenge
-    return undefined
+    let stranger: Challenge | undefined
+    for (const challenge of this.#challenges.values()) {
+      if (challenge.dueMs > nowMs || challenge.allowedBytes < PROOF_PACKET_BYTES) continue
+      if (!isStrangers(challenge)) return challenge
+      stranger ??= challenge
+    }
+    return stranger
   }
 
   sent(proof: Proof, nowMs: number): void {
@@ -360,8 +368,7 @@ export class WayKeeper {
   #dropSpent(forAllowedBytes: number): boolean {
     const wanted = forAllowedBytes === Number.POSITIVE_INFINITY
     for (const challenge of this.#challenges.values()) {
-      const isStranger = challenge.allowedBytes !== Number.POSITIVE_INFINITY
-      if (challenge.dueMs !== Number.POSITIVE_INFINITY && !(wanted && isStranger)) continue
+      if (challenge.dueMs !== Number.POSITIVE_INFINITY && !(wanted && isStrangers(challenge))) continue
       this.#challenges.delete(challenge.way.key)
       return true
     }

@@ -30,7 +30,7 @@ import { checkBuffers, checkPort, measureBuffers } from './port.ts'
 import { checkPortMapping } from './port-mapping.ts'
 import { type Soundings, sound } from './sounding.ts'
 import { checkUdp } from './udp.ts'
-import { Visit } from './visit.ts'
+import { isDirect, Visit } from './visit.ts'
 
 export interface DoctorOptions {
   readonly config: Config
@@ -154,7 +154,15 @@ class Doctor {
     ])
     const given = new Set([...seeds, ...dht].map(formatAddress))
     const asked = results.filter(({ address }) => given.has(formatAddress(address)))
-    return checkUdp(asked, unresolved, (address) => isProven(visit?.dials ?? [], address))
+    const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
+    const members = visit?.members ?? []
+    const others = members.filter(({ host, way }) => isDirect(way) && !own.some(({ address }) => address === host))
+    return checkUdp({
+      soundings: asked,
+      unresolved,
+      isProven: (address) => isProven(visit?.dials ?? [], address),
+      reached: others.length,
+    })
   }
 
   async #nat(): Promise<NatView> {
@@ -181,7 +189,8 @@ class Doctor {
     const visit = await this.#visitor()
     if (visit === undefined) return [skipped('connection', `Without a cookie ${text} cannot be asked.`)]
     const place = await locate(visit, text)
-    const { result } = await visit.dial(place.target)
+    const dial = await visit.dial(place.target)
+    const { result } = dial
     const isName = isNodeName(place.target) || !/[.:]/.test(place.target)
     const parsed = isName
       ? []
@@ -190,7 +199,7 @@ class Doctor {
     const name = result.type === 'up' ? result.node : place.target
     const findings = [...tellWhere(visit, place), ...tellAttempts('This machine', result)]
     const connection = visit.connectionTo(name)
-    findings.push(judgeWay(place, result, connection, soundings))
+    findings.push(judgeWay(place, dial, connection, soundings))
     const [own, theirs] = [await this.#nat(), natBySight(visit, name)]
     if (own.nat === 'symmetric' && theirs.nat === 'symmetric') {
       findings.push(symmetricPair(`This machine and ${name}`, connection !== undefined))

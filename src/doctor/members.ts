@@ -12,7 +12,7 @@ import { formatAddress } from '../../transport/address.ts'
 import { copy } from './cookie.ts'
 import { type Finding, failed, ok, warning } from './finding.ts'
 import type { Sounding } from './sounding.ts'
-import type { Dial, MemberFacts } from './visit.ts'
+import { type Dial, isDirect, type MemberFacts, refusalOf } from './visit.ts'
 
 export interface MembersFacts {
   readonly dials: readonly Dial[]
@@ -51,16 +51,17 @@ const judge = (dial: Dial, facts: MembersFacts): Finding[] => {
   const { target, through, result } = dial
   if (result.type === 'up') {
     const by = through === 'discovery' ? 'found by discovery' : target
-    return [
-      ok(
-        'members',
-        `${result.node} (${by}) is a member of cluster "${facts.cluster}", connected within ${result.tookMs.toFixed(0)} ms`,
-      ),
-    ]
+    const way = result.way === 'tcp' ? ' over TCP' : result.way === 'relay' ? ' through a relay' : ''
+    const took = `connected${way} within ${result.tookMs.toFixed(0)} ms`
+    return [ok('members', `${result.node} (${by}) is a member of cluster "${facts.cluster}", ${took}`)]
   }
-  const { code, message } = result
+  const refusal = refusalOf(dial)
+  if (refusal === undefined) return silent(dial, facts)
+  const { code, message } = refusal
   switch (code) {
     case 'ERR_SKEIN_WRONG_CLUSTER':
+      // A machine may well have nodes of several clusters.
+      if (through === 'local') return []
       return [
         failed(
           'members',
@@ -70,13 +71,11 @@ const judge = (dial: Dial, facts: MembersFacts): Finding[] => {
         ),
       ]
     case 'ERR_SKEIN_WRONG_COOKIE':
-      return [wrongCookie(target, 'It says so itself.', facts)]
+      return [wrongCookie(target, 'It says so itself.', facts, through === 'local')]
     case 'ERR_SKEIN_CERT_EXPIRED':
       return [expired(target, message, facts)]
     case 'ERR_SKEIN_SELF':
       return []
-    case 'ERR_SKEIN_CONNECT_TIMEOUT':
-      return silent(dial, facts)
     default:
       return through === 'local'
         ? []
@@ -129,18 +128,9 @@ const expired = (target: string, message: string, { members }: MembersFacts): Fi
 
 const SEE_CLOCK = 'Set the clock, as the finding about the clock says.'
 
-/** Whether a member was reached at this address. */
+/** Whether UDP went to this address and back, whoever is there. */
 export const isProven = (dials: readonly Dial[], address: Address): boolean =>
-  dials.some(
-    ({ target, result }) => target === formatAddress(address) && (result.type === 'up' || isAnswer(result.code)),
-  )
-
-/** Codes of dials to which somebody answered. */
-const isAnswer = (code: string): boolean =>
-  ![
-    'ERR_SKEIN_CONNECT_TIMEOUT',
-    'ERR_SKEIN_BAD_ADDRESS',
-    'ERR_SKEIN_UNKNOWN_HOST',
-    'ERR_SKEIN_CONNECT_FAILED',
-    'ERROR',
-  ].includes(code)
+  dials.some((dial) => {
+    if (dial.target !== formatAddress(address)) return false
+    return dial.result.type === 'up' ? isDirect(dial.result.way) : refusalOf(dial)?.what === dial.target
+  })

@@ -11,7 +11,7 @@ import { type Finding, failed, ok, repeated, warning } from './finding.ts'
 import { hint, meaning } from './members.ts'
 import { OPEN_A_PORT } from './nat.ts'
 import type { Sounding } from './sounding.ts'
-import type { Dial, SeenNode, Visit } from './visit.ts'
+import { type Dial, refusalOf, type SeenNode, type Visit } from './visit.ts'
 
 /** What a node is called, and where it may be. */
 export interface Whereabouts {
@@ -89,16 +89,22 @@ export const addressesOf = ({ target, found, seen }: Whereabouts, parsed: readon
 /** What it comes to. */
 export const judgeWay = (
   { target, found }: Whereabouts,
-  dial: Dial['result'],
+  dial: Dial,
   connection: SeenNode | undefined,
   soundings: readonly Sounding[],
 ): Finding => {
-  if (dial.type === 'up') return tellConnection('This machine', dial.node, connection)
-  const what = `${target} cannot be reached from this machine: ${dial.code}.`
-  const spoken = dial.attempts.map(({ code }) => code).find((code) => !SILENT.includes(code))
-  if (spoken !== undefined)
-    return failed('connection', what, `Somebody answered and refused. ${meaning(spoken)}`, hint(spoken))
-  if (!SILENT.includes(dial.code)) return failed('connection', what, meaning(dial.code), hint(dial.code))
+  const { result } = dial
+  if (result.type === 'up') return tellConnection('This machine', result.node, connection)
+  const what = `${target} cannot be reached from this machine: ${result.code}.`
+  const refusal = refusalOf(dial)
+  if (refusal !== undefined) {
+    const { code } = refusal
+    return failed('connection', what, `Somebody answered and refused: ${code}. ${meaning(code)}`, hint(code))
+  }
+  if (soundings.length === 0) {
+    const remedy = 'See to the failures above, if there are any; then start that node, or name its address.'
+    return failed('connection', what, 'Nothing tells at which address it is, so nothing could be tried.', remedy)
+  }
   const where = (kind: (one: Sounding) => boolean): string =>
     soundings
       .filter(kind)
@@ -156,14 +162,6 @@ export const judgeWay = (
     'Run skein doctor on that machine too: it may be down, or its firewall drops everything.',
   )
 }
-
-const SILENT: readonly string[] = [
-  'ERR_SKEIN_CONNECT_TIMEOUT',
-  'ERR_SKEIN_CONNECT_FAILED',
-  'ERR_SKEIN_CONNECTION_LOST',
-  'ERR_SKEIN_NODE_UNKNOWN',
-  'ERR_SKEIN_NO_RELAY',
-]
 
 /** A connection that is there, and by which way. */
 export const tellConnection = (

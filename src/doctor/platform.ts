@@ -4,7 +4,7 @@
 import { readFile } from 'node:fs/promises'
 import { isSkeinError } from '../../certs/errors.ts'
 import { loadQuicEngine } from '../../transport/quiche.ts'
-import { type Finding, failed, ok } from './finding.ts'
+import { type Finding, failed, ok, warning } from './finding.ts'
 
 /** `engines` of the package. */
 const LEAST_NODE: readonly [number, number] = [20, 19]
@@ -18,7 +18,7 @@ export interface PlatformParts {
   readonly loadEngine: () => Promise<unknown>
 }
 
-export const thisPlatform: PlatformParts = {
+const thisPlatform: PlatformParts = {
   nodeVersion: process.versions.node,
   platform: `${process.platform}-${process.arch}`,
   libc: async () => {
@@ -47,12 +47,12 @@ export const checkPlatform = async (parts: PlatformParts = thisPlatform): Promis
   try {
     await parts.loadEngine()
   } catch (error) {
-    const why = isSkeinError(error) ? error.message : String(error)
+    const why = `${isSkeinError(error) ? error.message : String(error)}. Nodes here speak TCP alone, and reach members that listen on it.`
     const remedy =
       libc === 'musl'
         ? 'The QUIC binary needs glibc: use an image with it, such as node:22-slim instead of node:22-alpine.'
         : 'Run npm ci on this platform, so that npm fetches the binary for it; omit neither optional packages nor scripts.'
-    return [failed('platform', where, `${why}.`, remedy)]
+    return [warning('platform', where, why, remedy)]
   }
   return [ok('platform', `${where}; the QUIC binary loads`)]
 }

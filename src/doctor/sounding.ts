@@ -4,7 +4,7 @@
  *
  * Each address is asked twice: from a socket that is connected to it, because only there the system tells why nothing
  * comes back, and from one socket that all share, because comparing where they see it tells of the NAT on the way. Where
- * UDP is silent, TCP is knocked at: a host that refuses it is there. Bounded in addresses, packets and time.
+ * UDP is silent, TCP is knocked at: a host that refuses it is there, and is asked by UDP at a port that nobody has. Bounded in addresses, packets and time.
  */
 import { createSocket, type Socket } from 'node:dgram'
 import { isIPv6, connect as tcpConnect } from 'node:net'
@@ -23,6 +23,8 @@ const MAX_TARGETS = 32
 /** Nodes that were not named to us, but by those that were. */
 const MAX_OBSERVERS = 8
 const TRANSACTION_BYTES = 4
+/** Where traceroute begins, because nobody listens there. */
+const UNUSED_PORT = 33_434
 const CLOSED_CODES: readonly unknown[] = ['ECONNREFUSED', 'ECONNRESET']
 const ROUTE_CODES: readonly unknown[] = ['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'ENETDOWN', 'EHOSTDOWN']
 const FORBIDDEN_CODES: readonly unknown[] = ['EPERM', 'EACCES']
@@ -40,6 +42,8 @@ export interface Sounding {
   readonly tookMs: number | undefined
   /** Tried only where UDP was silent. `there`: the host answered, with or without a connection. */
   readonly tcp: 'there' | 'silent' | 'notTried'
+  /** Another port of the host said by UDP that nobody listens there: so UDP as such gets there and back. */
+  readonly elsewhere: boolean
 }
 
 export interface SoundingParts {
@@ -55,7 +59,7 @@ export interface Soundings {
   readonly localPort: number | undefined
 }
 
-/** Asks literal addresses. Never rejects; takes six seconds at most. */
+/** Asks literal addresses. Never rejects; takes seven seconds at most. */
 export const sound = async (parts: SoundingParts, addresses: readonly Address[]): Promise<Soundings> => {
   const targets = addresses.slice(0, MAX_TARGETS)
   if (targets.length === 0) return { results: [], observations: [], localPort: undefined }
@@ -86,8 +90,10 @@ const askBoth = async (parts: SoundingParts, shared: SharedSockets, address: Add
   const [alone, seen] = await Promise.all([askAlone(parts, address), shared.ask(address)])
   const udp = alone.udp === 'silent' && seen !== undefined ? 'answered' : alone.udp
   const tcp = udp === 'answered' || udp === 'closed' ? 'notTried' : await knock(parts.clock, address)
+  const other = { ...address, port: UNUSED_PORT }
+  const elsewhere = udp === 'silent' && tcp === 'there' && (await askAlone(parts, other)).udp === 'closed'
   const contacts = [...alone.contacts, ...(seen?.contacts ?? [])]
-  return { address, udp, tookMs: alone.tookMs, observed: seen?.observed, contacts, tcp }
+  return { address, udp, tookMs: alone.tookMs, observed: seen?.observed, contacts, tcp, elsewhere }
 }
 
 interface Answer {

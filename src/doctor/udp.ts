@@ -5,12 +5,18 @@ import { type Address, formatAddress } from '../../transport/address.ts'
 import { type Finding, failed, ok, skipped } from './finding.ts'
 import type { Sounding } from './sounding.ts'
 
-/** `proven`: addresses where a member was reached, which is an answer too. */
-export const checkUdp = (
-  soundings: readonly Sounding[],
-  unresolved: readonly Address[],
-  proven: (address: Address) => boolean,
-): readonly Finding[] => {
+export interface UdpFacts {
+  /** Of the addresses that were given. */
+  readonly soundings: readonly Sounding[]
+  /** Given names that have no address. */
+  readonly unresolved: readonly Address[]
+  /** Somebody answered there otherwise, which proves as much. */
+  readonly isProven: (address: Address) => boolean
+  /** Members on other machines that were reached by UDP. */
+  readonly reached: number
+}
+
+export const checkUdp = ({ soundings, unresolved, isProven, reached }: UdpFacts): readonly Finding[] => {
   const names = unresolved.map(({ host }) =>
     failed(
       'udp',
@@ -20,8 +26,11 @@ export const checkUdp = (
     ),
   )
   if (soundings.length === 0 && names.length > 0) return names
+  if (soundings.length === 0 && reached > 0) {
+    return [ok('udp', `UDP goes out and answers come in: ${reached} on other machines answered`)]
+  }
   if (soundings.length === 0) return [skipped('udp', 'No address was given to try, so it is not known.', GIVE)]
-  const answered = soundings.filter(({ udp, address }) => udp === 'answered' || proven(address))
+  const answered = soundings.filter(({ udp, address }) => udp === 'answered' || isProven(address))
   if (answered.length > 0) return [...names, ok('udp', summary(answered, soundings)), ...absent(soundings, answered)]
   return [...names, ...silence(soundings)]
 }
@@ -40,13 +49,13 @@ const absent = (soundings: readonly Sounding[], answered: readonly Sounding[]): 
 
 /** Nobody answered: one cause where all ended alike, else one finding for each. */
 const silence = (soundings: readonly Sounding[]): readonly Finding[] => {
-  const kinds = new Set(soundings.map(({ udp, tcp }) => `${udp} ${tcp}`))
+  const kinds = new Set(soundings.map(({ udp, tcp, elsewhere }) => `${udp} ${tcp} ${elsewhere}`))
   const [first] = soundings
   if (kinds.size > 1 || first === undefined) return soundings.map((one) => explain(one, false))
   return [explain(first, false, soundings.map(({ address }) => formatAddress(address)).join(', '))]
 }
 
-const explain = ({ address, udp, tcp }: Sounding, othersAnswer: boolean, all?: string): Finding => {
+const explain = ({ address, udp, tcp, elsewhere }: Sounding, othersAnswer: boolean, all?: string): Finding => {
   const where = all ?? formatAddress(address)
   const rule = `let UDP from and to port ${address.port} pass`
   switch (udp) {
@@ -72,6 +81,14 @@ const explain = ({ address, udp, tcp }: Sounding, othersAnswer: boolean, all?: s
         `Start the node there (skein start --port ${address.port}), or correct the port.`,
       )
     default:
+  }
+  if (elsewhere) {
+    return failed(
+      'udp',
+      `UDP gets to the host of ${where} and back, but that port is silent.`,
+      'A node there that has another cookie and no DHT answers nothing; or a firewall drops this one port.',
+      `Compare the tags that skein doctor shows on both machines: they must be equal. Then ${rule} in the firewall there.`,
+    )
   }
   if (tcp === 'there' && !othersAnswer) {
     return failed(

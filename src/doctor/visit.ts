@@ -38,7 +38,7 @@ export interface Dial {
   /** 'local' is the default port of this machine, where silence is no news. */
   readonly through: 'seeds' | 'local' | 'discovery'
   readonly result:
-    | { readonly type: 'up'; readonly node: string; readonly tookMs: number }
+    | { readonly type: 'up'; readonly node: string; readonly tookMs: number; readonly way: WayName }
     | {
         readonly type: 'failed'
         readonly code: ErrorCode | 'ERROR'
@@ -47,10 +47,34 @@ export interface Dial {
       }
 }
 
+/** Codes of attempts to which nobody answered. */
+const SILENT: readonly string[] = [
+  'ERR_SKEIN_BAD_ADDRESS',
+  'ERR_SKEIN_CONNECT_FAILED',
+  'ERR_SKEIN_CONNECT_TIMEOUT',
+  'ERR_SKEIN_CONNECTION_LOST',
+  'ERR_SKEIN_NODE_UNKNOWN',
+  'ERR_SKEIN_NO_RELAY',
+  'ERR_SKEIN_UNKNOWN_HOST',
+] satisfies readonly ErrorCode[]
+
+/** The attempt to which somebody answered, with a refusal; undefined where nobody did, or where the dial succeeded. */
+export const refusalOf = ({ target, result }: Dial): Attempt | undefined => {
+  if (result.type === 'up') return undefined
+  const { code, message, attempts } = result
+  const all = attempts.length > 0 ? attempts : [{ what: target, code, message }]
+  return all.find((attempt) => !SILENT.includes(attempt.code))
+}
+
+/** UDP went there and back. */
+export const isDirect = (way: WayName): boolean => way === 'port' || way === 'socket'
+
 /** What a member tells of itself. */
 export interface MemberFacts {
   readonly name: string
+  /** Where it was reached, and how. */
   readonly host: string
+  readonly way: WayName
   /** Its clock minus ours, and half the round trip, by which that may be wrong; undefined where it does not tell. */
   readonly clock: { readonly aheadMs: number; readonly uncertainMs: number } | undefined
   /** It finds others by multicast DNS, and that works by its own account. */
@@ -102,7 +126,8 @@ export class Visit {
   static async #pay({ config, cookie, random }: VisitOptions, clock: Clock): Promise<Visit> {
     const name = `skein-doctor-${Buffer.from(random.bytes(NAME_BYTES)).toString('hex')}@${hostname()}`
     const identity = await createIdentity({ ...ALWAYS, random: (count) => random.bytes(count) })
-    const settings: Config = { ...config, name, identity, port: 0, portFallback: true, hidden: true }
+    const own = { name, identity, port: 0, portFallback: true, hidden: true, tcp: false, portMapping: false }
+    const settings: Config = { ...config, ...own }
     const node = await startConfigured(settings, deriveKeys(cookie, config.cluster), undefined, clock)
     try {
       const dials = await dialAll(node, config, clock)
@@ -138,8 +163,16 @@ const dialAll = async (node: SkeinNode, config: Config, clock: Clock): Promise<r
   const local = { host: config.host ?? '127.0.0.1', port: DEFAULT_PORT }
   const isAutomatic = mdns || dht !== undefined
   const automatic = isAutomatic ? [dialOne(node, clock, formatAddress(local), 'local')] : []
-  const found = isAutomatic || dns.length > 0 ? dialFound(node, clock) : Promise.resolve([])
-  return [...(await Promise.all([...given, ...automatic])), ...(await found)]
+  // Members tell of others, whatever led to them.
+  const found = isAutomatic || dns.length > 0 || seeds.length > 0 ? dialFound(node, clock) : Promise.resolve([])
+  return withoutDoubles([...(await Promise.all([...given, ...automatic])), ...(await found)])
+}
+
+/** Who was reached by one dial need not be told of by a second; nor who was sought where he was found otherwise. */
+const withoutDoubles = (dials: readonly Dial[]): Dial[] => {
+  const up = new Map<string, Dial>()
+  for (const dial of dials) if (dial.result.type === 'up' && !up.has(dial.result.node)) up.set(dial.result.node, dial)
+  return dials.filter((dial) => (dial.result.type === 'up' ? up.get(dial.result.node) === dial : !up.has(dial.target)))
 }
 
 /** Those that discovery names within its time, or until enough of them are known. */
@@ -165,7 +198,9 @@ const dialOne = async (node: SkeinNode, clock: Clock, target: string, through: D
   const startMs = clock.now()
   try {
     const name = await node.connect(target)
-    return { target, through, result: { type: 'up', node: name, tookMs: clock.now() - startMs } }
+    const tookMs = clock.now() - startMs
+    const way = wayOf(node.connectedNodes().find((one) => one.name === name)?.way)
+    return { target, through, result: { type: 'up', node: name, tookMs, way } }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     const { code, attempts } = isSkeinError(error) ? error : { code: 'ERROR' as const, attempts: [] }
@@ -193,9 +228,11 @@ const askMember = async (node: SkeinNode, name: string, clock: Clock): Promise<M
     ask(node, name, { type: 'nodes' }, ASK_MS),
   ])
   const sources = info?.type === 'info' && Array.isArray(info.info?.discovery) ? info.info.discovery : []
+  const connection = node.connectedNodes().find((one) => one.name === name)
   return {
     name,
-    host: node.connectedNodes().find((one) => one.name === name)?.address.host ?? '',
+    host: connection?.address.host ?? '',
+    way: wayOf(connection?.way),
     clock: time,
     usesMulticast: sources.some((one) => one?.source === 'mdns' && one.state === 'working'),
     connected: nodes?.type === 'nodes' && Array.isArray(nodes.nodes) ? nodes.nodes.flatMap(judged) : [],
@@ -231,8 +268,9 @@ const HOUR_MS = 60 * 60_000
 
 /** A clock at whose time the certificates that were refused are good; undefined where none was. */
 const clockFor = (dials: readonly Dial[], clock: Clock): Clock | undefined => {
-  for (const { result } of dials) {
-    const message = result.type === 'failed' && result.code === 'ERR_SKEIN_CERT_EXPIRED' ? result.message : ''
+  for (const dial of dials) {
+    const refusal = refusalOf(dial)
+    const message = refusal?.code === 'ERR_SKEIN_CERT_EXPIRED' ? refusal.message : ''
     const limitMs = Date.parse(ISO_TIME.exec(message)?.[0] ?? '')
     if (Number.isNaN(limitMs)) continue
     // Not yet valid: a moment after its beginning. Expired: an hour before its end.

@@ -95,6 +95,22 @@ test(
 )
 
 test(
+  'UDP blocked is told even where TCP stands in for it',
+  async (t) => {
+    const settings = openSettings('dht')
+    const [here, there] = pairOfHosts(t)
+    await nodeOn(t, there, ['--name', 'a@there'], { ...settings, SKEIN_TCP: 'true' })
+    here.filter(t, rule('input', 'iifname eth0 meta l4proto udp drop'))
+    const found = await doctor(t, ['--seed', `${there.ipv4}:4433`, 'a@there'], settings, here)
+    named(found, 'failed', /^udp: UDP blocked: 10\.77\.0\.2:4433 answers nothing by UDP/)
+    named(found, 'ok', /^members: a@there .* connected over TCP/)
+    named(found, 'warning', /^connection: This machine is connected with a@there over TCP/)
+    onlyFailed(found, 'udp')
+  },
+  within,
+)
+
+test(
   'multicast blocked by the filter of this machine',
   async (t) => {
     const settings = openSettings('both')
@@ -137,6 +153,30 @@ test(
     onlyFailed(stranger, 'cookie')
     named(other, 'failed', /^members: .* belongs to another cluster than "another"/)
     onlyFailed(other, 'members')
+  },
+  within,
+)
+
+test(
+  'a wrong cookie where the node has no DHT that would answer, and where it listens on TCP too',
+  async (t) => {
+    const [here, there] = pairOfHosts(t)
+    const settings = openSettings('none')
+    const stranger = { ...settings, SKEIN_COOKIE: 'another cookie of 8 bytes or more' }
+    const other = openSettings('dht')
+    await Promise.all([
+      nodeOn(t, there, ['--name', 'a@there'], settings),
+      nodeOn(t, there, ['--name', 'b@there', '--port', '4444'], { ...other, SKEIN_TCP: 'true' }),
+    ])
+    const [silent, tcp] = await Promise.all([
+      doctor(t, ['--seed', `${there.ipv4}:4433`], stranger, here),
+      doctor(t, ['--seed', `${there.ipv4}:4444`], { ...other, SKEIN_COOKIE: 'yet another cookie' }, here),
+    ])
+    const { why, remedy } = named(silent, 'failed', /^udp: UDP gets to the host of 10\.77\.0\.2:4433 and back/)
+    assert.match(why ?? '', /another cookie/)
+    assert.match(remedy ?? '', /tags/)
+    named(tcp, 'failed', /^cookie: Wrong cookie: 10\.77\.0\.2:4444/)
+    onlyFailed(tcp, 'cookie')
   },
   within,
 )

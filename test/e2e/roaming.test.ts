@@ -4,14 +4,18 @@
  * twice or out of order, and nobody counts as down.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
+import type { Abuse, AbuserCommand } from '../nat/abuser.ts'
 import type { NatType } from '../nat/box-rules.ts'
+import { HostChild } from '../nat/child.ts'
 import { NatLab } from '../nat/lab.ts'
 import { knows, meetServers, PORT, startServers } from '../nat/matrix.ts'
 import { Member } from '../nat/member-process.ts'
 import { suite, type TestContext } from '../support/suite.ts'
 
 const test = suite('roaming', { watchdogMs: 400_000 })
+const ABUSER = fileURLToPath(new URL('../nat/abuser.ts', import.meta.url))
 /** Each way, of all speakers together. */
 const MESSAGES_PER_SECOND = 10_000
 const SPEAKERS = 2
@@ -31,10 +35,13 @@ class Pair {
   readonly a: Member
   readonly b: Member
 
-  private constructor(lab: NatLab, a: Member, b: Member) {
+  readonly ids: readonly string[]
+
+  private constructor(lab: NatLab, a: Member, b: Member, ids: readonly string[]) {
     this.lab = lab
     this.a = a
     this.b = b
+    this.ids = ids
   }
 
   /** A and B, each connected to both servers and not yet to each other. */
@@ -48,11 +55,13 @@ class Pair {
       Member,
     ]
     await startServers(s1, s2)
-    await a.start({ name: A, port: PORT, logLevel: 'warn' })
-    await b.start({ name: B, port: PORT, logLevel: 'warn' })
+    const ids = [
+      await a.start({ name: A, port: PORT, logLevel: 'warn' }),
+      await b.start({ name: B, port: PORT, logLevel: 'warn' }),
+    ]
     await Promise.all([meetServers(lab, a), meetServers(lab, b)])
     await Promise.all([knows(a, B), knows(b, A)])
-    return new Pair(lab, a, b)
+    return new Pair(lab, a, b, ids)
   }
 
   async talk(): Promise<void> {
@@ -159,6 +168,27 @@ test(
     await until('both ends are direct', () => pair.isDirect(), UPGRADE_PATIENCE_MS)
     await pair.goesOn('directly')
     await pair.allArrived()
+  },
+  { deadlineMs: 90_000 },
+)
+
+test(
+  'a member that floods a relay with asks and datagrams disturbs nobody whose packets go through it',
+  async (t) => {
+    const pair = await Pair.start(t, 'sym', 'sym')
+    const { lab, a } = pair
+    await a.connect(B)
+    await pair.talk()
+    const { address: relay, way } = (await a.connection(B))!
+    assert.is(way, 'relay')
+    const abuser = await HostChild.start<AbuserCommand, never>(t, lab.servers[1], ABUSER, () => {})
+    await abuser.tell({ do: 'flood', relay, targets: pair.ids })
+    await pair.survives('while somebody floods the relay', () => {})
+    await pair.survives('while it goes on', () => {})
+    const abuse = (await abuser.tell({ do: 'stop' })) as Abuse
+    assert.ok(abuse.isClosed || (abuse.asks > 1000 && abuse.datagrams > 5000), JSON.stringify(abuse))
+    await pair.allArrived()
+    assert.is((await a.connection(B))?.way, 'relay')
   },
   { deadlineMs: 90_000 },
 )

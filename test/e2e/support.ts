@@ -14,6 +14,7 @@ import {
   PROTOCOL_VERSIONS,
   start,
 } from '../../src/cluster/handshake.ts'
+import type { Address } from '../../transport/address.ts'
 import { systemClock } from '../../transport/clock.ts'
 import type { LanesHandler } from '../../transport/lane.ts'
 import { Lanes } from '../../transport/lanes.ts'
@@ -44,6 +45,7 @@ export interface RogueOptions {
   readonly versions?: readonly [number, number]
   /** Says nothing at all. */
   readonly mute?: boolean
+  readonly capabilities?: readonly string[]
 }
 
 /** A stream of our own that opens like a dedicated lane without a mark (docs/wire.md), then holds this much of a frame. */
@@ -75,11 +77,15 @@ export class Rogue implements LanesHandler {
   }
 
   /** Dials the node. */
-  static async dial(t: TestContext, node: NodeProcess, options: RogueOptions = {}): Promise<Rogue> {
+  static dial(t: TestContext, node: NodeProcess, options: RogueOptions = {}): Promise<Rogue> {
+    return Rogue.dialAt(t, { host: '127.0.0.1', port: node.facts.port }, options)
+  }
+
+  static async dialAt(t: Pick<TestContext, 'defer'>, address: Address, options: RogueOptions = {}): Promise<Rogue> {
     const identity = await createIdentity({ wallNowMs: Date.now() })
     const keys = deriveKeys(Buffer.from(COOKIE), 'default')
     const transport = await openQuicTransport({
-      host: '127.0.0.1',
+      host: address.host.startsWith('127.') ? '127.0.0.1' : '0.0.0.0',
       port: 0,
       identity,
       gateKeys: [keys.gate],
@@ -93,7 +99,7 @@ export class Rogue implements LanesHandler {
       incarnation: 'ffffffffffffffff',
       publicKey: identity.publicKey,
       versions: options.versions ?? PROTOCOL_VERSIONS,
-      capabilities: [],
+      capabilities: options.capabilities ?? [],
       addresses: [],
       hidden: true,
       replace: false,
@@ -111,7 +117,7 @@ export class Rogue implements LanesHandler {
       },
       onClosed: (reason) => lanes.onClosed(reason),
     }
-    lanes.attach(transport.connect({ host: '127.0.0.1', port: node.facts.port }, handler))
+    lanes.attach(transport.connect(address, handler))
     return rogue
   }
 

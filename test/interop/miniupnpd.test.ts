@@ -42,7 +42,7 @@ const startRouter = async (
   settings: readonly string[],
   rules = '',
 ): Promise<{ inside: LanHost; outside: LanHost }> => {
-  needs(t, 'miniupnpd', 'miniupnpd', ['--version'])
+  needs(t, 'miniupnpd-nftables', 'miniupnpd', ['--version'])
   const [router, inside] = lan(t, 2) as [LanHost, LanHost]
   const [outside] = lan(t, 1, { loopbackOnly: true }) as [LanHost]
   router.ip('link', 'add', 'outer', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', outside.namespace)

@@ -7,10 +7,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConnectedNode, type Self, type SkeinNode, startNode } from '../../src/index.ts'
+import { COOKIE } from '../support/node-process.ts'
 import { serve } from './child.ts'
 import type { Connected, MemberCommand, MemberOptions, Talk, Tally } from './member-process.ts'
 
-const COOKIE = 'a cookie of the NAT laboratory'
 /** How exact the times until a connection is direct are. */
 const LOOK_INTERVAL_MS = 3
 /** A burst of messages is due so often. */

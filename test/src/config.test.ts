@@ -54,6 +54,15 @@ test('relaying: code, then variable, then yes; a rate is within its range', () =
   assert.equal(resolve({ relay: { bytesPerSecond: 2 ** 30 } }, { SKEIN_RELAY: '0' }).relay, { bytesPerSecond: 2 ** 30 })
 })
 
+test('listening on TCP: code, then variable, then no', () => {
+  assert.is(resolve().tcp, false)
+  assert.is(resolve({}, { SKEIN_TCP: 'true' }).tcp, true)
+  assert.is(resolve({}, { SKEIN_TCP: '0' }).tcp, false)
+  assert.is(resolve({ tcp: false }, { SKEIN_TCP: '1' }).tcp, false)
+  const bad = [() => resolve({}, { SKEIN_TCP: 'yes' }), () => resolve(loosely({ tcp: 1 }))]
+  for (const work of bad) assert.is(codeOf(work), 'ERR_SKEIN_BAD_OPTION')
+})
+
 test('defaults', () => {
   const config = resolve()
   assert.is(config.name, undefined)

@@ -54,6 +54,7 @@ test(
     await until(() => party.closes.length > 0, 'the reset is understood', RESET_PATIENCE_MS)
     assert.is(party.closes[0]?.code, 'ERR_SKEIN_CONNECTION_LOST')
     assert.is(party.closes[0]?.byPeer, true)
+    assert.is(count(port, 'tickets'), 0, 'a ticket of before is of no use')
 
     const again = dial(port, { host: '127.0.0.1', port: second.port })
     await until(() => again.isOpen, 'a new connection')

@@ -11,7 +11,7 @@ import type { CloseReason, Connection, ConnectionHandler, ConnectOptions } from 
 import type { Way } from '../../transport/way.ts'
 import { suite, type TestContext } from '../support/suite.ts'
 import { addressOf } from './compliance.ts'
-import { count, openPort, Stranger, until } from './quic-support.ts'
+import { count, newIdentity, openPort, Stranger, until } from './quic-support.ts'
 
 const test = suite('QUIC port: ways')
 
@@ -146,6 +146,8 @@ class Between {
   readonly sockets: Socket[] = []
   /** Of the dialler's, towards the acceptor. */
   readonly captured: Buffer[] = []
+  /** Takes a datagram of the dialler's away: true if it does. */
+  divert: (bytes: Buffer) => boolean = () => false
 
   private constructor(dialler: Address, acceptor: Address) {
     this.#dialler = dialler
@@ -176,13 +178,21 @@ class Between {
     const front = await bind()
     this.sockets.push(front)
     front.on('message', (bytes) => {
-      if (this.#isCut) return
-      if (this.captured.length < 1000) this.captured.push(bytes)
+      if (this.#isCut || this.divert(bytes)) return
+      if (this.captured.push(bytes) > 1000) this.captured.shift()
       this.#back.send(bytes, this.#acceptor.port, this.#acceptor.host)
     })
     const old = this.#front as Socket | undefined
     this.#front = front
     setTimeout(() => old?.removeAllListeners('message'), lostAfterMs)
+  }
+
+  /** To the acceptor, late. */
+  deliver(bytes: Uint8Array): Promise<void> {
+    const { port, host } = this.#acceptor
+    return new Promise((resolve, reject) =>
+      this.#back.send(bytes, port, host, (error) => (error === null ? resolve() : reject(error))),
+    )
   }
 
   async moveDialler(lostAfterMs = 0): Promise<void> {
@@ -260,6 +270,317 @@ test(
     for (const port of [a, b]) assert.ok(count(port, 'connectionIds') <= 72, `${count(port, 'connectionIds')} ids`)
   },
   { deadlineMs: 120_000 },
+)
+
+// ---- relays
+
+interface Relayed {
+  readonly a: QuicTransport
+  readonly b: QuicTransport
+  readonly wayToB: Way
+  readonly wayToA: Way
+  readonly accepted: End[]
+  /** Datagrams that the relay took from one for the other. */
+  readonly carried: Uint8Array[]
+  cutRelay(): void
+}
+
+/** a and b are both connected to r, which passes on what they send each other. */
+const openRelayed = async (t: TestContext): Promise<Relayed> => {
+  const [a, b, r] = [await openPort(t), await openPort(t), await openPort(t)]
+  const atR = serve(t, r)
+  const [fromA, fromB] = [dial(t, a, addressOf(r)), dial(t, b, addressOf(r))]
+  await until(() => fromA.isOpen && fromB.isOpen && atR.length === 2 && atR.every((end) => end.isOpen), 'r is there')
+  // Which of them is which shows where its packets come from.
+  const isA = (end: End): boolean => end.connection.remote.port === addressOf(a).port
+  const [rA, rB] = [atR.find(isA), atR.find((end) => !isA(end))]
+  const carried: Uint8Array[] = []
+  let isCut = false
+  const relayWay = (end: End): Way => ({
+    kind: 'relay',
+    key: `relay ${addressOf(r).port}`,
+    address: addressOf(r),
+    maxBytes: 1240,
+    send: (bytes, length) => void end.connection.sendDatagram(bytes.subarray(0, length)),
+  })
+  const [wayToB, wayToA] = [relayWay(fromA), relayWay(fromB)]
+  const pass = (to: End | undefined) => (bytes: Uint8Array) => {
+    if (isCut) return
+    if (carried.length < 1000) carried.push(Uint8Array.from(bytes))
+    to?.connection.sendDatagram(bytes)
+  }
+  ;(rA as End).onMessage = pass(rB)
+  ;(rB as End).onMessage = pass(rA)
+  fromA.onMessage = (bytes) => a.ways.receive(wayToB, bytes)
+  fromB.onMessage = (bytes) => b.ways.receive(wayToA, bytes)
+  return {
+    a,
+    b,
+    wayToB,
+    wayToA,
+    accepted: serve(t, b),
+    carried,
+    cutRelay: () => {
+      isCut = true
+    },
+  }
+}
+
+const openThroughRelay = async (t: TestContext): Promise<Relayed & { readonly ends: readonly [End, End] }> => {
+  const relayed = await openRelayed(t)
+  const dialled = dial(t, relayed.a, addressOf(relayed.b), { way: relayed.wayToB })
+  await until(() => dialled.isOpen && relayed.accepted[0]?.isOpen === true, 'the relayed connection opens')
+  return { ...relayed, ends: [dialled, relayed.accepted[0] as End] }
+}
+
+test(
+  'a relayed connection carries frames, and the relay sees nothing of them',
+  async (t) => {
+    const { ends, carried, wayToA, wayToB } = await openThroughRelay(t)
+    assert.is(ends[0].connection.way, wayToB)
+    assert.is(ends[1].connection.way, wayToA)
+    assert.equal(ends[0].connection.remote, wayToB.address)
+    for (const end of ends) end.begin()
+    await goOn(ends, 2000)
+    await settle(ends)
+    for (const end of ends) assert.is(end.connection.stats().pathSizeBytes, 1200, 'no size is tried on a relay')
+    // Every frame is made of this byte.
+    for (const bytes of carried) assert.not.ok(Buffer.from(bytes).includes(Buffer.alloc(8, 0xab)))
+    assert.ok(carried.length > 10)
+    for (const bytes of carried) assert.ok(bytes.length <= 1240)
+  },
+  { deadlineMs: 30_000 },
+)
+
+test(
+  'from the relay to the direct way under load, nothing is lost or reordered, and larger packets are found',
+  async (t) => {
+    const { a, b, ends } = await openThroughRelay(t)
+    for (const end of ends) end.begin()
+    await goOn(ends, 1000)
+    const direct = a.ways.direct(addressOf(b))
+    assert.ok(direct !== undefined)
+    ends[0].connection.offer(direct)
+    await until(() => ends.every((end) => end.connection.way?.kind === 'port'), 'both are direct')
+    assert.equal(ends[0].connection.remote, addressOf(b))
+    assert.equal(ends[1].connection.remote, addressOf(a))
+    await goOn(ends, 1000)
+    await until(() => ends.every((end) => end.connection.stats().pathSizeBytes > 1350), 'larger packets')
+    await settle(ends)
+    for (const end of ends) assert.is(end.moves, 1)
+  },
+  { deadlineMs: 30_000 },
+)
+
+test(
+  'when the direct way falls silent at both ends the relay takes over, and the direct one comes back when offered',
+  async (t) => {
+    const { a, b, ends } = await openThroughRelay(t)
+    const between = await Between.open(t, addressOf(a), addressOf(b))
+    for (const end of ends) end.begin()
+    const direct = a.ways.direct(between.address) as Way
+    ends[0].connection.offer(direct)
+    await until(() => ends.every((end) => end.connection.way?.kind === 'port'), 'both are direct')
+    await goOn(ends, 1000)
+    between.isCut = true
+    await until(() => ends.every((end) => end.connection.way?.kind === 'relay'), 'both are back at the relay', 5000)
+    await goOn(ends, 1000)
+    between.isCut = false
+    ends[0].connection.offer(direct)
+    await until(() => ends.every((end) => end.connection.way?.kind === 'port'), 'both are direct again')
+    await goOn(ends, 1000)
+    await settle(ends)
+  },
+  { deadlineMs: 40_000 },
+)
+
+test(
+  'a way that is gone is left at once',
+  async (t) => {
+    const { a, b, wayToA, wayToB, ends, cutRelay } = await openThroughRelay(t)
+    for (const end of ends) end.begin()
+    await goOn(ends, 200)
+    ends[0].connection.offer(a.ways.direct(addressOf(b)) as Way)
+    await until(() => ends.every((end) => end.connection.way?.kind === 'port'), 'both are direct')
+    cutRelay()
+    a.ways.gone(wayToB)
+    b.ways.gone(wayToA)
+    await goOn(ends, 1000)
+    for (const end of ends) assert.is(end.connection.way?.kind, 'port', 'it was not in use')
+    await settle(ends)
+  },
+  { deadlineMs: 30_000 },
+)
+
+test('the present way gone: another known one is taken', async (t) => {
+  const { a, b, ends } = await openThroughRelay(t)
+  for (const end of ends) end.begin()
+  const direct = a.ways.direct(addressOf(b)) as Way
+  ends[0].connection.offer(direct)
+  await until(() => ends.every((end) => end.connection.way?.kind === 'port'), 'both are direct')
+  a.ways.gone(direct)
+  await until(() => ends[0].connection.way?.kind === 'relay', 'a takes the relay')
+  await goOn(ends, 500)
+  await settle(ends)
+})
+
+test('a way that leads nowhere, or to somebody else, changes nothing', async (t) => {
+  const { a, ends } = await openThroughRelay(t)
+  const [nobody, other] = [await Stranger.open(t), await openPort(t)]
+  for (const address of [nobody.address, addressOf(other)]) {
+    ends[0].connection.offer(a.ways.direct(address) as Way)
+  }
+  await until(() => nobody.heard.length === 3 && count(other, 'unconnected') === 3, 'three tries each')
+  for (const bytes of nobody.heard) assert.ok(bytes.length <= 96, `${bytes.length} bytes`)
+  for (const end of ends) end.begin()
+  await goOn(ends, 200)
+  await settle(ends)
+  assert.is(ends[0].connection.way?.kind, 'relay')
+  assert.is(ends[0].moves, 0)
+})
+
+// ---- connection ids
+
+const idOf = (bytes: Uint8Array): string => Buffer.from(bytes.subarray(1, 17)).toString('hex')
+const isShort = (bytes: Uint8Array): boolean => (bytes[0] as number) < 0x80
+
+/** The dialler goes another way, and begins to name the acceptor by another id. */
+const changeWay = async (t: TestContext, { a, b, between, ends }: Pair): Promise<Between> => {
+  await until(() => between.captured.some(isShort), 'a packet')
+  const before = idOf(between.captured.findLast(isShort) as Buffer)
+  const other = await Between.open(t, addressOf(a), addressOf(b))
+  const [end] = ends
+  const present = end.connection.way as Way
+  end.connection.offer(a.ways.direct(other.address) as Way)
+  await until(() => other.captured.length > 0, 'it is tried')
+  a.ways.gone(present)
+  await until(() => end.connection.remote.port === other.address.port, 'the dialler moves')
+  await until(() => other.captured.some((bytes) => isShort(bytes) && idOf(bytes) !== before), 'another id')
+  return other
+}
+
+test(
+  'a packet that was held up until its id was given back harms nobody',
+  async (t) => {
+    const pair = await openPair(t)
+    const { b, between, ends } = pair
+    for (const end of ends) end.begin()
+    await goOn(ends, 100)
+    const held: Buffer[] = []
+    between.divert = (bytes) => isShort(bytes) && held.length < 5 && held.push(bytes) > 0
+    await until(() => held.length === 5, 'some packets are held up')
+    await changeWay(t, pair)
+    await goOn(ends, 500)
+    const late = count(b, 'late')
+    for (const bytes of held) await between.deliver(bytes)
+    await until(() => count(b, 'late') === late + 5, 'they come')
+    assert.is(count(b, 'resets'), 0)
+    await goOn(ends, 500)
+    await settle(ends)
+  },
+  { deadlineMs: 30_000 },
+)
+
+test(
+  'whoever starts again knows its old connections, though the peer uses another id by now',
+  async (t) => {
+    const identity = await newIdentity()
+    const [a, b] = [await openPort(t), await openPort(t, { identity })]
+    const between = await Between.open(t, addressOf(a), addressOf(b))
+    const accepted = serve(t, b)
+    const dialled = dial(t, a, between.address)
+    await until(() => dialled.isOpen && accepted[0]?.isOpen === true, 'the connection opens')
+    const ends = [dialled, accepted[0] as End] as const
+    for (const end of ends) end.begin()
+    const way = await changeWay(t, { a, b, between, ends })
+    ends[1].stop()
+    way.isCut = true
+    const { port } = addressOf(b)
+    await b.close()
+    await openPort(t, { identity, port })
+    assert.equal(dialled.closes, [])
+    way.isCut = false
+    await until(() => dialled.closes.length > 0, 'the reset is understood', 5000)
+    assert.is(dialled.closes[0]?.code, 'ERR_SKEIN_CONNECTION_LOST')
+  },
+  { deadlineMs: 30_000 },
+)
+
+// ---- messages
+
+test('messages up to the limit arrive whole, those that need two packets as well', async (t) => {
+  const { ends } = await openThroughRelay(t)
+  const [a, b] = ends
+  const sizes = [0, 1, 100, 1100, 1159, 1160, 1200, 1279, 1280]
+  for (const size of sizes) assert.ok(a.connection.sendDatagram(Buffer.alloc(size, size & 0xff)))
+  assert.not.ok(a.connection.sendDatagram(Buffer.alloc(1281)), 'too long')
+  await until(() => b.messages.length === sizes.length, 'all of them')
+  const heard = b.messages.map((bytes) => bytes.length).sort((one, other) => one - other)
+  assert.equal(heard, sizes)
+  for (const bytes of b.messages) assert.ok(bytes.every((byte) => byte === (bytes.length & 0xff)))
+})
+
+test('too many messages at once are refused, not hoarded', async (t) => {
+  const { a, ends } = await openPair(t)
+  let taken = 0
+  while (taken < 5000 && ends[0].connection.sendDatagram(Buffer.alloc(1000))) taken++
+  assert.ok(taken > 500 && taken <= 1024, `${taken}`)
+  assert.is(count(a, 'droppedMessages'), 1)
+  await until(() => ends[0].connection.sendDatagram(Buffer.alloc(1)), 'there is room again')
+})
+
+// ---- strangers
+
+test(
+  'captured packets that come again from elsewhere move nothing and cause no packet',
+  async (t) => {
+    const { a, b, between, ends } = await openPair(t)
+    for (const end of ends) end.begin()
+    await goOn(ends, 500)
+    const stranger = await Stranger.open(t)
+    const before = count(b, 'received')
+    for (const bytes of between.captured) await stranger.send(bytes, addressOf(b))
+    const sent = between.captured.length
+    await until(() => count(b, 'received') >= before + sent, 'all of it')
+    await goOn(ends, 500)
+    await settle(ends)
+    assert.equal(
+      stranger.heard.filter((bytes) => (bytes[0] as number) < 0x80),
+      [],
+    )
+    for (const end of ends) assert.is(end.moves, 0)
+    for (const port of [a, b]) assert.is(count(port, 'connections'), 1)
+  },
+  { deadlineMs: 30_000 },
+)
+
+test(
+  'one who is quicker with our packets than we are is challenged a bounded number of times, and not followed',
+  async (t) => {
+    const { b, between, ends } = await openPair(t)
+    for (const end of ends) end.begin()
+    await goOn(ends, 500)
+    // Packets that b has not seen yet come from the stranger's address, and no other way; answers do not get back.
+    const stranger = await Stranger.open(t)
+    let stolen = 0
+    let stolenBytes = 0
+    between.divert = (bytes) => {
+      if (stolen >= 200 || Math.random() < 0.7) return false
+      stolen++
+      stolenBytes += bytes.length
+      void stranger.send(bytes, addressOf(b))
+      return true
+    }
+    await until(() => stolen >= 200, 'two hundred packets')
+    await goOn(ends, 1000)
+    await settle(ends)
+    const heardBytes = stranger.heard.reduce((sum, bytes) => sum + bytes.length, 0)
+    assert.ok(heardBytes < 3 * stolenBytes, `${heardBytes} for ${stolenBytes}`)
+    assert.ok(stranger.heard.length < 40, `${stranger.heard.length} packets`)
+    for (const bytes of stranger.heard) assert.ok(bytes.length <= 96)
+    assert.is(ends[1].moves, 0)
+  },
+  { deadlineMs: 30_000 },
 )
 
 test.run()

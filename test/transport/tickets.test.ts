@@ -20,7 +20,7 @@ const ticket = (nodeId: string, mark = 0): Ticket => ({ bytes: Uint8Array.of(mar
 const test = suite('session tickets')
 
 test('a ticket is found by its peer, wherever that is now, and only once', () => {
-  const tickets = new Tickets()
+  const tickets = new Tickets(() => {})
   tickets.keep(ticket('a', 1), HERE, 0)
   assert.is(tickets.take('b', HERE, 0), undefined, 'another peer has no part in it')
   const taken = tickets.take('a', THERE, 0)
@@ -31,7 +31,7 @@ test('a ticket is found by its peer, wherever that is now, and only once', () =>
 })
 
 test('a dial that expects nobody gets the ticket of who was there last', () => {
-  const tickets = new Tickets()
+  const tickets = new Tickets(() => {})
   tickets.keep(ticket('a', 1), HERE, 0)
   tickets.keep(ticket('b', 2), HERE, 1)
   tickets.keep(ticket('c', 3), THERE, 2)
@@ -42,8 +42,15 @@ test('a dial that expects nobody gets the ticket of who was there last', () => {
   assert.is(tickets.size, 1)
 })
 
+test('the ticket of a peer behind a relay is not that of the relay', () => {
+  const tickets = new Tickets(() => {})
+  tickets.keep(ticket('a', 1), undefined, 0)
+  assert.is(tickets.take(undefined, HERE, 1), undefined)
+  assert.ok(tickets.take('a', HERE, 1))
+})
+
 test('a newer ticket replaces the older one, and the address with it', () => {
-  const tickets = new Tickets()
+  const tickets = new Tickets(() => {})
   tickets.keep(ticket('a', 1), HERE, 0)
   tickets.keep(ticket('a', 2), THERE, 1)
   assert.is(tickets.size, 1)
@@ -52,7 +59,7 @@ test('a newer ticket replaces the older one, and the address with it', () => {
 })
 
 test('a ticket is good for two days', () => {
-  const tickets = new Tickets()
+  const tickets = new Tickets(() => {})
   tickets.keep(ticket('a'), HERE, 1000)
   tickets.keep(ticket('b'), HERE, 1000)
   assert.ok(tickets.take('a', HERE, 1000 + 48 * HOUR_MS))
@@ -60,8 +67,21 @@ test('a ticket is good for two days', () => {
   assert.is(tickets.size, 0, 'what is too old is not kept')
 })
 
+test('a ticket is good for no longer than the certificate beside it', () => {
+  let isExpired = false
+  const tickets = new Tickets(() => {
+    if (isExpired) throw new Error('expired')
+  })
+  tickets.keep(ticket('a'), HERE, 0)
+  tickets.keep(ticket('b'), HERE, 0)
+  assert.ok(tickets.take('a', HERE, 1))
+  isExpired = true
+  assert.is(tickets.take('b', HERE, 1), undefined)
+  assert.is(tickets.size, 0)
+})
+
 test('beyond 1024 peers the one that was quiet for longest is forgotten', () => {
-  const tickets = new Tickets()
+  const tickets = new Tickets(() => {})
   for (let i = 0; i < 1024; i++) tickets.keep(ticket(`peer ${i}`), HERE, i)
   tickets.keep(ticket('peer 0', 7), HERE, 2000)
   tickets.keep(ticket('one more'), HERE, 2001)

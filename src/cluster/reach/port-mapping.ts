@@ -209,4 +209,5 @@ const NOT_PUBLIC: readonly string[] = [
   'multicast',
 ]
 
-export const isPublic = (host: string): boolean => ipaddr.isValid(host) && !NOT_PUBLIC.includes(ipaddr.parse(host).range())
+export const isPublic = (host: string): boolean =>
+  ipaddr.isValid(host) && !NOT_PUBLIC.includes(ipaddr.parse(host).range())

@@ -34,8 +34,8 @@ import { Upgrade } from './upgrade.ts'
 
 /** Relays asked for one dial. */
 const MAX_RELAYS_ASKED = 6
-/** Of them, at the same time. */
-const RELAYS_ASKED_AT_ONCE = 2
+/** The next one is asked when one has refused, or has not answered in this time: a round trip across the world. */
+const RELAY_HEAD_START_MS = 400
 /** Introducers dialled for one dial, if nobody who is connected helps. */
 const MAX_INTRODUCERS_DIALLED = 2
 /** How often silence is looked for. */
@@ -242,23 +242,43 @@ export class Reach implements DialRelays {
       .slice(0, MAX_RELAYS_ASKED)
   }
 
+  /**
+   * One relay after the other, each with a head start: two at once would tell the other end of two punches, of which this
+   * end makes only one, and the other end cannot know which.
+   */
   async #askAny(relays: readonly Linked[], id: string): Promise<RelayedWay | undefined> {
-    for (let i = 0; i < relays.length; i += RELAYS_ASKED_AT_ONCE) {
-      const asked = relays.slice(i, i + RELAYS_ASKED_AT_ONCE).map(({ peer }) => this.#client.ask(peer, id))
-      const first = await Promise.any(asked).catch(() => undefined)
-      if (first === undefined) continue
-      for (const other of asked) {
-        void other.then(
-          (relayed) => {
-            if (relayed !== first) relayed.close()
-          },
-          () => {},
-        )
-      }
-      this.#relayed(first)
-      return { ...first, close: () => this.#close(first) }
+    const asked: Promise<RelayedWay>[] = []
+    const anyOf = (): Promise<RelayedWay | undefined> => Promise.any(asked).catch(() => undefined)
+    let first: RelayedWay | undefined
+    for (const { peer } of relays) {
+      asked.push(this.#client.ask(peer, id))
+      first = await this.#within(RELAY_HEAD_START_MS, anyOf())
+      if (first !== undefined) break
     }
-    return undefined
+    first ??= await anyOf()
+    if (first === undefined) return undefined
+    for (const other of asked) {
+      void other.then(
+        (relayed) => {
+          if (relayed !== first) relayed.close()
+        },
+        () => {},
+      )
+    }
+    const opened = first
+    this.#relayed(opened)
+    return { ...opened, close: () => this.#close(opened) }
+  }
+
+  /** Undefined if it takes longer. The promise never rejects. */
+  #within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+    return new Promise((resolve) => {
+      const late = this.#options.clock.after(ms, () => resolve(undefined))
+      void promise.then((value) => {
+        late.cancel()
+        resolve(value)
+      })
+    })
   }
 
   /** Connected by a way of its own: what is relayed is not relayed again. */

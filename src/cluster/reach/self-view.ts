@@ -233,7 +233,7 @@ export class SelfView {
   /** Undefined where there is too little to tell. */
   #classOf({ votes, replacedMs }: Side, host: string | undefined): NatClass | undefined {
     if (host === undefined) return 'unknown'
-    if (this.#isOwn(host)) return isExemptHost(host) ? 'unknown' : 'open'
+    if (this.#isOwn(host)) return 'open'
     if (votes.portMapping === 'stable') return 'cone'
     return votes.portMappingSince(replacedMs) === 'varying' ? 'symmetric' : undefined
   }

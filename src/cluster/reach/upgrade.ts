@@ -7,8 +7,9 @@
  * and where else they may be found (punch-plan.ts), for a second phase: candidates on a LAN, and if just one of the two NATs
  * is symmetric, many ports at once.
  *
- * While the connection stays on the relay the dialler tries again after 5, 30 and 60 s, and then every 5 minutes: NATs
- * forget what spoiled a punch, and people move.
+ * While the connection stays on the relay the dialler tries again after 5, 40 and 75 s, and then every 5 minutes: NATs
+ * forget what spoiled a punch, and people move. A NAT remembers for 30 s after the last packet that something came in before
+ * its own side had sent (Linux, nf_conntrack_udp_timeout), so the pauses are longer than that.
  */
 import type { NatClass } from '../../../discovery/source.ts'
 import type { Address } from '../../../transport/address.ts'
@@ -23,7 +24,7 @@ import type { RelayedWay } from './relay-client.ts'
 /** A plain punch has so long before many ports are tried. */
 const PLAIN_PUNCH_MS = 700
 /** From one try to the next. */
-const RETRY_MS: readonly number[] = [5000, 25_000, 30_000]
+const RETRY_MS: readonly number[] = [5000, 35_000, 35_000]
 const LATER_RETRY_MS = 5 * 60_000
 /** Ways of one peer that punches found. */
 const MAX_FOUND = 8
@@ -48,6 +49,7 @@ export class Upgrade {
   /** The other end's, perhaps for a token that we are still to hear of. */
   #plan: PunchPlan | undefined
   #manyPorts: Timer | undefined
+  #isManyPortsDue = false
   #retry: Timer | undefined
   #tries = 0
 
@@ -78,7 +80,10 @@ export class Upgrade {
       found: (way) => this.#isFound(way),
       over: () => {},
     })
-    this.#manyPorts = this.#host.clock.after(PLAIN_PUNCH_MS, () => this.#tryManyPorts())
+    this.#manyPorts = this.#host.clock.after(PLAIN_PUNCH_MS, () => {
+      this.#isManyPortsDue = true
+      this.#tryManyPorts()
+    })
     this.#usePlan()
     if (this.#isUp) this.#tellPlan()
   }
@@ -139,15 +144,18 @@ export class Upgrade {
   #usePlan(): void {
     if (this.#plan === undefined || !this.#isOfNow(this.#plan)) return
     this.#punch?.addTargets(this.#plan.candidates)
+    this.#tryManyPorts()
   }
 
   #isOfNow({ token }: PunchPlan): boolean {
     return Buffer.from(token).equals(this.#relayed.token)
   }
 
+  /** As soon as the plain punch had its time and the other end's plan is here. */
   #tryManyPorts(): void {
     const plan = this.#plan
-    if (this.#found.length > 0 || plan === undefined || !this.#isOfNow(plan)) return
+    if (!this.#isManyPortsDue || this.#found.length > 0 || plan === undefined || !this.#isOfNow(plan)) return
+    this.#isManyPortsDue = false
     const weVary = this.#host.self().nat === 'symmetric'
     const theyVary = plan.nat === 'symmetric'
     if (weVary && !theyVary) this.#punch?.spread(this.#relayed.observed)
@@ -167,6 +175,7 @@ export class Upgrade {
   }
 
   #endPunch(): void {
+    this.#isManyPortsDue = false
     this.#punch?.end()
     this.#punch = undefined
     this.#manyPorts?.cancel()

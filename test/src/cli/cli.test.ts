@@ -101,7 +101,7 @@ test(
     const attempts = (error?.attempts ?? []) as { what: string; code: string }[]
     assert.equal(
       attempts.map(({ what, code }) => [what, code]),
-      [[a.address, 'ERR_SKEIN_CONNECT_TIMEOUT']],
+      [a.address, `${a.address} over TCP`].map((what) => [what, 'ERR_SKEIN_CONNECT_TIMEOUT']),
     )
     a.cli.signal('SIGTERM')
     const types = jsonLines((await a.cli.ended).stdout).map(({ type }) => type)

@@ -174,6 +174,17 @@ test('at most sixteen addresses are tried, each once', async () => {
   assert.is(result(), undefined)
 })
 
+test('sixteen addresses that are silent over UDP leave room for TCP', async () => {
+  const places: Place[] = Array.from({ length: 20 }, (_, i) => place(i + 1))
+  places.push({ id: 'b', address: address(21), by: 'tcp' })
+  const { clock, begun, running, result } = race({}, places)
+  await clock.run({ untilMs: 20_000 })
+  assert.is(begun.length, 17)
+  assert.ok(begun.at(-1)?.startsWith('10.0.0.21'))
+  assert.is(running.failures.at(-1)?.what, '10.0.0.21:1 over TCP')
+  assert.is(result(), undefined)
+})
+
 test('stopped, it ends without a winner', async () => {
   const { clock, running, result } = race({}, [place(1)], () => 3000)
   await clock.run({ untilMs: 300 })

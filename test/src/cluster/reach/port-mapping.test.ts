@@ -1,7 +1,12 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import * as assert from 'uvu/assert'
-import { decodeNatPmpExternal, decodeNatPmpMap, decodePcpMap } from '../../../../src/cluster/reach/gateway-frames.ts'
+import {
+  decodeNatPmpExternal,
+  decodeNatPmpMap,
+  decodePcpMap,
+  encodePcpMap,
+} from '../../../../src/cluster/reach/gateway-frames.ts'
 import { gatewayIn } from '../../../../src/cluster/reach/gateway-wire.ts'
 import type { Lease, MappingProtocol } from '../../../../src/cluster/reach/mapping-protocol.ts'
 import { PcpMapping } from '../../../../src/cluster/reach/pcp-mapping.ts'
@@ -206,6 +211,21 @@ test('no bytes at all throw, and only an answer to this request is one', () => {
     assert.ok(pcp === undefined || pcp.type === 'versionless', `seed ${seed}, ${i}`)
     decodeNatPmpMap(bytes, PORT)
     decodeNatPmpExternal(bytes)
+  }
+  const request = { internalPort: PORT, wantedPort: PORT, lifetimeSeconds: 60 }
+  const answer = Buffer.from(encodePcpMap(request, '192.168.1.7', nonce))
+  answer[1]! |= 0x80
+  assert.is(decodePcpMap(answer, PORT, nonce)?.type, 'mapped')
+  for (const [at, what] of [
+    [24, 'nonce'],
+    [35, 'nonce'],
+    [36, 'protocol'],
+    [40, 'port'],
+    [1, 'opcode'],
+  ] as const) {
+    const other = Buffer.from(answer)
+    other[at]! ^= 1
+    assert.is(decodePcpMap(other, PORT, nonce), undefined, `another ${what}`)
   }
 })
 

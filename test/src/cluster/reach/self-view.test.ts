@@ -145,6 +145,9 @@ test('what cannot be true counts for nothing', () => {
   assert.equal(world.public, [])
   assert.is(world.view.nat, 'unknown')
   assert.is(world.changes, 0)
+  world.seen(1, `${PUBLIC}:5000`)
+  world.seen(1, '10.0.0.9:4433')
+  assert.equal(world.public, [`${PUBLIC}:5000`], 'what it said before stands')
 })
 
 test('a liar among four changes nothing, whatever it says and however often', () => {
@@ -178,6 +181,21 @@ test('a liar with many identities on one host has one vote', () => {
   for (let i = 0; i < 50; i++) world.view.observed(`sybil${i}`, at('198.51.100.66:4433'), at('203.0.113.66:1'))
   assert.equal(world.public, [`${PUBLIC}:5000`])
   assert.is(world.view.nat, 'cone')
+})
+
+test('a liar that moves from host to host takes its vote along', () => {
+  const world = new World()
+  for (const n of [1, 2]) world.seen(n, `${PUBLIC}:5000`)
+  for (let i = 10; i < 20; i++) world.view.observed('mover', at(`198.51.100.${i}:4433`), at('203.0.113.66:1'))
+  assert.equal(world.public, [`${PUBLIC}:5000`])
+})
+
+test('a word counts for as long as its member is connected', () => {
+  const world = new World()
+  for (const n of [1, 2, 3]) world.seen(n, `${PUBLIC}:5000`)
+  world.pass(24 * 3_600_000)
+  world.seen(4, '203.0.113.66:1')
+  assert.equal([world.view.nat, ...world.public], ['cone', `${PUBLIC}:5000`])
 })
 
 test('those who tell are bounded, and make room when they go', () => {
@@ -291,6 +309,10 @@ test('the DHT counts where members say nothing', () => {
   assert.is(world.view.nat, 'cone', 'members are certain by their keys')
   world.view.dhtSaw(at('203.0.113.66:1'), 'stable')
   assert.equal(world.public, [`${PUBLIC}:5000`])
+  world.view.gone('member1')
+  world.view.gone('member2')
+  world.seen(3, `${PUBLIC}:5000`)
+  assert.is(world.view.nat, 'unknown', 'member and DHT see another host each')
   const open = new World([`${PUBLIC}:4433`])
   open.view.dhtSaw(undefined, 'varying')
   assert.is(open.view.nat, 'unknown')

@@ -124,6 +124,18 @@ for (const [own, other, expected] of [
   })
 }
 
+test('a plan that comes late still leads to many ports, once', async () => {
+  const { upgrade, log, clock, asSession } = stage('cone')
+  upgrade.up(asSession)
+  await clock.run({ untilMs: 900 })
+  upgrade.told(told(1, 'symmetric'))
+  upgrade.told(told(1, 'symmetric'))
+  assert.equal(
+    log.filter((line) => line.startsWith('sweep')),
+    ['sweep 198.51.100.2'],
+  )
+})
+
 test('many ports are not tried when the plain punch found a way', async () => {
   const { upgrade, log, clock, find, asSession } = stage('symmetric')
   upgrade.up(asSession)
@@ -136,11 +148,11 @@ test('many ports are not tried when the plain punch found a way', async () => {
   )
 })
 
-test('the dialler asks again after 5, 30 and 60 s, then every 5 minutes, while the connection is relayed', async () => {
+test('the dialler asks again after 5, 40 and 75 s, then every 5 minutes, while the connection is relayed', async () => {
   const { upgrade, asked, clock, asSession } = stage()
   upgrade.up(asSession)
   await clock.run({ untilMs: 700_000 })
-  assert.equal(asked, ['r at 5000', 'r at 30000', 'r at 60000', 'r at 360000', 'r at 660000'])
+  assert.equal(asked, ['r at 5000', 'r at 40000', 'r at 75000', 'r at 375000', 'r at 675000'])
   upgrade.end()
 })
 

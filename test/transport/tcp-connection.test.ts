@@ -1,0 +1,154 @@
+/** One connection over TCP: silence, what may be under way, datagrams, and an end without a goodbye. */
+import * as assert from 'uvu/assert'
+import { type Clock, systemClock } from '../../transport/clock.ts'
+import { FRAME } from '../../transport/tcp-frames.ts'
+import { MAX_DATAGRAM_BYTES } from '../../transport/transport.ts'
+import { suite, type TestContext } from '../support/suite.ts'
+import { addressOf, dial, type Party, pattern, serve } from './compliance.ts'
+import { openTcpPort, RawMember, rawFrame, sixes, until } from './tcp-support.ts'
+
+const KEEPALIVE_MS = 5000
+const MIB = 1 << 20
+
+const test = suite('TCP connection')
+
+/** A clock of which the test can take away some time: background timers fire when it does. */
+class Skipping implements Clock {
+  #skippedMs = 0
+  #waiting: (() => void)[] = []
+  readonly endOfTurn = systemClock.endOfTurn
+  readonly afterInput = systemClock.afterInput
+  readonly wallNow = systemClock.wallNow
+
+  now(): number {
+    return systemClock.now() + this.#skippedMs
+  }
+
+  after(ms: number, fn: () => void, background = false): { cancel(): void } {
+    if (!background) return systemClock.after(ms, fn)
+    this.#waiting.push(fn)
+    return {
+      cancel: () => {
+        this.#waiting = this.#waiting.filter((one) => one !== fn)
+      },
+    }
+  }
+
+  skip(ms: number): void {
+    this.#skippedMs += ms
+    for (const fn of this.#waiting.splice(0)) fn()
+  }
+}
+
+const openRaw = async (t: TestContext, clock: Clock = systemClock): Promise<{ member: RawMember; party: Party }> => {
+  const port = await openTcpPort(t, { clock })
+  const parties = serve(port)
+  const member = await RawMember.open(t, addressOf(port))
+  await until(() => parties[0]?.isOpen === true, 'it is open')
+  return { member, party: parties[0]! }
+}
+
+const openPair = async (t: TestContext): Promise<{ initiator: Party; acceptor: Party }> => {
+  const port = await openTcpPort(t)
+  const parties = serve(port)
+  const initiator = dial(await openTcpPort(t), addressOf(port))
+  await until(() => initiator.isOpen && parties[0]?.isOpen === true, 'it is open')
+  return { initiator, acceptor: parties[0]! }
+}
+
+const pingsOf = (member: RawMember): number[] =>
+  member.frames.filter(({ type }) => type === FRAME.ping).map(({ body }) => body.readUInt32BE())
+
+const pong = (number: number): Buffer => {
+  const body = Buffer.alloc(4)
+  body.writeUInt32BE(number)
+  return rawFrame(FRAME.pong, body)
+}
+
+test('a silent peer is asked whether it is there, and lost after 15 s', async (t) => {
+  const clock = new Skipping()
+  const { member, party } = await openRaw(t, clock)
+  await until(() => pingsOf(member).length === 1, 'the first ping')
+  clock.skip(KEEPALIVE_MS)
+  await until(() => pingsOf(member).length === 2, 'a ping after 5 s')
+  const heardMs = party.connection.lastHeardMs
+  member.put(pong(pingsOf(member)[1]!))
+  await until(() => party.connection.lastHeardMs > heardMs, 'its answer counts')
+  for (let i = 0; i < 2; i++) clock.skip(KEEPALIVE_MS)
+  await until(() => pingsOf(member).length === 4, 'two more')
+  assert.is(party.closes.length, 0)
+  clock.skip(KEEPALIVE_MS)
+  await until(() => party.closes.length === 1, 'it is lost')
+  const { code, byPeer } = party.closes[0]!
+  assert.equal([code, byPeer], ['ERR_SKEIN_CONNECTION_LOST', false])
+  await until(() => member.isClosed, 'the socket is closed')
+})
+
+test('only so much is under way as was answered for, whatever the kernel would take', async (t) => {
+  const { member, party } = await openRaw(t)
+  const credit = (stream: number): Buffer => rawFrame(FRAME.credit, sixes(stream, 2 ** 40))
+  const job = party.send(pattern(30 * MIB, 1))
+  await until(() => job.stream >= 0, 'it begins')
+  member.put(credit(job.stream))
+  await until(() => job.sentBytes >= MIB, 'the first window')
+  // Later than any flush that was under way.
+  member.put(rawFrame(FRAME.ping, Buffer.from([1, 1, 1, 1])))
+  await until(() => member.frames.some(({ type, body }) => type === FRAME.pong && body[0] === 1), 'a round trip')
+  assert.is(job.sentBytes, MIB)
+  assert.ok(party.connection.blocked())
+  await until(
+    () => member.frames.reduce((sum, { type, body }) => sum + (type === FRAME.data ? body.length : 0), 0) >= MIB,
+  )
+  member.put(pong(pingsOf(member).at(-1)!))
+  await until(() => job.sentBytes > MIB, 'the answer makes room')
+  assert.ok(!job.isDone)
+})
+
+test('messages arrive once and in order, beside bulk; too long or too many are refused', async (t) => {
+  const { initiator, acceptor } = await openPair(t)
+  const heard: Buffer[] = []
+  Object.assign(acceptor, { onDatagram: (bytes: Uint8Array) => heard.push(Buffer.from(bytes)) })
+  assert.not(initiator.connection.sendDatagram(new Uint8Array(MAX_DATAGRAM_BYTES + 1)))
+  const job = initiator.send(pattern(8 * MIB, 1))
+  const lent = new Uint8Array(MAX_DATAGRAM_BYTES)
+  let taken = 0
+  for (let i = 0; i < 200; i++) {
+    lent.fill(i)
+    if (initiator.connection.sendDatagram(lent.subarray(0, i % 2 === 0 ? MAX_DATAGRAM_BYTES : 0))) taken++
+  }
+  assert.ok(taken >= 16 && taken <= 64, `${taken} of 200 in one turn`)
+  await until(() => heard.length === taken, 'they arrive')
+  assert.ok(!acceptor.finished.has(job.stream), 'before the bulk')
+  for (const [i, bytes] of heard.entries())
+    assert.ok(bytes.equals(Buffer.alloc(i % 2 === 0 ? MAX_DATAGRAM_BYTES : 0, i)), `message ${i}`)
+  await until(() => acceptor.finished.has(job.stream), 'and so does the bulk')
+  acceptor.connection.close(0, 'closed', 'enough')
+  assert.not(acceptor.connection.sendDatagram(Uint8Array.of(1)))
+})
+
+test('an end without a goodbye is a lost connection, at once', async (t) => {
+  const { member, party } = await openRaw(t)
+  member.put(rawFrame(FRAME.end, Buffer.concat([sixes(2), Buffer.from('last words')])))
+  await until(() => party.finished.has(2), 'they arrive')
+  member.tls.destroy()
+  await until(() => party.closes.length === 1, 'it ends')
+  assert.equal([party.closes[0]?.code, party.closes[0]?.byPeer], ['ERR_SKEIN_CONNECTION_LOST', true])
+})
+
+test('what was sent before a goodbye is delivered before it is told', async (t) => {
+  const { initiator, acceptor } = await openPair(t)
+  const job = initiator.send(pattern(100_000, 3))
+  await until(() => job.isDone, 'it is written')
+  initiator.connection.close(0, 'closed', 'that was it')
+  await until(() => acceptor.closes.length === 1, 'it ends')
+  assert.ok(acceptor.finished.has(job.stream))
+  assert.equal(acceptor.untimely, [])
+})
+
+test('a write outside of a flush is an error of the caller', async (t) => {
+  const { initiator } = await openPair(t)
+  const stream = initiator.connection.openStream(false)
+  assert.throws(() => initiator.connection.write(stream, Uint8Array.of(1), false), /outside onFlush/)
+})
+
+test.run()
