@@ -3,6 +3,7 @@
  */
 import type { Dht } from '../discovery/dht/dht.ts'
 import { keyText } from '../discovery/dht/dht-id.ts'
+import type { PortMapping } from '../discovery/dht/votes.ts'
 import { type Address, formatAddress } from '../transport/address.ts'
 
 /** Contacts listed at most. */
@@ -13,6 +14,8 @@ export interface DhtReport {
   readonly id: string
   /** Where others see this node, once enough of them agree. */
   readonly publicAddress: Address | undefined
+  /** What the ports tell at which others see it. */
+  readonly portMapping: PortMapping
   readonly contacts: readonly { readonly id: string; readonly address: string }[]
   /** Of others, kept here. */
   readonly items: number
@@ -21,11 +24,12 @@ export interface DhtReport {
 }
 
 export const reportOf = (dht: Dht): DhtReport => {
-  const { publicAddress, items, peers } = dht.status()
+  const { publicAddress, portMapping, items, peers } = dht.status()
   const contacts = dht.contacts().slice(0, MAX_LISTED)
   return {
     id: keyText(dht.id),
     publicAddress,
+    portMapping,
     contacts: contacts.map(({ id, address }) => ({ id: keyText(id), address: formatAddress(address) })),
     items,
     announcements: peers,

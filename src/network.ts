@@ -25,9 +25,8 @@ import { parseTarget } from './cluster/node-target.ts'
 import type { Traffic } from './cluster/peer.ts'
 import { PeerExchange } from './cluster/peer-exchange.ts'
 import { type ConnectedNode, Peers, type PeersObserver, seenAt } from './cluster/peers.ts'
-import { Introducers } from './cluster/reach/introducers.ts'
+import { OwnPlace } from './cluster/reach/own-place.ts'
 import { Reach, type ReachOptions } from './cluster/reach/reach.ts'
-import { SelfView } from './cluster/reach/self-view.ts'
 import type { DownReason, Session, SessionEnd } from './cluster/session.ts'
 import { DEFAULT_STRATEGY } from './cluster/strategy.ts'
 import type { NodeEvent } from './event-stream.ts'
@@ -72,7 +71,7 @@ export interface NetworkOptions {
 export class Network {
   readonly discovery: NodeDiscovery
   /** What the node knows of its own place in the network. */
-  readonly view: SelfView
+  readonly place: OwnPlace
   readonly #parts: NodeParts
   readonly #self: Origin
   readonly #host: NetworkHost
@@ -86,7 +85,6 @@ export class Network {
   readonly #upkeep: MeshUpkeep | undefined
   /** Only where the carrier can take other ways than its own. */
   readonly #reach: Reach | undefined
-  readonly #introducers = new Introducers(() => this.discovery.changed())
   #stopped = false
 
   constructor({ parts, self, codec, host }: NetworkOptions) {
@@ -95,7 +93,8 @@ export class Network {
     this.#self = self
     this.#host = host
     const takesPart = mesh !== 'none' && !hidden
-    this.view = new SelfView({ clock, local: () => transport.addresses(), changed: () => this.discovery.changed() })
+    const { portMapping = false, dht } = parts
+    this.place = new OwnPlace({ clock, random, transport, portMapping, dht, changed: () => this.discovery.changed() })
     this.#peers = new Peers({
       self,
       publicKey: identity.publicKey,
@@ -173,7 +172,7 @@ export class Network {
       listener: this.#membershipListener(),
       isHidden: hidden,
       takesPart,
-      addresses: () => this.view.advertised(),
+      addresses: () => this.place.view.advertised(),
       hint: (hint) => this.#heard([hint]),
       forget: (id) => this.#exchange.forget(id),
       knownChanged: () => this.#upkeep?.membersChanged(),
@@ -191,6 +190,7 @@ export class Network {
     this.#peers.start()
     this.#membership.start()
     this.#upkeep?.start()
+    this.place.start()
     // Not within this turn: whoever has just started the node shall see the first events too.
     this.#parts.clock.afterInput(() => {
       if (!this.#stopped) void this.#discover()
@@ -260,7 +260,7 @@ export class Network {
     this.#membership.stop()
     this.#membership.leave()
     this.#reach?.stop()
-    await Promise.all([this.#peers.stop(), this.discovery.stop()])
+    await Promise.all([this.#peers.stop(), this.discovery.stop(), this.place.stop()])
   }
 
   async #discover(): Promise<void> {
@@ -280,9 +280,8 @@ export class Network {
       name,
       id,
       incarnation,
-      addresses: hidden === true ? [] : this.view.advertised(),
-      nat: this.view.publishedNat,
-      ...(this.view.publishedNat === 'open' ? {} : { introducers: this.#introducers.addresses() }),
+      ...this.place.told(),
+      ...(hidden === true ? { addresses: [] } : {}),
       clusterTag: keys.clusterTag,
     }
   }
@@ -301,7 +300,7 @@ export class Network {
       opened: (session) => this.#reach?.opened(session),
       datagram: (session, bytes) => this.#reach?.datagram(session, bytes),
       moved: (session) => this.#reach?.moved(session),
-      addresses: () => this.view.advertised(),
+      addresses: () => this.place.view.advertised(),
       admits: (id) => this.#upkeep?.admits(id) ?? true,
       dialByName: (name) => this.#dialler.toName(name),
       defect: (error) => this.defect(error),
@@ -318,7 +317,7 @@ export class Network {
     this.#mesh?.up(id)
     this.#membership.connected(gossipPeerOf(node, session))
     this.#reach?.up(node, session)
-    this.#meetIntroducer(node)
+    this.place.met(node)
     this.#upkeep?.nodeUp(node)
     this.#host.emit({ type: 'nodeup', node: name, id, incarnation, address, hidden })
     // The first contact: whoever it knows is new to us. Later on ticks show whether there is something to ask for.
@@ -330,7 +329,7 @@ export class Network {
     this.#parts.logger.info({ peer: name, reason }, 'node down')
     if (!hidden) this.#host.nodeDown(name, reason)
     this.#reach?.down(id)
-    this.#introducers.gone(id)
+    this.place.gone(id)
     this.#mesh?.down(id, reason)
     this.#membership.disconnected(id, reason, byPeer)
     this.#upkeep?.nodeDown(node, reason)
@@ -351,7 +350,7 @@ export class Network {
       clock,
       random,
       transport,
-      view: this.view,
+      view: this.place.view,
       relays: hidden ? false : relay,
       host: {
         session: (id) => this.#peers.sessionById(id),
@@ -362,13 +361,8 @@ export class Network {
     }
   }
 
-  #meetIntroducer({ id, address, dialled, reaches, way }: ConnectedNode): void {
-    if (reaches && way === 'port') this.#introducers.met({ id, address, dialled })
-    else this.#introducers.gone(id)
-  }
-
   #moved(node: ConnectedNode): void {
-    this.#meetIntroducer(node)
+    this.place.met(node)
     const { name, id, way, address } = node
     this.#parts.logger.info({ peer: name, way, address: formatAddress(address) }, 'node moved')
     this.#host.emit({ type: 'moved', node: name, id, way, address })

@@ -47,6 +47,8 @@ export interface NodeParts {
   /** What its DHT node tells, where it has one. */
   readonly dht?: () => DhtReport
   readonly hidden?: boolean
+  /** Routers are asked for a port; not unless told to. */
+  readonly portMapping?: boolean
   /** Whether it relays for others; it does unless told not to. */
   readonly relay?: RelaySetting
   readonly maxMessageBytes?: number

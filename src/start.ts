@@ -82,6 +82,7 @@ export const startConfigured = async (
       liveness: LIVENESS_PRESETS[config.liveness],
       hidden: config.hidden,
       relay: config.relay,
+      portMapping: config.portMapping,
       allow: config.allow,
       machine: machineSettings(config),
       loopMeter: machineMeter(),

@@ -182,8 +182,9 @@ export class QuicConnection implements Connection {
   work(): void {
     const session = this.#session
     this.#advance()
-    if (this.#state === 'open') this.#path.read()
+    // Streams first: a frame may announce what datagrams behind it belong to, such as a relayed channel.
     if (this.#carriesStreams) this.#readStreams()
+    if (this.#state === 'open') this.#path.read()
     if (session.draining || session.closed) this.#sessionEnded()
     this.requestFlush()
   }

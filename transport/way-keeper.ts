@@ -26,6 +26,8 @@ const MAX_KNOWN_WAYS = 8
 const MAX_CHALLENGES = 16
 /** Answers to challenges of the peer that wait to be sent. */
 const MAX_ANSWERS = 8
+/** Ways that are gone; of more, the one that went first is forgotten. */
+const MAX_GONE_WAYS = 64
 export const NONCE_BYTES = 8
 /** A challenge or its answer, with room for an acknowledgement: less than three times the shortest packet there is (37 bytes). */
 export const PROOF_PACKET_BYTES = 96
@@ -106,6 +108,8 @@ export class WayKeeper {
   /** By the key of the way. */
   readonly #challenges = new Map<string, Challenge>()
   #answers: Answer[] = []
+  /** Keys of ways not to be used, though something may still come by them. */
+  readonly #gone = new Set<string>()
   #allowance = CHALLENGE_BURST
   #allowanceMs: number
   #blockedUntilMs = Number.NEGATIVE_INFINITY
@@ -144,6 +148,7 @@ export class WayKeeper {
 
   /** An authentic new packet came by another way. */
   heard(way: Way, sizeBytes: number, nowMs: number): void {
+    if (this.#gone.has(way.key)) return
     const known = this.#known.get(way.key)
     if (known !== undefined) {
       known.heardMs = nowMs
@@ -157,6 +162,7 @@ export class WayKeeper {
   /** Somebody above thinks that this way leads to the peer. */
   offered(way: Way, nowMs: number): void {
     if (way.key === this.#present.key) return
+    this.#gone.delete(way.key)
     const challenge = this.#challenges.get(way.key)
     if (challenge !== undefined && challenge.dueMs !== Number.POSITIVE_INFINITY) {
       challenge.allowedBytes = Number.POSITIVE_INFINITY
@@ -168,6 +174,7 @@ export class WayKeeper {
 
   /** The peer wants to know whether this way leads here. The answer goes back by the same way, so it proves both directions. */
   challenged(way: Way, nonce: Uint8Array, nowMs: number): void {
+    if (this.#gone.has(way.key)) return
     if (this.#answers.length >= MAX_ANSWERS) this.#answers.shift()
     this.#answers.push({ type: 'answer', way, nonce, untilMs: nowMs + ANSWER_LIFE_MS })
   }
@@ -184,8 +191,15 @@ export class WayKeeper {
     this.#decide(nowMs)
   }
 
-  /** It is not to be used again. */
+  /** It is not to be used again, unless somebody offers it anew. */
   gone(way: Way, nowMs: number): void {
+    this.#gone.add(way.key)
+    if (this.#gone.size > MAX_GONE_WAYS) {
+      for (const first of this.#gone) {
+        this.#gone.delete(first)
+        break
+      }
+    }
     this.#known.delete(way.key)
     this.#challenges.delete(way.key)
     this.#answers = this.#answers.filter((answer) => answer.way.key !== way.key)

@@ -42,7 +42,7 @@ export interface Sounding {
   readonly tookMs: number | undefined
   /** Tried only where UDP was silent. `there`: the host answered, with or without a connection. */
   readonly tcp: 'there' | 'silent' | 'notTried'
-  /** Another port of the host said by UDP that nobody listens there: so UDP as such gets there and back. */
+  /** Another port of the host said, by ICMP, that nobody listens there: so UDP gets there, if not back. */
   readonly elsewhere: boolean
 }
 

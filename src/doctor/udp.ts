@@ -82,12 +82,20 @@ const explain = ({ address, udp, tcp, elsewhere }: Sounding, othersAnswer: boole
       )
     default:
   }
-  if (elsewhere) {
+  if (elsewhere && othersAnswer) {
     return failed(
       'udp',
       `UDP gets to the host of ${where} and back, but that port is silent.`,
       'A node there that has another cookie and no DHT answers nothing; or a firewall drops this one port.',
       `Compare the tags that skein doctor shows on both machines: they must be equal. Then ${rule} in the firewall there.`,
+    )
+  }
+  if (elsewhere) {
+    return failed(
+      'udp',
+      `UDP blocked on the way back, or a stranger: ${where} answers nothing by UDP, though UDP gets to its host.`,
+      'Another port of the host says by ICMP that it is closed. A firewall drops UDP that comes in here, or at that port there; or the node there has another cookie and no DHT, and is silent.',
+      `In the firewalls of both sides ${rule}; then compare the tags that skein doctor shows on both machines: they must be equal.`,
     )
   }
   if (tcp === 'there' && !othersAnswer) {

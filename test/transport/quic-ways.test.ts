@@ -143,6 +143,8 @@ class Between {
   #front!: Socket
   #back!: Socket
   #isCut = false
+  /** The last one from the acceptor that was cut off. */
+  #lost = Buffer.alloc(0)
   readonly sockets: Socket[] = []
   /** Of the dialler's, towards the acceptor. */
   readonly captured: Buffer[] = []
@@ -187,6 +189,14 @@ class Between {
     setTimeout(() => old?.removeAllListeners('message'), lostAfterMs)
   }
 
+  /** While cut: what the acceptor has sent so far is lost for certain. */
+  async drained(t: TestContext): Promise<void> {
+    const mark = Buffer.from('the last of all')
+    const stranger = await Stranger.open(t)
+    await stranger.send(mark, { host: '127.0.0.1', port: this.#back.address().port })
+    await until(() => this.#lost.equals(mark), 'nothing is on the way any more')
+  }
+
   /** To the acceptor, late. */
   deliver(bytes: Uint8Array): Promise<void> {
     const { port, host } = this.#acceptor
@@ -199,7 +209,8 @@ class Between {
     const back = await bind()
     this.sockets.push(back)
     back.on('message', (bytes) => {
-      if (!this.#isCut) this.#front.send(bytes, this.#dialler.port, this.#dialler.host)
+      if (this.#isCut) this.#lost = bytes
+      else this.#front.send(bytes, this.#dialler.port, this.#dialler.host)
     })
     const old = this.#back as Socket | undefined
     this.#back = back
@@ -497,6 +508,7 @@ test(
     way.isCut = true
     const { port } = addressOf(b)
     await b.close()
+    await way.drained(t)
     await openPort(t, { identity, port })
     assert.equal(dialled.closes, [])
     way.isCut = false

@@ -244,6 +244,21 @@ test('the present way gone: the best known one is taken when it answers, relays 
   )
 })
 
+test('a way that is gone is not taken again though the peer still uses it, unless it is offered', () => {
+  const setup = setUp('acceptor', R)
+  setup.keeper.gone(Q, 0)
+  setup.works(Q, true)
+  for (let now = 0; now < 3000; now += 100) {
+    setup.keeper.heard(Q, 100, now)
+    setup.run(now)
+  }
+  assert.is(setup.keeper.present, R)
+  assert.is(setup.sent.length, 0)
+  setup.keeper.offered(Q, 3000)
+  setup.run(3100)
+  assert.is(setup.keeper.present, Q)
+})
+
 test('an answer counts once, and only with the nonce of a challenge that was sent', () => {
   const { keeper } = setUp('acceptor', R)
   const random = seededRandom(11)
