@@ -19,6 +19,7 @@ import { openWire, type Wire, type WireSetting } from './wire.ts'
 let labs = 0
 
 const SERVERS = [11, 12] as const
+const BOXES = [1, 2, 3] as const
 /** Addresses that a public host behind box 1, 2 and 3 has: 203.0.113.0/28 and so on. */
 const PUBLIC_HOST_STEP = 16
 
@@ -192,8 +193,7 @@ export class NatLab {
     const server = new LabHost(this.#namespace(role), `198.51.100.${number}`)
     cable(server, 'eth0', this.#core, role)
     this.#core.ip('link', 'set', role, 'master', 'br0', 'up')
-    server.ip('addr', 'add', `${server.address}/24`, 'dev', 'eth0')
-    server.ip('link', 'set', 'eth0', 'up')
+    joinPublic(server, 'eth0')
     publicRoutes(server, 0)
     return server
   }
@@ -205,8 +205,7 @@ export class NatLab {
     else box.wire = await openWire(this.#context, [box.namespace, 'wan'], [this.#core.namespace, port], this.#delay)
     this.#core.ip('link', 'set', port, 'master', 'br0', 'up')
     cable(host, interfaceName, box, 'lan')
-    box.ip('addr', 'add', `${box.address}/24`, 'dev', 'wan')
-    box.ip('link', 'set', 'wan', 'up')
+    joinPublic(box, 'wan')
     box.ip('link', 'set', 'lan', 'up')
     host.ip('link', 'set', interfaceName, 'up')
     box.run('sysctl', ['-qw', 'net.ipv4.ip_forward=1'])
@@ -247,18 +246,38 @@ const prefixLength = (address: string): number => (address.startsWith('10.') ? 2
 
 const gatewayOf = (address: string): string => {
   if (address.startsWith('10.')) return address.replace(/\d+$/, '1')
-  const last = Number(address.slice(address.lastIndexOf('.') + 1))
+  const last = lastByte(address)
   return address.replace(/\d+$/, String(last - (last % PUBLIC_HOST_STEP) + 1))
 }
 
 /** Everybody public knows where the public hosts behind the boxes are. */
 const publicRoutes = (host: LabHost, ownNumber: number): void => {
-  for (const number of [1, 2, 3]) {
+  for (const number of BOXES) {
     if (number === ownNumber) continue
     const network = `203.0.113.${(number - 1) * PUBLIC_HOST_STEP}/28`
     host.ip('route', 'add', network, 'via', `198.51.100.${100 + number}`)
   }
 }
+
+/**
+ * Gives a public host its address. All of them know each other's hardware address from the beginning: asking for it would
+ * make the first packet between two boxes a round trip late, which no network out there does.
+ */
+const joinPublic = (host: LabHost, interfaceName: string): void => {
+  const own = lastByte(host.address)
+  host.ip('addr', 'add', `${host.address}/24`, 'dev', interfaceName)
+  host.ip('link', 'set', interfaceName, 'address', hardwareAddress(own))
+  host.ip('link', 'set', interfaceName, 'up')
+  for (const other of [...SERVERS, ...BOXES.map((number) => 100 + number)]) {
+    if (other === own) continue
+    const known = [`198.51.100.${other}`, 'lladdr', hardwareAddress(other), 'dev', interfaceName, 'nud', 'permanent']
+    host.ip('neigh', 'replace', ...known)
+  }
+}
+
+const lastByte = (address: string): number => Number(address.slice(address.lastIndexOf('.') + 1))
+
+const hardwareAddress = (number: number): string => `02:00:5e:00:00:${number.toString(16).padStart(2, '0')}`
 
 const cable = (one: LabHost, oneName: string, other: LabHost, otherName: string): void => {
   const ends = ['netns', one.namespace, 'type', 'veth', 'peer', 'name', otherName, 'netns', other.namespace]

@@ -492,4 +492,24 @@ test(
   { deadlineMs: 60_000 },
 )
 
+test('messages beside the streams arrive once or not at all, and are not repeated', async () => {
+  const w = world(5, { defaults: STORM })
+  const { initiator, acceptor } = await openPair(w)
+  const heard: number[] = []
+  Object.assign(acceptor, { onDatagram: (bytes: Uint8Array) => heard.push(Buffer.from(bytes).readUInt32BE()) })
+  const sent = 500
+  const bytes = Buffer.alloc(1280)
+  for (let i = 0; i < sent; i++) {
+    bytes.writeUInt32BE(i)
+    assert.ok(initiator.connection.sendDatagram(bytes))
+    await w.pass(1)
+  }
+  assert.not.ok(initiator.connection.sendDatagram(Buffer.alloc(1281)), 'too long')
+  await w.pass(1000)
+  assert.is(new Set(heard).size, heard.length, 'none came twice')
+  assert.ok(heard.length > 0.6 * sent && heard.length < 0.95 * sent, `${heard.length} of ${sent} at 20 % loss`)
+  initiator.connection.close(0, 'closed', '')
+  assert.not.ok(initiator.connection.sendDatagram(bytes), 'no more after the end')
+})
+
 test.run()

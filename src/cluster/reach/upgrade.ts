@@ -90,12 +90,14 @@ export class Upgrade {
 
   /** TLS is done: ways can be proven from now on. */
   opened(session: Session): void {
-    this.#session = session
+    // Another one beside that which is up is a rival that is about to lose; a winner says so in `up`.
+    if (!this.#isUp || this.#session?.isOver !== false) this.#session = session
     for (const way of this.#found) session.lanes.connection.offer(way)
   }
 
   /** The other end is a proven member. */
   up(session: Session): void {
+    this.#session = session
     this.opened(session)
     this.#isUp = true
     this.#tellPlan()
