@@ -157,6 +157,7 @@ export class Network {
         strategy: { mesh, fullMeshNodes, preventOverlappingPartitions },
         known: () => this.members.known(),
         uses: (route) => host.uses(route),
+        needs: (id) => this.place.needs(id) || this.#reach?.needs(id) === true,
         emit: (event) => host.emit(event),
         comeBack: () => this.#mesh?.comeBack(),
         reconsider: () => this.#mesh?.changed(),
@@ -259,8 +260,9 @@ export class Network {
     this.rest()
     this.#membership.stop()
     this.#membership.leave()
-    this.#reach?.stop()
-    await Promise.all([this.#peers.stop(), this.discovery.stop(), this.place.stop()])
+    // Goodbyes are to go by all ways.
+    const farewell = this.#peers.stop().finally(() => this.#reach?.stop())
+    await Promise.all([farewell, this.discovery.stop(), this.place.stop()])
   }
 
   async #discover(): Promise<void> {

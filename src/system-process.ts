@@ -17,8 +17,11 @@ import type { NodeSnapshot } from './observe/snapshot.ts'
 import type { From } from './process/calls.ts'
 import type { Self } from './process/self.ts'
 
-/** Answers that others wait for at once: snapshots and reports. */
+/** Snapshots that others wait for at once. */
 const MAX_WAITING = 256
+/** Nodes that are sought for others at once: each search asks every source, and others want their snapshots. */
+const MAX_REACHING = 8
+const MOST = { snapshot: MAX_WAITING, reach: MAX_REACHING } as const
 
 /** Registered name of the process. */
 export const SYSTEM_PROCESS = 'skein'
@@ -78,17 +81,18 @@ export interface SystemHost {
 
 /** A GenServer, so that neither what looks like a call nor an answer that cannot be sent ends it. */
 export const systemProcess = (host: SystemHost) => {
-  let waiting = 0
+  const waiting = { snapshot: 0, reach: 0 }
   const behaviour = genServer({
     init: () => ({ state: undefined }),
     handleCall: (request: unknown, from, _state, self) => {
-      const begin = slowAnswer(host, request)
-      if (begin === undefined) return { reply: answer(host, request) }
-      if (waiting >= MAX_WAITING) return { reply: { type: 'busy' } satisfies SystemReply }
+      const slow = slowAnswer(host, request)
+      if (slow === undefined) return { reply: answer(host, request) }
+      const { kind, begin } = slow
+      if (waiting[kind] >= MOST[kind]) return { reply: { type: 'busy' } satisfies SystemReply }
       // Meanwhile others get their answers.
-      waiting++
+      waiting[kind]++
       void begin().then((reply) => {
-        waiting--
+        waiting[kind]--
         replySafely(self, from, reply)
       })
       return undefined
@@ -110,13 +114,21 @@ const replySafely = (self: Self<unknown>, from: From, reply: SystemReply): void 
 const typeOf = (request: unknown): unknown =>
   typeof request === 'object' && request !== null && 'type' in request ? request.type : undefined
 
+interface SlowAnswer {
+  readonly kind: keyof typeof MOST
+  readonly begin: () => Promise<SystemReply>
+}
+
 /** Questions for which others are asked first: supervisors, another node. */
-const slowAnswer = (host: SystemHost, request: unknown): (() => Promise<SystemReply>) | undefined => {
+const slowAnswer = (host: SystemHost, request: unknown): SlowAnswer | undefined => {
   switch (typeOf(request)) {
     case 'snapshot':
-      return async () => ({ type: 'snapshot', snapshot: await host.snapshot() })
+      return { kind: 'snapshot', begin: async () => ({ type: 'snapshot', snapshot: await host.snapshot() }) }
     case 'reach':
-      return async () => ({ type: 'reach', reach: await host.reach((request as { readonly node?: unknown }).node) })
+      return {
+        kind: 'reach',
+        begin: async () => ({ type: 'reach', reach: await host.reach((request as { readonly node?: unknown }).node) }),
+      }
     default:
       return undefined
   }

@@ -421,15 +421,15 @@ export class TcpConnection implements Connection {
   }
 
   #watchSilence(): void {
+    const silentMs = (): number => this.#host.clock.now() - this.lastHeardMs
     this.#timer = this.#host.clock.after(
-      KEEPALIVE_MS,
+      KEEPALIVE_MS - (silentMs() % KEEPALIVE_MS),
       () => {
-        const silentMs = this.#host.clock.now() - this.lastHeardMs
-        if (silentMs >= IDLE_TIMEOUT_MS) {
+        if (silentMs() >= IDLE_TIMEOUT_MS) {
           const message = `the peer has been silent for ${IDLE_TIMEOUT_MS} ms`
           return this.#fail('ERR_SKEIN_CONNECTION_LOST', message, false)
         }
-        if (silentMs >= KEEPALIVE_MS) {
+        if (silentMs() >= KEEPALIVE_MS) {
           this.#ping()
           this.#send()
         }

@@ -144,12 +144,13 @@ export class TcpIncomingStreams {
 /** Copies: what is lent is part of a larger buffer, which would live as long as the least of its pieces. */
 const keep = (pieces: Piece[], bytes: Uint8Array): void => {
   const last = pieces[pieces.length - 1]
-  if (last !== undefined && last.bytes.length - last.end >= bytes.length) {
-    last.bytes.set(bytes, last.end)
-    last.end += bytes.length
-    return
+  const fits = last === undefined ? 0 : Math.min(last.bytes.length - last.end, bytes.length)
+  if (last !== undefined && fits > 0) {
+    last.bytes.set(bytes.subarray(0, fits), last.end)
+    last.end += fits
   }
-  const piece = Buffer.allocUnsafeSlow(Math.max(PIECE_BYTES, bytes.length))
-  piece.set(bytes)
-  pieces.push({ bytes: piece, start: 0, end: bytes.length })
+  if (fits === bytes.length) return
+  const piece = Buffer.allocUnsafeSlow(Math.max(PIECE_BYTES, bytes.length - fits))
+  piece.set(bytes.subarray(fits))
+  pieces.push({ bytes: piece, start: 0, end: bytes.length - fits })
 }

@@ -50,6 +50,8 @@ export class TcpTls {
       rejectUnauthorized: false,
       ALPNProtocols: [APPLICATION_PROTOCOL],
     })
+    // Without a tls.Server around it a socket only tells, by this event, of records that it cannot read, and stays open.
+    tls.on('_tlsError', (error: Error) => tls.destroy(error))
     return tls.once('secure', secure)
   }
 }

@@ -49,10 +49,13 @@ export class Tickets {
     }
   }
 
-  /** The ticket of this peer, or, where nobody in particular is expected, of the peer last seen at the address. It is gone then. */
+  /**
+   * The ticket of this peer, or, where nobody in particular is expected, of the peer last seen at the address. It is gone
+   * then, and in the other case with it those of all who were there earlier: whoever finds the last one gone as well and
+   * dials again must not meet the next ticket that leads nowhere.
+   */
   take(expectedId: string | undefined, address: Address, nowMs: number): Ticket | undefined {
-    const id = expectedId ?? this.#idAt(address)
-    const entry = id === undefined ? undefined : this.#entries.get(id)
+    const entry = expectedId === undefined ? this.#lastAt(address) : this.#entries.get(expectedId)
     if (entry === undefined) return undefined
     this.#entries.delete(entry.peer.nodeId)
     if (nowMs - entry.sinceMs > TICKET_LIFETIME_MS) return undefined
@@ -69,11 +72,14 @@ export class Tickets {
     return this.#entries.size
   }
 
-  /** Dials without an expected id are few, so they may look at every entry. Of two that were there the later counts. */
-  #idAt(address: Address): string | undefined {
-    let id: string | undefined
-    for (const entry of this.#entries.values())
-      if (entry.address !== undefined && sameAddress(entry.address, address)) id = entry.peer.nodeId
-    return id
+  /** Dials without an expected id are few, so they may look at every entry. */
+  #lastAt(address: Address): Entry | undefined {
+    let last: Entry | undefined
+    for (const [id, entry] of this.#entries) {
+      if (entry.address === undefined || !sameAddress(entry.address, address)) continue
+      this.#entries.delete(id)
+      last = entry
+    }
+    return last
   }
 }

@@ -3,11 +3,15 @@
  *
  * Findings come from src/doctor; here they are asked for and shown. The exit code is 1 if one of them is a failure.
  */
+import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { type Command, Option } from 'commander'
+import { parseHostPort } from '../../transport/address.ts'
 import { systemClock } from '../../transport/clock.ts'
 import { systemRandom } from '../../transport/random.ts'
+import { fullNodeName } from '../cluster/node-name.ts'
 import { processEnvironment, resolveConfig } from '../config.ts'
+import { DEFAULT_PORT } from '../discovery-config.ts'
 import { diagnose } from '../doctor/doctor.ts'
 import type { Finding, FindingState } from '../doctor/finding.ts'
 import { Failed } from './failure.ts'
@@ -45,6 +49,7 @@ export const addDoctor = (program: Command): void => {
 }
 
 const run = async (nodes: readonly string[], options: DoctorCommandOptions): Promise<void> => {
+  for (const node of nodes) checkTarget(node)
   const { cookieFile, port, identity, portMapping = false, timeout = DEFAULT_TIMEOUT_MS, json = false } = options
   const environment = processEnvironment()
   const settings = { ...toSettings(options), ...(port === undefined ? {} : { port }) }
@@ -69,6 +74,13 @@ const run = async (nodes: readonly string[], options: DoctorCommandOptions): Pro
   }
   if (!json) printLine(summary(counts))
   if (counts.failed > 0) throw new Failed('something is wrong')
+}
+
+/** Throws ERR_SKEIN_BAD_NAME or ERR_SKEIN_BAD_ADDRESS. */
+const checkTarget = (text: string): void => {
+  const isName = text.includes('@') || !(text.includes(':') || isIP(text) !== 0)
+  if (isName) fullNodeName(text, hostname())
+  else parseHostPort(text, DEFAULT_PORT)
 }
 
 const MARKS: Readonly<Record<FindingState, string>> = { ok: 'ok', warning: 'look', failed: 'FAILED', skipped: '-' }

@@ -13,7 +13,6 @@ import type { Way } from '../../transport/way.ts'
 import type { CarrierChoice } from './carrier-choice.ts'
 import { type AddressPlace, DialRace, type Place } from './dial-race.ts'
 import type { Peer } from './peer.ts'
-import type { RelayedWay } from './reach/relay-client.ts'
 import { search } from './search.ts'
 import type { SessionEnd } from './session.ts'
 
@@ -47,6 +46,13 @@ export interface Whereabouts {
   readonly introducers?: readonly Address[]
 }
 
+/** A way through a relay. */
+export interface OpenedWay {
+  readonly way: Way
+  /** It was of no use. */
+  close(): void
+}
+
 /** What a dial needs of relays. */
 export interface DialRelays {
   /** There may be one to this node. */
@@ -56,7 +62,7 @@ export interface DialRelays {
   /** These addresses may be dialled without harm: a packet that nobody expects can spoil a punch. */
   dialable(node: Whereabouts): readonly Address[]
   /** Rejects with a SkeinError. */
-  open(node: Whereabouts): Promise<RelayedWay>
+  open(node: Whereabouts): Promise<OpenedWay>
 }
 
 /** What a dial needs of the table of peers. */

@@ -42,6 +42,8 @@ export interface MeshUpkeepOptions {
   /** Ids of the other members. */
   readonly known: () => Iterable<string>
   uses(route: Route): boolean
+  /** The connection to this one is needed, though no process may use it. */
+  needs(id: string): boolean
   emit(event: NodeEvent): void
   /** This node comes back to all it left. */
   comeBack(): void
@@ -234,6 +236,7 @@ export class MeshUpkeep {
   }
 
   #isSpare(id: string): boolean {
-    return this.#options.strategy.mesh === 'full' && !this.topology.wants(id)
+    const { strategy, needs } = this.#options
+    return strategy.mesh === 'full' && !this.topology.wants(id) && !needs(id)
   }
 }

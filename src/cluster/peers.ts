@@ -68,6 +68,8 @@ export interface ConnectedNode {
   readonly listens: readonly Address[]
   /** We dialled it. */
   readonly dialled: boolean
+  /** At the address where it is now, straight: others may do the same. */
+  readonly isDialledThere: boolean
 }
 
 /**
@@ -256,10 +258,15 @@ export class Peers implements Router, SessionHost, DialTable {
     })
   }
 
-  /** Says goodbye to everyone and lets nobody in any more. Resolves when all connections are over; bounded. */
+  /**
+   * Says goodbye to everyone and lets nobody in any more. Resolves when all connections are over; bounded. Relayed ones go
+   * first, as long as there are those to the relays.
+   */
   async stop(): Promise<void> {
     this.#stopped = true
     for (const waiter of [...this.#upWaiters]) waiter.settle(undefined)
+    const relayed = [...this.#sessions].filter(({ way }) => way === 'relay')
+    await Promise.all(relayed.map((session) => session.goodbye('shutdown')))
     await Promise.all([...this.#sessions].map((session) => session.goodbye('shutdown')))
     for (const peer of [...this.#byName.values()]) this.#fail(peer)
   }
@@ -360,6 +367,9 @@ export class Peers implements Router, SessionHost, DialTable {
       reaches: capabilities.includes(REACH),
       listens: hello.addresses,
       dialled: session.role === 'initiator',
+      get isDialledThere() {
+        return session.isDialledThere
+      },
     }
     this.#up.set(id, { node, peer, session })
     this.#byName.set(hello.name, peer)
@@ -385,7 +395,8 @@ export class Peers implements Router, SessionHost, DialTable {
     if (id !== undefined && this.#pending.get(id) === session) this.#pending.delete(id)
     const entry = id === undefined ? undefined : this.#up.get(id)
     if (entry?.session === session) this.#down(entry, end)
-    else if (session.peer === undefined) this.#options.observer.refused(session, end)
+    // Of what may be a replay nobody hears: it would be news of a node that did nothing.
+    else if (session.peer === undefined && !session.early) this.#options.observer.refused(session, end)
     this.#settleDial(session, { type: 'failed', end, id })
   }
 

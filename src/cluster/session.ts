@@ -7,7 +7,7 @@
  */
 import type { VerifiedPeer } from '../../certs/certificate.ts'
 import { type ErrorCode, isSkeinError, SkeinError } from '../../certs/errors.ts'
-import type { Address } from '../../transport/address.ts'
+import { type Address, sameAddress } from '../../transport/address.ts'
 import type { Clock, Timer } from '../../transport/clock.ts'
 import { wireCodeOf } from '../../transport/close-codes.ts'
 import type { Hold, LaneConnection, LanesHandler } from '../../transport/lane.ts'
@@ -152,6 +152,11 @@ export class Session implements LanesHandler {
   /** Where its packets are sent now: the other side, or the relay before it. */
   get remote(): Address {
     return this.#lanes?.connection?.remote ?? this.#dialled
+  }
+
+  /** This node dialled the address where its packets are sent now, and neither through a relay nor a NAT that somebody punched. */
+  get isDialledThere(): boolean {
+    return this.role === 'initiator' && this.way !== 'relay' && sameAddress(this.remote, this.#dialled)
   }
 
   /** By which way its packets are sent now. */

@@ -41,7 +41,8 @@ export const checkClock = (
     return [ok('clock', `Within ${span(worst)} of ${count(compared.length, 'member')}`)]
   }
   // More than one other clock, and all of them off in the same way: then it is this one.
-  const isOurs = compared.length > 1 && off.length === compared.length
+  const directions = new Set(off.map(({ aheadMs }) => aheadMs > 0))
+  const isOurs = compared.length > 1 && off.length === compared.length && directions.size === 1
   return off.map(({ name, aheadMs }) => {
     const far = Math.abs(aheadMs) > CLOCK_SKEW_TOLERANCE_MS
     const what = `Clock off: this machine is ${span(Math.abs(aheadMs))} ${aheadMs > 0 ? 'behind' : 'ahead of'} ${name}.`

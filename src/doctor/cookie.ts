@@ -5,12 +5,14 @@
  * Whether two machines have the same one is told by a tag of cookie and cluster, which nodes show to their LAN anyway.
  */
 import { access } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { configFolder, type Environment } from '../../certs/config-folder.ts'
 import { resolveCookie } from '../../certs/cookie.ts'
 import { isSkeinError } from '../../certs/errors.ts'
 import { deriveKeys } from '../../certs/keys.ts'
 import { type Finding, failed, ok, unexpected, warning } from './finding.ts'
+
+const VARIABLE = 'SKEIN_COOKIE'
 
 export interface CookieFacts {
   readonly finding: Finding
@@ -24,7 +26,7 @@ export interface CookieFacts {
 export const findCookie = async (env: Environment, cluster: string): Promise<CookieFacts> => {
   const own = join(configFolder(env), 'cookie')
   const isOwn = env.SKEIN_COOKIE === undefined && env.SKEIN_COOKIE_FILE === undefined
-  const place = env.SKEIN_COOKIE === undefined ? (env.SKEIN_COOKIE_FILE ?? own) : 'SKEIN_COOKIE'
+  const place = env.SKEIN_COOKIE === undefined ? (env.SKEIN_COOKIE_FILE ?? own) : VARIABLE
   if (isOwn && !(await isThere(own))) {
     const what = `There is no cookie yet: ${own} is missing.`
     const why = 'The first node started here makes one of its own, which no other machine has.'
@@ -57,5 +59,12 @@ const isThere = (file: string): Promise<boolean> =>
     (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
   )
 
-/** How to have the same cookie here. */
-export const copy = (file: string): string => `scp HOST:.config/skein/cookie ${file} && chmod 600 ${file}`
+/** How to have the cookie of another machine in this file. */
+const copy = (file: string): string =>
+  process.platform === 'win32'
+    ? `scp HOST:.config/skein/cookie "${file}"`
+    : `mkdir -p '${dirname(file)}' && scp HOST:.config/skein/cookie '${file}' && chmod 600 '${file}'`
+
+/** How to have the same cookie here, wherever it is from. */
+export const copyTo = (place: string): string =>
+  place === VARIABLE ? `set ${VARIABLE} to that of the other` : copy(place)

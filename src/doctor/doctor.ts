@@ -3,12 +3,15 @@
  *
  * What is harmless beside each other runs at once; findings come in a fixed order, each as soon as it and those before it
  * are known. A visit to the cluster is paid once and used by every check about others. Nothing is changed, made or left
- * running; nothing rejects, and every check has a deadline.
+ * running; nothing rejects, and every check has a deadline: what is about named nodes begins when the visit is over, and
+ * has as long again.
  */
 import { networkInterfaces } from 'node:os'
 import type { Environment } from '../../certs/config-folder.ts'
 import { multicastInterfaces } from '../../discovery/mdns/interfaces.ts'
 import { resolveBySystem, resolveOne } from '../../discovery/resolve.ts'
+import { MAX_SEEDS } from '../../discovery/seeds.ts'
+import { within } from '../../discovery/within.ts'
 import { type Address, formatAddress, parseHostPort } from '../../transport/address.ts'
 import type { Clock } from '../../transport/clock.ts'
 import type { Random } from '../../transport/random.ts'
@@ -57,11 +60,16 @@ export async function* diagnose(options: DoctorOptions): AsyncGenerator<Finding>
   }
 }
 
+/** A name service that cannot be asked lets one wait for long. */
+const RESOLVE_MS = 3000
+
 interface Resolved {
   readonly seeds: readonly Address[]
   readonly dht: readonly Address[]
   /** Names that have no address. */
   readonly unresolved: readonly Address[]
+  /** For each that was given, its literal addresses. */
+  readonly places: readonly (readonly Address[])[]
 }
 
 class Doctor {
@@ -70,10 +78,11 @@ class Doctor {
   readonly #soundings: Promise<Soundings>
   readonly #cookie: Promise<CookieFacts>
   readonly #visit: Promise<Visit | undefined>
+  readonly #ending = new AbortController()
 
   constructor(options: DoctorOptions) {
     this.#options = options
-    this.#resolved = resolve(options.config)
+    this.#resolved = resolve(options)
     this.#soundings = this.#resolved.then(({ seeds, dht }) => sound(options, unique([...seeds, ...dht, this.#local])))
     this.#cookie = findCookie(options.env, options.config.cluster)
     this.#visit = this.#pay()
@@ -102,17 +111,19 @@ class Doctor {
         const members = (await this.#visitor())?.members ?? []
         return checkMulticast(
           await probes,
-          members.filter(({ usesMulticast }) => usesMulticast),
+          // Of a relayed one only the relay's address is known.
+          members.filter(({ usesMulticast, way }) => usesMulticast && way !== 'relay'),
         )
       }),
       this.#check('members', () => this.#members()),
       this.#check('clock', async () => checkClock(clock.wallNow(), (await this.#visitor())?.members ?? [])),
-      ...(this.#options.nodes.length === 1 ? [this.#check('connection', () => this.#node())] : []),
-      ...(this.#options.nodes.length === 2 ? [this.#check('pair', () => this.#pair())] : []),
+      ...(this.#options.nodes.length === 1 ? [this.#checkVisited('connection', () => this.#node())] : []),
+      ...(this.#options.nodes.length === 2 ? [this.#checkVisited('pair', () => this.#pair())] : []),
     ]
   }
 
   async stop(): Promise<void> {
+    this.#ending.abort()
     const visit = await this.#visit.catch(() => undefined)
     await visit?.node.stop()
   }
@@ -121,12 +132,19 @@ class Doctor {
     return examine(this.#options.clock, name, this.#options.timeoutMs, work)
   }
 
+  /** What comes after the visit has all its time for itself. */
+  async #checkVisited(name: CheckName, work: () => Promise<readonly Finding[]>): Promise<readonly Finding[]> {
+    await within(this.#options.clock, this.#options.timeoutMs, this.#visitor())
+    return this.#check(name, work)
+  }
+
   async #pay(): Promise<Visit | undefined> {
     const { config, clock, random } = this.#options
     const [{ cookie }, { seeds }] = await Promise.all([this.#cookie, this.#resolved])
     if (cookie === undefined) return undefined
     const discovery = { ...config.discovery, seeds }
-    return Visit.pay({ config: { ...config, discovery }, cookie, clock, random })
+    const { signal } = this.#ending
+    return Visit.pay({ config: { ...config, discovery }, cookie, clock, random, local: this.#local, signal })
   }
 
   /** The visit, if one could be paid: why not is told once, by the check of members. */
@@ -134,7 +152,7 @@ class Doctor {
     return this.#visit.catch(() => undefined)
   }
 
-  /** The node that may run on this machine, at the port that every node tries. */
+  /** The node that may run on this machine: at the chosen port, else at the one that every node tries. */
   get #local(): Address {
     const { host, port, portFallback } = this.#options.config
     const isAnywhere = host === undefined || host === '::' || host === '0.0.0.0'
@@ -147,32 +165,37 @@ class Doctor {
   }
 
   async #udp(): Promise<readonly Finding[]> {
-    const [{ seeds, dht, unresolved }, { results }, visit] = await Promise.all([
+    const [{ seeds, dht, unresolved, places }, { results }, visit] = await Promise.all([
       this.#resolved,
       this.#soundings,
       this.#visitor(),
     ])
     const given = new Set([...seeds, ...dht].map(formatAddress))
-    const asked = results.filter(({ address }) => given.has(formatAddress(address)))
-    const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
+    const isAlive = (address: Address): boolean => isProven(visit?.dials ?? [], address)
+    const soundings = results.filter(({ address }) => given.has(formatAddress(address)))
+    const answering = soundings.filter(({ udp, address }) => udp === 'answered' || isAlive(address))
+    const alive = new Set(answering.map(({ address }) => formatAddress(address)))
+    // A name may have addresses of a family that is not to be had here: one that answers is enough.
+    const enough = places.filter((place) => place.some((address) => alive.has(formatAddress(address)))).flat()
+    const excused = new Set(enough.map(formatAddress))
+    const asked = soundings.filter((one) => answering.includes(one) || !excused.has(formatAddress(one.address)))
     const members = visit?.members ?? []
-    const others = members.filter(({ host, way }) => isDirect(way) && !own.some(({ address }) => address === host))
+    const others = members.filter(({ host, way }) => isDirect(way) && !isOwn(host))
     return checkUdp({
       soundings: asked,
       unresolved,
-      isProven: (address) => isProven(visit?.dials ?? [], address),
+      isProven: isAlive,
       reached: others.length,
     })
   }
 
   async #nat(): Promise<NatView> {
     const { observations, localPort = 0 } = await this.#soundings
-    const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
     // What is on this machine says nothing about what is outside.
-    const outer = observations.filter(({ observer }) => !own.some(({ address }) => address === observer.host))
+    const outer = observations.filter(({ observer }) => !isOwn(observer.host))
     return natOf(
       outer,
-      own.map(({ address }) => ({ host: address, port: localPort })),
+      ownHosts().map((host) => ({ host, port: localPort })),
     )
   }
 
@@ -185,17 +208,19 @@ class Doctor {
   }
 
   async #node(): Promise<readonly Finding[]> {
-    const [text = ''] = this.#options.nodes
+    const { nodes, clock } = this.#options
+    const [text = ''] = nodes
     const visit = await this.#visitor()
     if (visit === undefined) return [skipped('connection', `Without a cookie ${text} cannot be asked.`)]
     const place = await locate(visit, text)
     const dial = await visit.dial(place.target)
     const { result } = dial
-    const isName = isNodeName(place.target) || !/[.:]/.test(place.target)
-    const parsed = isName
-      ? []
-      : await resolveOne(parseHostPort(place.target, DEFAULT_PORT), resolveBySystem).catch(() => [])
-    const soundings = result.type === 'up' ? [] : (await sound(this.#options, addressesOf(place, parsed))).results
+    const given = isNodeName(place.target) ? [] : await literal(parseHostPort(place.target, DEFAULT_PORT), clock)
+    const all = addressesOf(place, given)
+    // Containers make many machines have an address of ours, which says nothing of the node there.
+    const elsewhere = all.filter(({ host }) => !isOwn(host))
+    const asked = elsewhere.length > 0 ? elsewhere : all
+    const soundings = result.type === 'up' ? [] : (await sound(this.#options, asked)).results
     const name = result.type === 'up' ? result.node : place.target
     const findings = [...tellWhere(visit, place), ...tellAttempts('This machine', result)]
     const connection = visit.connectionTo(name)
@@ -215,20 +240,23 @@ class Doctor {
   }
 }
 
-const resolve = async ({ discovery }: Config): Promise<Resolved> => {
-  const unresolved: Address[] = []
-  const literal = (addresses: readonly Address[]): Promise<Address[]> =>
-    Promise.all(
-      addresses.map((address) =>
-        resolveOne(address, resolveBySystem).catch(() => {
-          unresolved.push(address)
-          return []
-        }),
-      ),
-    ).then((all) => all.flat())
-  const [seeds, dht] = await Promise.all([literal(discovery.seeds), literal(discovery.dht?.bootstrap ?? [])])
-  return { seeds, dht, unresolved }
+const resolve = async ({ config: { discovery }, clock }: DoctorOptions): Promise<Resolved> => {
+  const given = [...discovery.seeds, ...(discovery.dht?.bootstrap ?? [])]
+  const places = await Promise.all(given.map((address) => literal(address, clock)))
+  const seeds = places.slice(0, discovery.seeds.length).flat()
+  const dht = places.slice(discovery.seeds.length).flat()
+  const unresolved = given.filter((_, index) => places[index]?.length === 0)
+  return { seeds: seeds.slice(0, MAX_SEEDS), dht: dht.slice(0, MAX_SEEDS), unresolved, places }
 }
+
+/** None where the name has none, or nobody tells in time. */
+const literal = async (address: Address, clock: Clock): Promise<Address[]> =>
+  (await within(clock, RESOLVE_MS, resolveOne(address, resolveBySystem)).catch(() => [])) ?? []
+
+const ownHosts = (): readonly string[] =>
+  Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address))
+
+const isOwn = (host: string): boolean => ownHosts().includes(host)
 
 const unique = (addresses: readonly Address[]): Address[] => [
   ...new Map(addresses.map((address) => [formatAddress(address), address])).values(),

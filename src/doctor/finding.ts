@@ -7,6 +7,7 @@
 import { isSkeinError } from '../../certs/errors.ts'
 import { within } from '../../discovery/within.ts'
 import type { Clock } from '../../transport/clock.ts'
+import { safeMessage, safeText } from '../safe-text.ts'
 
 /** 'skipped': it could not be looked at, and `why` tells the reason. */
 export type FindingState = 'ok' | 'warning' | 'failed' | 'skipped'
@@ -44,6 +45,8 @@ export interface Finding {
 
 /** Of other nodes' words no more than this is repeated. */
 const MAX_REPEATED = 300
+/** Of one text, whatever went into it. */
+const MAX_TEXT = 4000
 
 export const ok = (check: CheckName, what: string, why?: string): Finding => finding(check, 'ok', what, why)
 
@@ -65,10 +68,10 @@ const finding = (check: CheckName, state: FindingState, what: string, why?: stri
 })
 
 /** Others may have said part of it: what a terminal would obey is shown as a question mark. */
-const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').replaceAll(/\p{C}/gu, '?')
+const oneLine = (text: string): string => text.slice(0, MAX_TEXT).replaceAll(/\s+/g, ' ').replaceAll(/\p{C}/gu, '?')
 
 /** A text of another node, cut where it gets long. */
-export const repeated = (text: unknown): string => String(text).slice(0, MAX_REPEATED)
+export const repeated = (text: unknown): string => safeText(text, MAX_REPEATED)
 
 /** Runs a check. Never rejects, and settles within `limitMs`. */
 export const examine = async (
@@ -91,10 +94,9 @@ const MORE_TIME = 'Run it again with a greater --timeout, such as --timeout 1000
 export const unexpected = (check: CheckName, error: unknown): Finding => {
   if (isSkeinError(error))
     return failed(check, `${error.message} (${error.code})`, 'The check ended with it.', error.hint)
-  const why = error instanceof Error ? error.message : String(error)
   return failed(
     check,
-    `This could not be looked at: ${repeated(why)}`,
+    `This could not be looked at: ${safeMessage(error, MAX_REPEATED)}`,
     'The check met an error that it does not know.',
     'Please report it, with the version of Skein, of Node and of the system.',
   )

@@ -5,12 +5,13 @@
  * anybody from the same port: an answer of the DHT together with silence of QUIC is how a wrong cookie looks.
  */
 
+import { isIPv6 } from 'node:net'
 import { CLOCK_SKEW_TOLERANCE_MS } from '../../certs/certificate.ts'
 import { ERRORS, isErrorCode } from '../../certs/errors.ts'
 import type { Address } from '../../transport/address.ts'
 import { formatAddress } from '../../transport/address.ts'
-import { copy } from './cookie.ts'
-import { type Finding, failed, ok, warning } from './finding.ts'
+import { copyTo } from './cookie.ts'
+import { type Finding, failed, ok, repeated, warning } from './finding.ts'
 import type { Sounding } from './sounding.ts'
 import { type Dial, isDirect, type MemberFacts, refusalOf } from './visit.ts'
 
@@ -25,10 +26,12 @@ export interface MembersFacts {
 }
 
 export const checkMembers = (facts: MembersFacts): readonly Finding[] => {
-  const findings = facts.dials.flatMap((dial) => judge(dial, facts))
-  const silent = facts.dials.filter(({ through, result }) => result.type === 'failed' && through !== 'local')
+  const judged = facts.dials.map((dial) => ({ dial, told: judge(dial, facts) }))
+  const findings = judged.flatMap(({ told }) => told)
+  const silent = judged.filter(({ dial, told }) => told.length === 0 && isSilent(dial) && dial.through !== 'local')
+  const isAlone = facts.dials.every(({ result }) => result.type === 'failed')
+  if (isAlone && silent.length > 0) findings.push(nobody(silent.map(({ dial }) => dial.target)))
   if (findings.length > 0) return findings
-  if (silent.length > 0) return [nobody(silent.map(({ target }) => target))]
   return [
     warning(
       'members',
@@ -38,6 +41,8 @@ export const checkMembers = (facts: MembersFacts): readonly Finding[] => {
     ),
   ]
 }
+
+const isSilent = (dial: Dial): boolean => dial.result.type === 'failed' && refusalOf(dial) === undefined
 
 const nobody = (targets: readonly string[]): Finding =>
   failed(
@@ -79,7 +84,7 @@ const judge = (dial: Dial, facts: MembersFacts): Finding[] => {
     default:
       return through === 'local'
         ? []
-        : [failed('members', `${target}: ${message} (${code})`, meaning(code), hint(code))]
+        : [failed('members', `${target}: ${repeated(message)} (${repeated(code)})`, meaning(code), hint(code))]
   }
 }
 
@@ -94,21 +99,21 @@ const silent = ({ target, through }: Dial, facts: MembersFacts): Finding[] => {
   // Where nothing answered at all it is a matter of UDP, which has a finding of its own.
   if (sounding?.udp !== 'answered') return []
   const why =
-    'A node of the DHT answers at this very port, so UDP is not blocked; QUIC is silent, as a Skein node is to whoever lacks its cookie. (A bootstrap node answers so too: it belongs to no cluster and is no seed.)'
+    'A node of the DHT answers at this very port, so UDP is not blocked; QUIC is silent, as a Skein node is to whoever lacks its cookie. (So is a bootstrap node, which belongs to no cluster and is no seed; and so it looks where datagrams of 1200 bytes and more get lost.)'
   return [wrongCookie(target, why, facts, through === 'local')]
 }
 
 const wrongCookie = (target: string, why: string, facts: MembersFacts, isLocal = false): Finding => {
   const what = `Wrong cookie: ${target} does not accept that of ${facts.cookiePlace}.`
-  const remedy = `Give both the same cookie: ${copy(facts.cookiePlace)}. The tags that skein doctor shows on both machines must be equal.`
+  const remedy = `The tags that skein doctor shows on both machines must be equal; if they are not, ${copyTo(facts.cookiePlace)}. If they are, look at what drops large datagrams or QUIC on the way.`
   return isLocal ? warning('cookie', what, why, remedy) : failed('cookie', what, why, remedy)
 }
 
 /** Either the certificate is old, or one of the two clocks is wrong: then the clock's own finding says which. */
 const expired = (target: string, message: string, { members }: MembersFacts): Finding => {
-  const offMs = Math.max(0, ...members.map(({ clock }) => Math.abs(clock?.aheadMs ?? 0)))
-  const said = message.slice(message.lastIndexOf('The certificate'))
-  if (offMs > CLOCK_SKEW_TOLERANCE_MS) {
+  const clock = members.find((member) => isAt(member, target))?.clock
+  const said = repeated(message.slice(Math.max(0, message.lastIndexOf('The certificate'))))
+  if (Math.abs(clock?.aheadMs ?? 0) > CLOCK_SKEW_TOLERANCE_MS) {
     return failed(
       'members',
       `${target} cannot be connected: ${said}.`,
@@ -119,12 +124,16 @@ const expired = (target: string, message: string, { members }: MembersFacts): Fi
   return failed(
     'certificate',
     `Expired certificate: ${target} shows one that is not valid now. ${said}.`,
-    members.length > 0
+    clock !== undefined
       ? 'The clocks agree, so the node there has run for longer than its certificate lasts, or was given an old one.'
       : 'The node there has run for longer than its certificate lasts, or one of the two clocks is wrong.',
     'Start that node again: it renews its certificate. Run skein doctor --identity FILE there to see its file.',
   )
 }
+
+/** It was reached by this name, or at the host of this address. */
+const isAt = ({ name, host }: MemberFacts, target: string): boolean =>
+  name === target || target.startsWith(isIPv6(host) ? `[${host}]:` : `${host}:`)
 
 const SEE_CLOCK = 'Set the clock, as the finding about the clock says.'
 

@@ -85,7 +85,7 @@ const probe = async (
   return { face, works, errors: [...errors], heard: [...heard] }
 }
 
-/** A member on this network that was reached by UDP, and says that it uses multicast. */
+/** A member whose address is known, and that says that it uses multicast. */
 export interface MulticastUser {
   readonly name: string
   readonly host: string
@@ -128,6 +128,14 @@ const judge = ({ face, heard }: MulticastProbe, users: readonly MulticastUser[])
   const what = `Multicast works on this machine (${face.interfaceName})`
   if (missed.length > 0 && missed.length === here.length && !face.loopback) {
     const names = missed.map(({ name, host }) => `${name} (${host})`).join(', ')
+    if (heard.length > 0) {
+      return warning(
+        'multicast',
+        `${what}, but ${names} was not heard, while ${count(heard.length)} were.`,
+        'The filter of that host drops multicast, or it answers from another address.',
+        'Run skein doctor on that machine too.',
+      )
+    }
     return failed(
       'multicast',
       `Multicast blocked on the network of ${face.interfaceName}: ${names} uses it there and is not heard.`,
@@ -135,13 +143,14 @@ const judge = ({ face, heard }: MulticastProbe, users: readonly MulticastUser[])
       'Switch off client isolation or IGMP snooping without a querier; where the network has no multicast, as in clouds, use --seed or --dht.',
     )
   }
-  if (heard.length > 0)
-    return ok('multicast', `${what}, and ${heard.length} other ${heard.length === 1 ? 'host' : 'hosts'} answered`)
+  if (heard.length > 0) return ok('multicast', `${what}, and ${count(heard.length)} answered`)
   return ok(
     'multicast',
     `${what}; no other host was heard`,
     'Either there is none that uses it, or the network does not pass multicast on.',
   )
 }
+
+const count = (hosts: number): string => `${hosts} other ${hosts === 1 ? 'host' : 'hosts'}`
 
 const told = (errors: readonly string[]): string => (errors.length === 0 ? '' : ` (${errors.join(', ')})`)

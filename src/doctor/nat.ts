@@ -26,20 +26,33 @@ export interface NatView {
 /** `own`: addresses at which the socket is on its own machine. Only IPv4 is judged: IPv6 is hardly ever translated. */
 export const natOf = (all: readonly Observation[], own: readonly Address[]): NatView => {
   const v4 = all.filter(({ observer, observed }) => isIPv4(observer.host) && isIPv4(observed.host))
-  // A neighbour sees no NAT that stands farther out.
-  const outer = v4.filter(({ observer }) => !isExemptHost(observer.host))
+  // A neighbour sees no NAT that stands farther out; nor does who sees a private address.
+  const outer = v4.filter((one) => isOutside(one))
   const observations = outer.length > 0 ? outer : v4
   const [first] = observations
   if (first === undefined) return { nat: 'unknown', publicAddress: undefined, observations }
-  const seen = new Set(observations.map(({ observed }) => formatAddress(observed)))
-  const observers = new Set(observations.map(({ observer }) => observer.host))
-  if (seen.size > 1 && observers.size > 1) return { nat: 'symmetric', publicAddress: undefined, observations }
-  const publicAddress = first.observed
-  if (own.some((address) => formatAddress(address) === formatAddress(publicAddress))) {
-    return { nat: 'open', publicAddress, observations }
+  const addresses = new Set(own.map(formatAddress))
+  // A machine on two networks is seen at an address of its own in each.
+  if (observations.every(({ observed }) => addresses.has(formatAddress(observed)))) {
+    return { nat: 'open', publicAddress: first.observed, observations }
   }
-  return { nat: observers.size > 1 ? 'cone' : 'unknown', publicAddress, observations }
+  const observers = hostsOf(observations)
+  if (observers === 1) return { nat: 'unknown', publicAddress: first.observed, observations }
+  const agreed = observations.find(({ observed }) => {
+    const same = observations.filter((one) => formatAddress(one.observed) === formatAddress(observed))
+    return hostsOf(same) * 2 > observers
+  })
+  // One of many may err, or lie.
+  if (agreed === undefined) return { nat: 'symmetric', publicAddress: undefined, observations }
+  const publicAddress = agreed.observed
+  return { nat: addresses.has(formatAddress(publicAddress)) ? 'open' : 'cone', publicAddress, observations }
 }
+
+const isOutside = ({ observer, observed }: Observation): boolean =>
+  !isExemptHost(observer.host) && !isExemptHost(observed.host)
+
+const hostsOf = (observations: readonly Observation[]): number =>
+  new Set(observations.map(({ observer }) => observer.host)).size
 
 export const checkNat = ({ nat, publicAddress, observations }: NatView): readonly Finding[] => {
   if (observations.length === 0) {
@@ -48,12 +61,18 @@ export const checkNat = ({ nat, publicAddress, observations }: NatView): readonl
   const seen = observations.map(({ observer, observed }) => `${formatAddress(observed)} by ${observer.host}`).join(', ')
   switch (nat) {
     case 'open':
-      return [ok('nat', `Open: seen at its own address ${formatAddress(publicAddress!)}, so no NAT is on the way`)]
+      return [
+        ok(
+          'nat',
+          `Open: seen at its own address ${formatAddress(publicAddress!)}, so no NAT is on the way to those asked`,
+          observations.some(isOutside) ? undefined : NEIGHBOURS,
+        ),
+      ]
     case 'cone':
       return [
         ok(
           'nat',
-          `Cone: one socket is seen at ${formatAddress(publicAddress!)} by all of ${observations.length} nodes`,
+          `Cone: one socket is seen at ${formatAddress(publicAddress!)} by ${agreeing(publicAddress!, observations)} of ${observations.length} nodes`,
           CONE,
         ),
       ]
@@ -70,6 +89,10 @@ export const checkNat = ({ nat, publicAddress, observations }: NatView): readonl
   }
 }
 
+const agreeing = (address: Address, observations: readonly Observation[]): number =>
+  observations.filter(({ observed }) => formatAddress(observed) === formatAddress(address)).length
+
+const NEIGHBOURS = 'All of them are in private networks: a NAT farther out shows only to nodes beyond it.'
 const NAME_NODES = 'skein doctor --dht HOST:PORT --dht HOST:PORT'
 const CONE = 'Others get through once both sides send; a node that both know brings them together.'
 const SYMMETRIC =

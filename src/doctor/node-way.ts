@@ -2,10 +2,11 @@
  * Why this machine does or does not reach one node, step by step: who knows it, what was tried, what answers there.
  */
 
+import { isIP } from 'node:net'
 import { isExemptHost } from '../../discovery/dht/dht-id.ts'
 import { type Address, formatAddress } from '../../transport/address.ts'
 import { isOnLink } from '../../transport/local-address.ts'
-import { isNodeName } from '../cluster/node-name.ts'
+import { fullNodeName, hostOfNodeName, isNodeName } from '../cluster/node-name.ts'
 import type { DiscoveredNode } from '../node-discovery.ts'
 import { type Finding, failed, ok, repeated, warning } from './finding.ts'
 import { hint, meaning } from './members.ts'
@@ -22,14 +23,16 @@ export interface Whereabouts {
   readonly seen: readonly { readonly by: string; readonly at: SeenNode }[]
 }
 
-/** Looks a node up by everybody. Never rejects. */
+/** Looks a node up by everybody. Throws ERR_SKEIN_BAD_NAME. */
 export const locate = async (visit: Visit, text: string): Promise<Whereabouts> => {
   const found = await visit.node.discovery.lookup(text).catch(() => [])
   const seen = visit.members.flatMap(({ name, connected }) =>
     connected.filter((at) => isMeant(at.name, text)).map((at) => ({ by: name, at })),
   )
   const member = visit.members.find(({ name }) => isMeant(name, text))?.name
-  const target = found[0]?.name ?? member ?? seen[0]?.at.name ?? text
+  const isName = text.includes('@') || !(text.includes(':') || isIP(text) !== 0)
+  const full = isName ? fullNodeName(text, hostOfNodeName(visit.node.name)) : text
+  const target = found[0]?.name ?? member ?? seen[0]?.at.name ?? full
   return { target, found, seen }
 }
 
@@ -105,8 +108,10 @@ export const judgeWay = (
     const remedy = 'See to the failures above, if there are any; then start that node, or name its address.'
     return failed('connection', what, 'Nothing tells at which address it is, so nothing could be tried.', remedy)
   }
+  // A private address may well be somebody else's here: that it is closed tells only where all are.
+  const open = soundings.filter(({ udp }) => udp !== 'closed')
   const where = (kind: (one: Sounding) => boolean): string =>
-    soundings
+    open
       .filter(kind)
       .map(({ address }) => formatAddress(address))
       .join(', ')
@@ -128,8 +133,8 @@ export const judgeWay = (
       'Give both machines the same cookie; the tags that skein doctor shows on both must be equal.',
     )
   }
-  const closed = where(({ udp }) => udp === 'closed')
-  if (closed !== '') {
+  if (open.length === 0) {
+    const closed = soundings.map(({ address }) => formatAddress(address)).join(', ')
     return failed(
       'connection',
       what,
@@ -146,8 +151,8 @@ export const judgeWay = (
       'Let UDP to the port of the node pass in the firewalls of both sides.',
     )
   }
-  const far = soundings.filter(({ address }) => isExemptHost(address.host) && !isOnLink(address.host))
-  if (far.length > 0 && far.length === soundings.length) {
+  const far = open.filter(({ address }) => isExemptHost(address.host) && !isOnLink(address.host))
+  if (far.length > 0 && far.length === open.length) {
     return failed(
       'connection',
       what,
@@ -158,7 +163,7 @@ export const judgeWay = (
   return failed(
     'connection',
     what,
-    'Nothing answers there, neither by UDP nor by TCP.',
+    `Nothing answers at ${where(() => true)}, neither by UDP nor by TCP.`,
     'Run skein doctor on that machine too: it may be down, or its firewall drops everything.',
   )
 }

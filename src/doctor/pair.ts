@@ -6,6 +6,7 @@
  */
 import type { NatClass } from '../../discovery/source.ts'
 import { formatAddress } from '../../transport/address.ts'
+import { isNodeName } from '../cluster/node-name.ts'
 import { type Finding, failed, ok, repeated, warning } from './finding.ts'
 import { hint, meaning } from './members.ts'
 import { natOf, OPEN_A_PORT } from './nat.ts'
@@ -29,15 +30,33 @@ export interface Side {
 export const checkPair = async (visit: Visit, one: string, other: string): Promise<readonly Finding[]> => {
   const places = await Promise.all([locate(visit, one), locate(visit, other)])
   const findings = places.flatMap((place) => tellWhere(visit, place))
-  const names = places.map(({ target }) => target) as [string, string]
-  const sides = await Promise.all([look(visit, places[0], names[1]), look(visit, places[1], names[0])])
+  const [a, b] = await Promise.all([meet(visit, places[0]), meet(visit, places[1])])
+  const nameless = [a, b].find(({ name }) => !isNodeName(name))
+  if (nameless !== undefined) {
+    const what = `${nameless.name} is not reached from here, so its name is not known.`
+    const why = 'The other node can be asked only for names.'
+    return [...findings, failed('pair', what, why, `Give its name@host; skein doctor ${nameless.name} tells the rest.`)]
+  }
+  if (a.name === b.name) {
+    const why = 'A node has no way to itself that could fail.'
+    return [...findings, warning('pair', `Both are ${a.name}.`, why, 'Name two nodes: skein nodes lists all.')]
+  }
+  const sides = await Promise.all([look(visit, a, b.name), look(visit, b, a.name)])
   return [...findings, ...judgePair(sides)]
 }
 
-const look = async (visit: Visit, place: Whereabouts, other: string): Promise<Side> => {
-  const { target: name } = place
-  const { result } = await visit.dial(name)
-  const reply = result.type === 'up' ? await visit.ask(name, { type: 'reach', node: other }, REPORT_MS) : undefined
+interface Met {
+  readonly name: string
+  readonly isUp: boolean
+}
+
+const meet = async (visit: Visit, { target }: Whereabouts): Promise<Met> => {
+  const { result } = await visit.dial(target)
+  return result.type === 'up' ? { name: result.node, isUp: true } : { name: target, isUp: false }
+}
+
+const look = async (visit: Visit, { name, isUp }: Met, other: string): Promise<Side> => {
+  const reply = isUp ? await visit.ask(name, { type: 'reach', node: other }, REPORT_MS) : undefined
   const report = reply?.type === 'reach' ? readReport(reply.reach) : undefined
   if (report !== undefined && report.nat !== 'unknown') {
     return { name, nat: report.nat, evidence: 'by its own account', report }
@@ -82,7 +101,7 @@ const NAT_WORDS: Readonly<Record<NatClass, string>> = {
 const tellWay = (from: Side, to: Side): Finding[] => {
   const { name, report } = from
   if (report === undefined) {
-    const why = 'This machine does not reach it, or it is of an earlier version.'
+    const why = 'This machine does not reach it, or it gave no answer in time, or is of an earlier version.'
     return [
       warning(
         'connection',
@@ -134,19 +153,19 @@ const verdict = (a: Side, b: Side): Finding => {
   const telling = codes.find((code) => TELLING.includes(code))
   if (telling !== undefined)
     return failed('pair', `${pair} refuse each other: ${telling}.`, meaning(telling), hint(telling))
+  if (a.report === undefined && b.report === undefined) {
+    return failed(
+      'pair',
+      `Neither of ${pair} could be asked.`,
+      'This machine does not reach them, or they gave no answer in time.',
+      `Run skein doctor ${b.name} on the machine of ${a.name}, or give --seed with a member.`,
+    )
+  }
   const behind = [a, b].filter(({ nat }) => nat === 'cone' || nat === 'symmetric')
   if (behind.length > 0) {
     const who = behind.map(({ name }) => name).join(' and ')
     const why = `${who} ${behind.length === 1 ? 'is' : 'are'} behind a NAT, and no member brought the two together.`
     return failed('pair', `${pair} do not reach each other.`, why, OPEN_A_PORT)
-  }
-  if (a.report === undefined && b.report === undefined) {
-    return failed(
-      'pair',
-      `Neither of ${pair} could be asked.`,
-      'This machine reaches none of the two.',
-      `Run skein doctor on one of their machines, or give --seed with a member.`,
-    )
   }
   return failed(
     'pair',
@@ -161,7 +180,7 @@ export const symmetricPair = (pair: string, isConnected: boolean): Finding => {
   const why = 'Neither can know at which port the other will be seen, so no direct way can be opened between them'
   return isConnected
     ? warning('pair', what, `${why}; they talk through a relay.`, OPEN_A_PORT)
-    : failed('pair', what, `${why}, and no relay brought them together.`, OPEN_A_PORT)
+    : failed('pair', what, `${why}, and no relay is known to bring them together.`, OPEN_A_PORT)
 }
 
 /** Codes that name a cause by themselves. */

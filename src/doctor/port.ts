@@ -61,9 +61,10 @@ const findCommand = (port: number): string => {
 
 const cannotBind = (error: unknown, port: number): Finding => {
   const message = isSkeinError(error) ? error.message : String(error)
+  const isForbidden = /\b(?:EACCES|EPERM)\b/.test(message)
   const remedy =
-    port > 0 && port < 1024
-      ? 'Ports below 1024 need a privilege: choose a greater one.'
+    isForbidden || (port > 0 && port < 1024)
+      ? 'Choose another port: those below 1024 need a privilege, and Windows keeps some ranges for itself.'
       : 'Give --host an address of this machine, or leave it out.'
   return failed('port', message, 'The system refuses the socket that every node needs.', remedy)
 }

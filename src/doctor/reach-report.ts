@@ -4,12 +4,14 @@
  * The node connects to the other one if it is not connected, as it would for a message, and changes nothing else. It takes
  * names alone, no addresses: nobody shall make it knock at places of his choice.
  */
+import { isIP } from 'node:net'
 import { type Attempt, isSkeinError } from '../../certs/errors.ts'
 import { NAT_CLASSES, type NatClass } from '../../discovery/source.ts'
-import type { Address } from '../../transport/address.ts'
+import { type Address, isPort } from '../../transport/address.ts'
 import type { WayKind } from '../../transport/way.ts'
 import { isNodeName } from '../cluster/node-name.ts'
 import type { ConnectedNode } from '../cluster/peers.ts'
+import { safeMessage, safeText } from '../safe-text.ts'
 
 export type WayName = WayKind | 'tcp'
 
@@ -46,12 +48,16 @@ export const reportReach = async (host: ReachHost, name: unknown): Promise<Reach
   try {
     await host.connect(name)
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
+    const message = safeMessage(error)
     const { code, attempts } = isSkeinError(error) ? error : { code: 'ERROR', attempts: [] }
     return { connection: undefined, code, message, attempts: attempts.slice(0, MAX_ATTEMPTS), nat }
   }
   const found = host.connectedNodes().find((one) => one.name === name)
-  const connection = found && { address: found.address, way: found.way }
+  if (found === undefined) {
+    const message = 'The connection was lost as soon as it was there.'
+    return { connection: undefined, code: 'ERR_SKEIN_CONNECTION_LOST', message, attempts: [], nat }
+  }
+  const connection = { address: found.address, way: found.way }
   return { connection, code: undefined, message: undefined, attempts: [], nat }
 }
 
@@ -60,10 +66,10 @@ export const readReport = (value: unknown): ReachReport | undefined => {
   if (typeof value !== 'object' || value === null) return undefined
   const said = value as { readonly [K in keyof ReachReport]?: unknown }
   const attempts = Array.isArray(said.attempts) ? said.attempts.slice(0, MAX_ATTEMPTS).flatMap(readAttempt) : []
-  const connection = said.connection as ReachReport['connection']
-  const isConnected = typeof connection?.address?.host === 'string'
+  const { address: at, way } = recordOf(said.connection)
+  const address = readAddress(at)
   return {
-    connection: isConnected ? { address: connection.address, way: wayOf(connection.way) } : undefined,
+    connection: address && { address, way: wayOf(way) },
     code: textOf(said.code),
     message: textOf(said.message),
     attempts,
@@ -74,10 +80,20 @@ export const readReport = (value: unknown): ReachReport | undefined => {
 /** Nodes of earlier versions know no ways but their port. */
 export const wayOf = (value: unknown): WayName => WAY_KINDS.find((kind) => kind === value) ?? 'port'
 
+/** A literal address that somebody told; undefined for what is none. */
+export const readAddress = (value: unknown): Address | undefined => {
+  const { host, port } = recordOf(value)
+  const isSound = typeof host === 'string' && isIP(host) !== 0 && isPort(port) && port > 0
+  return isSound ? { host, port } : undefined
+}
+
+const recordOf = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {}
+
 const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
 
 const readAttempt = (value: unknown): Attempt[] => {
   if (typeof value !== 'object' || value === null) return []
   const { what, code, message } = value as { readonly [K in keyof Attempt]?: unknown }
-  return [{ what: String(what), code: String(code), message: String(message) }]
+  return [{ what: safeText(what), code: safeText(code), message: safeText(message) }]
 }

@@ -12,13 +12,14 @@ import { deriveKeys } from '../../certs/keys.ts'
 import { type Address, formatAddress } from '../../transport/address.ts'
 import type { Clock } from '../../transport/clock.ts'
 import type { Random } from '../../transport/random.ts'
+import { isNodeName } from '../cluster/node-name.ts'
 import type { ConnectedNode } from '../cluster/peers.ts'
 import type { Config } from '../config.ts'
-import { DEFAULT_PORT } from '../discovery-config.ts'
 import type { SkeinNode } from '../node.ts'
+import { safeMessage } from '../safe-text.ts'
 import { startConfigured } from '../start.ts'
 import { SYSTEM_PROCESS, type SystemReply, type SystemRequest } from '../system-process.ts'
-import { type WayName, wayOf } from './reach-report.ts'
+import { readAddress, type WayName, wayOf } from './reach-report.ts'
 
 /** Longer than a dial takes to fail. */
 const DISCOVER_MS = 3500
@@ -27,6 +28,9 @@ const ASK_MS = 2000
 const MAX_FOUND = 8
 /** Members that are asked. */
 const MAX_ASKED = 8
+/** What one member may tell of others: nodes, and addresses of each. */
+const MAX_TOLD = 4096
+const MAX_LISTENS = 64
 const NAME_BYTES = 6
 /** The certificate of the tool is valid whatever the clock of the other side shows: 1990 to 2049. */
 const ALWAYS = { wallNowMs: Date.UTC(1990, 0), validForMs: Date.UTC(2049, 0) - Date.UTC(1990, 0) }
@@ -35,7 +39,7 @@ const ALWAYS = { wallNowMs: Date.UTC(1990, 0), validForMs: Date.UTC(2049, 0) - D
 export interface Dial {
   /** As it was given or found. */
   readonly target: string
-  /** 'local' is the default port of this machine, where silence is no news. */
+  /** 'local' is a port of this machine, where silence is no news. */
   readonly through: 'seeds' | 'local' | 'discovery'
   readonly result:
     | { readonly type: 'up'; readonly node: string; readonly tookMs: number; readonly way: WayName }
@@ -47,16 +51,19 @@ export interface Dial {
       }
 }
 
-/** Codes of attempts to which nobody answered. */
+/** Codes of attempts to which nobody answered, or which never began. */
 const SILENT: readonly string[] = [
+  'ERROR',
   'ERR_SKEIN_BAD_ADDRESS',
+  'ERR_SKEIN_BAD_NAME',
   'ERR_SKEIN_CONNECT_FAILED',
   'ERR_SKEIN_CONNECT_TIMEOUT',
   'ERR_SKEIN_CONNECTION_LOST',
+  'ERR_SKEIN_LIMIT',
   'ERR_SKEIN_NODE_UNKNOWN',
   'ERR_SKEIN_NO_RELAY',
   'ERR_SKEIN_UNKNOWN_HOST',
-] satisfies readonly ErrorCode[]
+] satisfies readonly (ErrorCode | 'ERROR')[]
 
 /** The attempt to which somebody answered, with a refusal; undefined where nobody did, or where the dial succeeded. */
 export const refusalOf = ({ target, result }: Dial): Attempt | undefined => {
@@ -96,6 +103,10 @@ export interface VisitOptions {
   readonly cookie: Uint8Array
   readonly clock: Clock
   readonly random: Random
+  /** Where a node of this machine may be. */
+  readonly local: Address
+  /** Ends the visit before its time. */
+  readonly signal: AbortSignal
 }
 
 export class Visit {
@@ -115,22 +126,37 @@ export class Visit {
   /** Dials and asks. Rejects only where the node cannot be started. */
   static async pay(options: VisitOptions): Promise<Visit> {
     const first = await Visit.#pay(options, options.clock)
-    const shifted = first.members.length > 0 ? undefined : clockFor(first.dials, options.clock)
+    const shifted = options.signal.aborted ? undefined : clockFor(first.dials, options.clock)
     if (shifted === undefined) return first
     // Certificates were outside their period: with a calendar that they fit one can at least ask what the time is there.
-    const second = await Visit.#pay(options, shifted)
-    await second.node.stop()
-    return new Visit(first.node, options.clock, first.dials, inTimeOf(second.members, shifted, options.clock))
+    const others = await Visit.#lookAgain(options, shifted)
+    const known = new Set(first.members.map(({ name }) => name))
+    const members = [...first.members, ...others.filter(({ name }) => !known.has(name))]
+    return new Visit(first.node, options.clock, first.dials, members)
   }
 
-  static async #pay({ config, cookie, random }: VisitOptions, clock: Clock): Promise<Visit> {
+  /** Never rejects: the first visit stands in any case. */
+  static async #lookAgain(options: VisitOptions, shifted: Clock): Promise<readonly MemberFacts[]> {
+    try {
+      const second = await Visit.#pay(options, shifted)
+      await second.node.stop()
+      return inTimeOf(second.members, shifted, options.clock)
+    } catch {
+      return []
+    }
+  }
+
+  static async #pay({ config, cookie, random, local, signal }: VisitOptions, clock: Clock): Promise<Visit> {
     const name = `skein-doctor-${Buffer.from(random.bytes(NAME_BYTES)).toString('hex')}@${hostname()}`
     const identity = await createIdentity({ ...ALWAYS, random: (count) => random.bytes(count) })
     const own = { name, identity, port: 0, portFallback: true, hidden: true, tcp: false, portMapping: false }
     const settings: Config = { ...config, ...own }
     const node = await startConfigured(settings, deriveKeys(cookie, config.cluster), undefined, clock)
+    // Whoever waits for a node that stops is told at once.
+    signal.addEventListener('abort', () => void node.stop(), { once: true })
+    if (signal.aborted) await node.stop()
     try {
-      const dials = await dialAll(node, config, clock)
+      const dials = await dialAll(node, config, local, clock)
       const names = [...new Set(dials.flatMap(({ result }) => (result.type === 'up' ? [result.node] : [])))]
       const members = await Promise.all(names.slice(0, MAX_ASKED).map((one) => askMember(node, one, clock)))
       return new Visit(node, clock, dials, members)
@@ -153,14 +179,13 @@ export class Visit {
   /** How this node is connected to that one now. */
   connectionTo(name: string): SeenNode | undefined {
     const found = this.node.connectedNodes().find((one) => one.name === name)
-    return found && seen(found)
+    return judged(found)[0]
   }
 }
 
-const dialAll = async (node: SkeinNode, config: Config, clock: Clock): Promise<readonly Dial[]> => {
+const dialAll = async (node: SkeinNode, config: Config, local: Address, clock: Clock): Promise<readonly Dial[]> => {
   const { seeds, mdns, dht, dns } = config.discovery
   const given = seeds.map((seed) => dialOne(node, clock, formatAddress(seed), 'seeds'))
-  const local = { host: config.host ?? '127.0.0.1', port: DEFAULT_PORT }
   const isAutomatic = mdns || dht !== undefined
   const automatic = isAutomatic ? [dialOne(node, clock, formatAddress(local), 'local')] : []
   // Members tell of others, whatever led to them.
@@ -202,7 +227,7 @@ const dialOne = async (node: SkeinNode, clock: Clock, target: string, through: D
     const way = wayOf(node.connectedNodes().find((one) => one.name === name)?.way)
     return { target, through, result: { type: 'up', node: name, tookMs, way } }
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
+    const message = safeMessage(error)
     const { code, attempts } = isSkeinError(error) ? error : { code: 'ERROR' as const, attempts: [] }
     return { target, through, result: { type: 'failed', code, message, attempts } }
   }
@@ -235,7 +260,8 @@ const askMember = async (node: SkeinNode, name: string, clock: Clock): Promise<M
     way: wayOf(connection?.way),
     clock: time,
     usesMulticast: sources.some((one) => one?.source === 'mdns' && one.state === 'working'),
-    connected: nodes?.type === 'nodes' && Array.isArray(nodes.nodes) ? nodes.nodes.flatMap(judged) : [],
+    connected:
+      nodes?.type === 'nodes' && Array.isArray(nodes.nodes) ? nodes.nodes.slice(0, MAX_TOLD).flatMap(judged) : [],
   }
 }
 
@@ -244,24 +270,19 @@ const askTime = async (node: SkeinNode, name: string, clock: Clock): Promise<Mem
   const startMs = clock.now()
   const reply = await ask(node, name, { type: 'time' }, ASK_MS)
   const tookMs = clock.now() - startMs
-  if (reply?.type !== 'time' || typeof reply.wallMs !== 'number') return undefined
+  if (reply?.type !== 'time' || !Number.isSafeInteger(reply.wallMs)) return undefined
   return { aheadMs: reply.wallMs - (clock.wallNow() - tookMs / 2), uncertainMs: tookMs / 2 }
 }
 
-/** What another node says of a third: anything may stand there. */
-const judged = (value: ConnectedNode): SeenNode[] => {
-  const isAddress = (one: unknown): boolean =>
-    typeof one === 'object' && one !== null && 'host' in one && typeof one.host === 'string' && 'port' in one
-  if (typeof value !== 'object' || value === null || typeof value.name !== 'string') return []
-  return isAddress(value.address) ? [seen(value)] : []
+/** What another node says of a third: anything may stand there. A place that is no literal address is nowhere. */
+export const judged = (value: unknown): SeenNode[] => {
+  if (typeof value !== 'object' || value === null) return []
+  const { name, address: at, listens, way } = value as { readonly [K in keyof ConnectedNode]?: unknown }
+  const address = readAddress(at)
+  if (typeof name !== 'string' || !isNodeName(name) || address === undefined) return []
+  const own = Array.isArray(listens) ? listens.slice(0, MAX_LISTENS).map(readAddress) : []
+  return [{ name, address, way: wayOf(way), listens: own.filter((one) => one !== undefined) }]
 }
-
-const seen = ({ name, address, listens, way }: ConnectedNode): SeenNode => ({
-  name,
-  address,
-  way: wayOf(way),
-  listens: Array.isArray(listens) ? listens : [],
-})
 
 const ISO_TIME = /\d{4}-\d\d-\d\dT[\d:.]+Z/
 const HOUR_MS = 60 * 60_000

@@ -56,8 +56,12 @@ const work = async (roundTripMs: number, cells: Cell[]): Promise<Result[]> => {
   const cleanUps: (() => unknown)[] = []
   const context: TestContext = {
     defer: (cleanUp) => cleanUps.push(cleanUp),
-    skip: (reason) => usage(reason),
-    missing: (what) => usage(`The NAT matrix needs ${what}.`),
+    skip: (reason) => {
+      throw new Error(reason)
+    },
+    missing: (what) => {
+      throw new Error(`The NAT matrix needs ${what}.`)
+    },
   }
   const results: Result[] = []
   try {

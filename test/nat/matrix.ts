@@ -50,7 +50,7 @@ export interface Result {
   readonly logs: readonly [a: string, b: string]
 }
 
-export const goalOf = ({ a, b, roundTripMs }: Cell): Goal => {
+const goalOf = ({ a, b, roundTripMs }: Cell): Goal => {
   const has = (type: NatType): boolean => a === type || b === type
   if (has('blocked') || (a === 'sym' && b === 'sym')) return { what: 'connected', withinMs: 1000, share: 1 }
   if (has('sym')) return { what: 'direct', withinMs: 5000, share: has('port') ? 0.97 : 1 }

@@ -219,8 +219,13 @@ const withSocket = <T>(signal: AbortSignal, use: (socket: Socket, settle: Settle
     signal.addEventListener('abort', abort, { once: true })
     // Mostly an ICMP answer: nobody listens there.
     socket.on('error', (error: NodeJS.ErrnoException) => end(() => reject(new Error(error.code ?? error.message))))
-    undo = use(socket, {
-      resolve: (value) => end(() => resolve(value)),
-      reject: (error) => end(() => reject(error)),
-    })
+    try {
+      undo = use(socket, {
+        resolve: (value) => end(() => resolve(value)),
+        reject: (error) => end(() => reject(error)),
+      })
+    } catch (error) {
+      // A port that is none.
+      end(() => reject(error))
+    }
   })

@@ -13,7 +13,7 @@ import type { Address } from '../../../transport/address.ts'
 import type { Clock } from '../../../transport/clock.ts'
 import type { Random } from '../../../transport/random.ts'
 import type { Transport } from '../../../transport/transport.ts'
-import type { ConnectedNode } from '../peers.ts'
+import { type ConnectedNode, seenAt } from '../peers.ts'
 import { Introducers } from './introducers.ts'
 import { type PortMapper, portMapper } from './port-mapping.ts'
 import { SelfView } from './self-view.ts'
@@ -81,9 +81,16 @@ export class OwnPlace {
   }
 
   /** A member is connected, or its connection took another way. */
-  met({ id, address, dialled, reaches, way }: ConnectedNode): void {
-    if (reaches && way === 'port') this.#introducers.met({ id, address, dialled })
+  met(node: ConnectedNode): void {
+    const { id, address, reaches, isDialledThere } = node
+    const nat = seenAt(node).length > 0 ? 'open' : undefined
+    if (reaches) this.#introducers.met({ id, address, dialled: isDialledThere, nat })
     else this.#introducers.gone(id)
+  }
+
+  /** This node needs the connection to that member, though no process may: it introduces it to others. */
+  needs(id: string): boolean {
+    return this.view.publishedNat !== 'open' && this.#introducers.ids().includes(id)
   }
 
   /** A member is connected no more. */

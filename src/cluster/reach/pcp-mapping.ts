@@ -1,7 +1,7 @@
 /**
  * A mapped port by PCP or NAT-PMP: PCP is tried first, and a router that answers with the version of the other one, or
- * not at all, is asked that way (RFC 6887 section 9). Nothing is kept but which of the two it was, and the nonce that
- * shows a router that a renewal comes from whoever made the mapping (section 11.3).
+ * not at all, is asked that way (RFC 6887 section 9). Nothing is kept but which of the two it was, whether it gave
+ * a mapping, and the nonce that shows a router that a renewal comes from whoever made the mapping (section 11.3).
  */
 import type { Address } from '../../../transport/address.ts'
 import type { Random } from '../../../transport/random.ts'
@@ -25,6 +25,8 @@ const PCP_PAUSES_MS: readonly number[] = [3000, 3000]
 /** RFC 6886 section 3.1 goes on to 64 s. */
 const NAT_PMP_PAUSES_MS: readonly number[] = [250, 500, 1000, 2000]
 
+type Dialect = 'unknown' | 'pcp' | 'nat-pmp'
+
 export interface PcpMappingOptions {
   readonly random: Random
   /** Where the router listens; by default that of the default route. */
@@ -34,7 +36,9 @@ export interface PcpMappingOptions {
 export class PcpMapping implements MappingProtocol {
   readonly #gateway: () => Promise<Address | undefined>
   readonly #nonce: Uint8Array
-  #dialect: 'unknown' | 'pcp' | 'nat-pmp' = 'unknown'
+  #dialect: Dialect = 'unknown'
+  /** In which the mapping was given that is still to be taken back; unknown: there is none. */
+  #given: Dialect = 'unknown'
 
   constructor({ random, gateway = routerOfDefaultRoute }: PcpMappingOptions) {
     this.#gateway = gateway
@@ -52,15 +56,27 @@ export class PcpMapping implements MappingProtocol {
     const answer = await this.#ask(router, request, asking)
     if (answer.type === 'refused') throw new Error(answer.reason)
     if (answer.type !== 'mapped') throw new Error('spoken by nobody')
-    const host = this.#dialect === 'pcp' ? answer.host : await this.#externalHost(router, asking)
-    const address = outsideOf(host, answer.port)
-    if (address === undefined) throw new Error('the router gave no address')
-    return { address, lifetimeMs: answer.lifetimeSeconds * 1000 }
+    const isFirst = this.#given === 'unknown'
+    this.#given = this.#dialect
+    try {
+      const host = this.#dialect === 'pcp' ? answer.host : await this.#externalHost(router, asking)
+      const address = outsideOf(host, answer.port)
+      if (address === undefined) throw new Error('the router gave no address')
+      return { address, lifetimeMs: answer.lifetimeSeconds * 1000 }
+    } catch (error) {
+      // Of no use to anybody. An earlier one stays: its address is known.
+      if (isFirst) await this.unmap({ ...request, lifetimeSeconds: 0 }, asking).catch(() => {})
+      throw error
+    }
   }
 
   async unmap(request: MapRequest, asking: Asking): Promise<void> {
     const router = await this.#gateway()
-    if (router !== undefined && this.#dialect !== 'unknown') await this.#ask(router, request, asking)
+    if (router === undefined || this.#given === 'unknown') return
+    // A renewal that failed may have forgotten it.
+    this.#dialect = this.#given
+    this.#given = 'unknown'
+    await this.#ask(router, request, asking)
   }
 
   async #ask(router: Address, request: MapRequest, asking: Asking): Promise<MapAnswer> {

@@ -28,7 +28,9 @@ const IDLE_MS = 30_000
 const MIN_RETRY_MS = 60_000
 const MAX_RETRY_MS = 30 * 60_000
 const JITTER = 0.1
-/** `stop` waits no longer for the router. */
+/** `stop` waits no longer for the router: for what it is asked just now, which can be taken back only once it is given ... */
+const LAST_ANSWER_MS = 250
+/** ... and for the taking back. */
 const FAREWELL_MS = 500
 
 export interface PortMapper {
@@ -81,6 +83,7 @@ class GatewayMapper implements PortMapper {
   /** What `changed` was called for last. */
   #told: Address | undefined
   #failures = 0
+  #working: Promise<void> | undefined
   #stopping: Promise<void> | undefined
 
   constructor(options: PortMapperOptions) {
@@ -88,7 +91,11 @@ class GatewayMapper implements PortMapper {
     this.#options = options
     this.#protocols = options.protocols ?? [new PcpMapping({ random }), new UpnpMapping({ random })]
     const pauseMs = (): number => jittered(this.#pauseMs(), JITTER, random.float())
-    this.#chore = new Chore({ clock, work: () => this.#work(), pauseMs })
+    const work = (): Promise<void> => {
+      this.#working = this.#work()
+      return this.#working
+    }
+    this.#chore = new Chore({ clock, work, pauseMs })
   }
 
   start(): void {
@@ -119,6 +126,7 @@ class GatewayMapper implements PortMapper {
 
   async #stop(): Promise<void> {
     this.#chore.stop()
+    if (this.#working !== undefined) await within(this.#options.clock, LAST_ANSWER_MS, this.#working)
     this.#ending.abort()
     const state = this.#state
     this.#state = { kind: 'stopped' }
@@ -151,7 +159,7 @@ class GatewayMapper implements PortMapper {
       } catch (error) {
         reasons.push(`${by.name}: ${(error as Error).message}`)
       }
-      if (this.#ending.signal.aborted) return
+      if (this.#stopping !== undefined) return
     }
     this.#failures++
     // What was given holds until it is over.
@@ -162,6 +170,7 @@ class GatewayMapper implements PortMapper {
     if (this.#state.kind === 'stopped') return
     const before = this.#told
     this.#state = state
+    if (this.#stopping !== undefined) return
     const now = this.address
     this.#told = now
     const isSame = before === undefined || now === undefined ? before === now : sameAddress(before, now)

@@ -33,6 +33,14 @@ const ANSWER_LIMITS: RateLimits = {
   network: { perSecond: 400, burst: 800 },
   total: { perSecond: 1000, burst: 2000 },
 }
+/**
+ * Of questions, by whom they go to. Where a member can be found others tell, and they may name a victim, a fresh one or
+ * the same one again and again: so in the long run a host gets hardly more than a sweep in half a minute, one at once.
+ */
+const QUESTION_LIMITS: RateLimits = {
+  source: { perSecond: 75, burst: 4096 },
+  network: { perSecond: 300, burst: 16_384 },
+}
 
 export interface PunchHost {
   readonly clock: Clock
@@ -66,7 +74,7 @@ export interface PunchFigures {
   readonly probesSent: number
   /** Probes that were answered. */
   readonly answered: number
-  /** Probes that were not: malformed, of no punch, beyond the limits. And punches that there was no room for. */
+  /** Probes that were not: malformed, of no punch, beyond the limits. Questions beyond the limits, and punches that there was no room for. */
   readonly refused: number
   /** Open now. */
   readonly sideSockets: number
@@ -78,6 +86,7 @@ export class Puncher {
   readonly #spreads = new Turns(SPREADS_AT_ONCE, MAX_WAITING)
   readonly #sweeps = new Turns(SWEEPS_AT_ONCE, MAX_WAITING)
   readonly #limit = new RateLimit(ANSWER_LIMITS)
+  readonly #questionLimit = new RateLimit(QUESTION_LIMITS)
   /** By token. */
   readonly #live = new Map<string, OnePunch>()
   /** By token, those that ended first first. */
@@ -178,6 +187,10 @@ export class Puncher {
   }
 
   #send(to: Address, bytes: Uint8Array, side: Side | undefined): void {
+    if (!this.#questionLimit.admit(to, this.#host.clock.now())) {
+      this.#refused++
+      return
+    }
     this.#probesSent++
     if (side === undefined) this.#host.sendProbe(to, bytes)
     else side.send(bytes)

@@ -20,7 +20,8 @@ import { openSideSockets } from '../../../transport/side-sockets.ts'
 import type { Transport } from '../../../transport/transport.ts'
 import type { Ways } from '../../../transport/way.ts'
 import { CONTROL } from '../control.ts'
-import type { DialRelays, Whereabouts } from '../dialler.ts'
+import type { DialRelays, OpenedWay, Whereabouts } from '../dialler.ts'
+import { Allowance } from '../membership/allowance.ts'
 import type { ConnectedNode } from '../peers.ts'
 import type { Session } from '../session.ts'
 import { decodeObserved, decodePlan, encodeObserved } from './punch-plan.ts'
@@ -46,6 +47,10 @@ const SILENCE_MS = 1200
 const ACCEPTOR_SILENCE_MS = 1800
 /** A second way that did not help is not looked for again at once. */
 const RESCUE_PAUSE_MS = 2000
+/** A ping that may well be answered yet: less than a look later, or less than so many round trips. */
+const PATIENT_ROUND_TRIPS = 2
+/** How often a member may say at which address it sees this node: it says so when it sees another one. */
+const OBSERVATIONS = { burst: 16, perSecond: 0.5 }
 
 /** Of a ping that is only to keep a connection known to NATs. */
 const PING_TIMEOUT_MS = 5000
@@ -76,10 +81,15 @@ interface Linked {
   readonly node: ConnectedNode
   readonly session: Session
   readonly peer: ReachPeer
+  readonly observations: Allowance
   rescuedMs: number
   /** How much had been sent when it was looked at last, and since when it has been no more. */
   sentBytes: number
   sentMs: number
+  /** When it had been heard when it was looked at last. */
+  heardMs: number
+  /** When it was asked whether it is there, as something was sent since then and nothing heard. */
+  askedMs: number | undefined
 }
 
 export class Reach implements DialRelays {
@@ -132,7 +142,17 @@ export class Reach implements DialRelays {
     if (!node.reaches || this.#stopped) return
     const peer = reachPeerOf(node, session)
     const sentMs = this.#options.clock.now()
-    this.#linked.set(node.id, { node, session, peer, rescuedMs: Number.NEGATIVE_INFINITY, sentBytes: 0, sentMs })
+    this.#linked.set(node.id, {
+      node,
+      session,
+      peer,
+      observations: new Allowance(OBSERVATIONS, sentMs),
+      rescuedMs: Number.NEGATIVE_INFINITY,
+      sentBytes: 0,
+      sentMs,
+      heardMs: sentMs,
+      askedMs: undefined,
+    })
     this.#upgrades.get(node.id)?.up(session)
     this.#tellObserved(session)
     this.#lookLater()
@@ -144,8 +164,15 @@ export class Reach implements DialRelays {
     this.#options.view.gone(id)
     this.#service.gone(id)
     this.#client.gone(id)
-    // A newer connection to the same node may be on its way.
-    if (this.#upgrades.get(id)?.session === ended) this.#drop(id)
+    if (ended === undefined) return
+    const upgrade = this.#upgrades.get(id)
+    upgrade?.down(ended)
+    if (upgrade?.session === undefined) this.#drop(id)
+  }
+
+  /** This node needs the connection to that member, though no process may: a channel goes through it. */
+  needs(id: string): boolean {
+    return this.#service.serves(id) || this.#client.uses(id)
   }
 
   moved(session: Session): void {
@@ -162,9 +189,7 @@ export class Reach implements DialRelays {
     if (linked?.session !== session) return
     switch (type) {
       case CONTROL.observed:
-        // Only over our own port does it tell anything of our NAT.
-        if (session.way === 'port') this.#options.view.observed(linked.node.id, session.remote, decodeObserved(body))
-        return
+        return this.#observed(linked, decodeObserved(body))
       case CONTROL.relayAsk:
         return this.#service.ask(linked.peer, body)
       case CONTROL.relayClose:
@@ -216,7 +241,7 @@ export class Reach implements DialRelays {
   }
 
   /** Rejects with ERR_SKEIN_NO_RELAY. */
-  async open({ id, introducers = [] }: Whereabouts): Promise<RelayedWay> {
+  async open({ id, introducers = [] }: Whereabouts): Promise<OpenedWay> {
     if (id === undefined) throw noRelay('a node without an id')
     const relays = this.#relaysTo(id, introducers)
     const first = await this.#askAny(relays, id)
@@ -229,6 +254,12 @@ export class Reach implements DialRelays {
       if (relayed !== undefined) return relayed
     }
     throw noRelay(id)
+  }
+
+  /** Only over our own port does it tell anything of our NAT. */
+  #observed({ node, session, observations }: Linked, seen: Address): void {
+    if (session.way !== 'port' || !observations.take(this.#options.clock.now())) return
+    this.#options.view.observed(node.id, session.remote, seen)
   }
 
   /** Who could relay, the likely ones first: its introducers, then those whose address is no secret. */
@@ -246,12 +277,12 @@ export class Reach implements DialRelays {
    * One relay after the other, each with a head start: two at once would tell the other end of two punches, of which this
    * end makes only one, and the other end cannot know which.
    */
-  async #askAny(relays: readonly Linked[], id: string): Promise<RelayedWay | undefined> {
+  async #askAny(relays: readonly Linked[], id: string): Promise<OpenedWay | undefined> {
     const asked: Promise<RelayedWay>[] = []
     const anyOf = (): Promise<RelayedWay | undefined> => Promise.any(asked).catch(() => undefined)
     let first: RelayedWay | undefined
     for (const { peer } of relays) {
-      asked.push(this.#client.ask(peer, id))
+      asked.push(this.#ask(peer, id))
       first = await this.#within(RELAY_HEAD_START_MS, anyOf())
       if (first !== undefined) break
     }
@@ -260,14 +291,21 @@ export class Reach implements DialRelays {
     for (const other of asked) {
       void other.then(
         (relayed) => {
-          if (relayed !== first) relayed.close()
+          if (relayed !== first) this.#close(relayed)
         },
         () => {},
       )
     }
     const opened = first
     this.#relayed(opened)
-    return { ...opened, close: () => this.#close(opened) }
+    return { way: opened.way, close: () => this.#close(opened) }
+  }
+
+  /** Rejects with ERR_SKEIN_NO_RELAY, also if what the relay opened is closed again by now. */
+  async #ask(via: ReachPeer, id: string): Promise<RelayedWay> {
+    const relayed = await this.#client.ask(via, id)
+    if (relayed.isOpen) return relayed
+    throw noRelay(id)
   }
 
   /** Undefined if it takes longer. The promise never rejects. */
@@ -319,16 +357,22 @@ export class Reach implements DialRelays {
     )
   }
 
+  /** Nobody here wants it any more, unless another connection to that member goes this way. */
   #close(relayed: RelayedWay): void {
+    const { session } = this.#upgrades.get(relayed.peerId) ?? {}
+    if (session?.isOver === false && session.lanes.connection.way?.key === relayed.way.key) return
     relayed.close()
     this.#relayGone(relayed)
   }
 
-  #relayGone(relayed: RelayedWay): void {
-    const upgrade = this.#upgrades.get(relayed.peerId)
-    if (upgrade?.relayed !== relayed) return
-    // A connection that still goes this way gets another relay when it falls silent.
-    if (!this.#linked.has(relayed.peerId)) this.#drop(relayed.peerId)
+  #relayGone({ peerId, way }: RelayedWay): void {
+    const upgrade = this.#upgrades.get(peerId)
+    if (upgrade === undefined || upgrade.relayed.way.key !== way.key) return
+    const linked = this.#linked.get(peerId)
+    if (linked === undefined) return this.#drop(peerId)
+    // There is no need to wait for the silence. The acceptor waits for it nevertheless: two relays are one too many.
+    const { session } = linked
+    if (session.role === 'initiator' && session.lanes.connection.way?.key === way.key) this.#rescue(linked)
   }
 
   #drop(id: string): void {
@@ -347,32 +391,59 @@ export class Reach implements DialRelays {
     this.#look = this.#options.clock.after(LOOK_MS, () => {
       this.#look = undefined
       for (const linked of this.#linked.values()) this.#lookAt(linked)
+      this.#dropRemains()
       this.#lookLater()
     })
   }
 
-  /** So that no NAT on the way forgets the connection. Ticks come far more often, but in a large cluster not to everybody. */
-  #keepAlive(linked: Linked, nowMs: number): void {
-    const { sentBytes } = linked.session.lanes.connection.stats()
-    if (sentBytes !== linked.sentBytes) {
-      linked.sentBytes = sentBytes
-      linked.sentMs = nowMs
-    } else if (nowMs - linked.sentMs >= this.#options.view.keepaliveMs) {
-      void linked.session.ping(PING_TIMEOUT_MS).catch(() => {})
-    }
+  /** One was kept for a connection that did not come about, when its channel was gone already. */
+  #dropRemains(): void {
+    for (const [id, { relayed, session }] of [...this.#upgrades])
+      if (!relayed.isOpen && session?.isOver !== false) this.#drop(id)
   }
 
   #lookAt(linked: Linked): void {
-    const { node, session } = linked
+    const { session } = linked
     if (session.isOver || session.way === 'tcp') return
     const nowMs = this.#options.clock.now()
-    this.#keepAlive(linked, nowMs)
+    this.#follow(linked, nowMs)
     const patienceMs = session.role === 'initiator' ? SILENCE_MS : ACCEPTOR_SILENCE_MS
-    if (nowMs - session.lanes.lastHeardMs < patienceMs || nowMs - linked.rescuedMs < RESCUE_PAUSE_MS) return
+    if (linked.askedMs === undefined || nowMs - linked.heardMs < patienceMs) return
+    const answerMs = Math.max(LOOK_MS, PATIENT_ROUND_TRIPS * session.lanes.connection.stats().rttMs)
+    if (nowMs - linked.askedMs >= answerMs) this.#rescue(linked)
+  }
+
+  /**
+   * Silence alone means nothing: where ticks are rare, or there are none, nobody has anything to say. So a ping goes out as
+   * soon as something was sent that brought no answer, an acknowledgement at least; and one when nothing was sent for
+   * long, so that no NAT on the way forgets the connection.
+   */
+  #follow(linked: Linked, nowMs: number): void {
+    const { session } = linked
+    const { sentBytes } = session.lanes.connection.stats()
+    const { lastHeardMs } = session.lanes
+    const isHeard = lastHeardMs !== linked.heardMs
+    const hasSent = sentBytes !== linked.sentBytes
+    linked.heardMs = lastHeardMs
+    linked.sentBytes = sentBytes
+    if (hasSent) linked.sentMs = nowMs
+    if (isHeard) linked.askedMs = undefined
+    const isInDoubt = !isHeard && hasSent && linked.askedMs === undefined
+    if (isInDoubt) linked.askedMs = nowMs
+    if (isInDoubt || nowMs - linked.sentMs >= this.#options.view.keepaliveMs)
+      void session.ping(PING_TIMEOUT_MS).catch(() => {})
+  }
+
+  /** Looks for a second way through a relay, not one that is silent itself. */
+  #rescue(linked: Linked): void {
+    const nowMs = this.#options.clock.now()
+    if (nowMs - linked.rescuedMs < RESCUE_PAUSE_MS) return
     linked.rescuedMs = nowMs
-    // Not by a relay that is silent itself.
-    const relays = this.#relaysTo(node.id, []).filter((relay) => nowMs - relay.session.lanes.lastHeardMs < SILENCE_MS)
-    void this.#askAny(relays, node.id).catch((error: unknown) => this.#options.host.defect(error))
+    const { id } = linked.node
+    const isThere = ({ session, askedMs }: Linked): boolean =>
+      askedMs === undefined || nowMs - session.lanes.lastHeardMs < SILENCE_MS
+    const relays = this.#relaysTo(id, []).filter(isThere)
+    void this.#askAny(relays, id).catch((error: unknown) => this.#options.host.defect(error))
   }
 }
 

@@ -58,6 +58,8 @@ export interface RelayedWay {
   readonly observed: Address
   /** The other end asked for it. */
   readonly isIncoming: boolean
+  /** The channel was not closed since. */
+  readonly isOpen: boolean
   /** Closes the channel; the other end is told. */
   close(): void
 }
@@ -156,6 +158,11 @@ export class RelayClient {
     for (const number of [...relay.channels.keys()]) this.#lose(relay, number)
   }
 
+  /** A channel goes through that member. */
+  uses(id: string): boolean {
+    return (this.#relays.get(id)?.channels.size ?? 0) > 0
+  }
+
   /** Ends all, without a word: the sessions end too. */
   stop(): void {
     this.#isStopped = true
@@ -227,7 +234,16 @@ export class RelayClient {
     const close = (): void => {
       if (this.#retire(channels, number, way)) sendClose(via, number)
     }
-    channel.relayed = { ...news, way, peerId, relayId: via.id, close }
+    channel.relayed = {
+      ...news,
+      way,
+      peerId,
+      relayId: via.id,
+      get isOpen() {
+        return way.isOpen
+      },
+      close,
+    }
     return channel.relayed
   }
 

@@ -143,7 +143,9 @@ export class RelayService {
     const nowMs = this.#options.clock.now()
     const asker = this.#member(from.id)
     const isInTime = asker.asks.take(nowMs)
-    const target = isInTime && targetId !== from.id ? this.#options.peer(targetId) : undefined
+    // Who asks through a relay itself is not seen where it is, and what comes for it would not get there.
+    const isDirect = targetId !== from.id && this.#options.peer(from.id) !== undefined
+    const target = isInTime && isDirect ? this.#options.peer(targetId) : undefined
     const reason = !isInTime ? 'rate' : this.#isOff ? 'forbidden' : target === undefined ? 'unknown' : undefined
     if (reason !== undefined || target === undefined) return this.#refuse(from, asker, request, reason ?? 'unknown')
     const own = this.#endOf(asker, this.#member(target.id))
@@ -181,6 +183,11 @@ export class RelayService {
     if (member === undefined) return
     this.#members.delete(id)
     for (const { channel } of [...member.channels.values()]) this.#close(channel)
+  }
+
+  /** That member is an end of a channel. */
+  serves(id: string): boolean {
+    return (this.#members.get(id)?.channels.size ?? 0) > 0
   }
 
   stop(): void {

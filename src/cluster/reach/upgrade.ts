@@ -45,6 +45,8 @@ export class Upgrade {
   /** Ways that punches found. */
   #found: Way[] = []
   #session: Session | undefined
+  /** Another one beside it that is up: it loses, or it replaces the other one when that is over. */
+  #rival: Session | undefined
   #isUp = false
   /** The other end's, perhaps for a token that we are still to hear of. */
   #plan: PunchPlan | undefined
@@ -90,18 +92,28 @@ export class Upgrade {
 
   /** TLS is done: ways can be proven from now on. */
   opened(session: Session): void {
-    // Another one beside that which is up is a rival that is about to lose; a winner says so in `up`.
-    if (!this.#isUp || this.#session?.isOver !== false) this.#session = session
+    if (this.#isUp && session !== this.#session && this.#session?.isOver === false) this.#rival = session
+    else this.#session = session
     for (const way of this.#found) session.lanes.connection.offer(way)
   }
 
   /** The other end is a proven member. */
   up(session: Session): void {
     this.#session = session
+    this.#rival = undefined
     this.opened(session)
     this.#isUp = true
     this.#tellPlan()
     if (session.way === 'relay') this.#planRetry()
+  }
+
+  /** A connection that was up is over. If another one is about to take its place, all of this goes on for that one. */
+  down(session: Session): void {
+    if (session !== this.#session) return
+    this.#session = this.#rival?.isOver === false ? this.#rival : undefined
+    this.#rival = undefined
+    this.#isUp = false
+    this.#stopRetries()
   }
 
   /** The other end has told its plan. */
@@ -111,31 +123,32 @@ export class Upgrade {
   }
 
   moved(session: Session): void {
+    if (session !== this.#session) return
     if (session.way === 'relay') return this.#planRetry()
     this.#endPunch()
-    this.#retry?.cancel()
-    this.#retry = undefined
-    this.#tries = 0
+    this.#stopRetries()
   }
 
   end(): void {
     this.#endPunch()
-    this.#retry?.cancel()
+    this.#stopRetries()
     this.#session = undefined
+    this.#rival = undefined
     this.#letGo()
   }
 
   /** Sockets of their own are closed with the ways that have one. */
   #letGo(): void {
-    const inUse = this.#session?.lanes.connection.way
-    for (const way of this.#found) if (way !== inUse) this.#host.puncher.release(way)
-    this.#found = this.#found.filter((way) => way === inUse)
+    const inUse = [this.#session, this.#rival].map((session) => session?.lanes.connection.way)
+    for (const way of this.#found) if (!inUse.includes(way)) this.#host.puncher.release(way)
+    this.#found = this.#found.filter((way) => inUse.includes(way))
   }
 
   #isFound(way: Way): void {
     if (this.#found.length >= MAX_FOUND) return this.#host.puncher.release(way)
     this.#found.push(way)
     this.#session?.lanes.connection.offer(way)
+    this.#rival?.lanes.connection.offer(way)
   }
 
   #tellPlan(): void {
@@ -165,7 +178,7 @@ export class Upgrade {
   }
 
   #planRetry(): void {
-    if (this.#retry !== undefined || this.#session?.role !== 'initiator') return
+    if (this.#retry !== undefined || !this.#isUp || this.#session?.role !== 'initiator') return
     const delayMs = RETRY_MS[this.#tries] ?? LATER_RETRY_MS
     this.#tries++
     this.#retry = this.#host.clock.after(delayMs, () => {
@@ -174,6 +187,12 @@ export class Upgrade {
       this.#host.again(this.#relayed)
       this.#planRetry()
     })
+  }
+
+  #stopRetries(): void {
+    this.#retry?.cancel()
+    this.#retry = undefined
+    this.#tries = 0
   }
 
   #endPunch(): void {

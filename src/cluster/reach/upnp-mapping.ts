@@ -69,8 +69,8 @@ export class UpnpMapping implements MappingProtocol {
   }
 
   async map(request: MapRequest, asking: Asking): Promise<Lease> {
+    // Kept until there is another: what is not renewed holds until its time is over, and is still to be taken back.
     const before = this.#mapped
-    this.#mapped = undefined
     if (before !== undefined) {
       try {
         return await this.#mapOn(before.service, { ...request, wantedPort: before.port }, asking)

@@ -237,7 +237,7 @@ test('an initiator says hello early, and its time runs from when somebody answer
 
 // ---- among others, in the table of peers
 
-const peersOf = (own: Introduction): Peers => {
+const peersOf = (own: Introduction, called: (name: string) => void = () => {}): Peers => {
   const options: Partial<PeersOptions> = {
     self: new Origin(own.name, nodeIdOf(own.publicKey), own.incarnation),
     publicKey: own.publicKey,
@@ -245,7 +245,12 @@ const peersOf = (own: Introduction): Peers => {
     hidden: false,
     clock: new VirtualClock(),
     random,
-    observer: new Proxy({} as PeersOptions['observer'], { get: () => () => true }),
+    observer: new Proxy({} as PeersOptions['observer'], {
+      get: (_target, name) => () => {
+        called(String(name))
+        return true
+      },
+    }),
   }
   return new Peers(options as PeersOptions)
 }
@@ -288,6 +293,20 @@ test('a replay neither ends a handshake under way nor keeps the next one out', (
   }
 })
 
+test('of a replay that is refused the operator hears nothing, of anybody else he does', () => {
+  for (const early of [true, false]) {
+    const own = introduce('acceptor')
+    const called: string[] = []
+    const peers = peersOf(own, (name) => called.push(name))
+    const stage = new Stage(peers, own, { ...introduce('initiator'), name: own.name })
+    stage.early = early
+    stage.open()
+    stage.hear(stage.theirs())
+    assert.is(stage.closedWith, 'ERR_SKEIN_NAME_TAKEN')
+    assert.is(called.includes('refused'), !early)
+  }
+})
+
 test('an early dial, which may lead nowhere, stands in nobody’s way', () => {
   for (const [theirs, ours] of [keyPair(), keyPair().reverse()] as [Uint8Array, Uint8Array][]) {
     const peers = peersOf(introduce('acceptor', ours))
@@ -303,6 +322,27 @@ test('an early dial, which may lead nowhere, stands in nobody’s way', () => {
     incoming.open()
     incoming.hear(incoming.theirs())
     assert.is(incoming.closedWith, undefined)
+  }
+})
+
+test('a hello that was said early and taken back ends no other handshake of its sender', () => {
+  for (const [theirs, ours] of [keyPair(), keyPair().reverse()] as [Uint8Array, Uint8Array][]) {
+    const peers = peersOf(introduce('acceptor', ours))
+    const [early, full] = [0, 1].map(
+      () => new Stage(peers, introduce('acceptor', ours), introduce('initiator', theirs)),
+    ) as [Stage, Stage]
+    early.open()
+    early.hear(early.theirs())
+    // Their second dial is open first, so the first one is to end as soon as TLS is done: that goes out before the end does.
+    full.early = false
+    full.open()
+    full.hear(full.theirs())
+    early.confirm()
+    assert.is(full.closedWith, undefined)
+    early.session.end('closed', 'Another dial to the same node is under way.')
+    full.hear(full.theirs())
+    assert.is(full.sent.at(-1)?.type, CONTROL.proof)
+    assert.is(full.closedWith, undefined)
   }
 })
 

@@ -191,11 +191,43 @@ test('what a router gives after the stop is taken back', async () => {
   world.mapper.start()
   await pass(10)
   assert.is(world.mapper.status, 'asking the router')
-  await world.mapper.stop()
+  const stopped = world.mapper.stop()
+  await pass(1000)
+  await stopped
+  assert.equal(script.calls, ['map'])
   give({ address: OUTER, lifetimeMs: MINUTE_MS })
   await pass(1000)
   assert.equal(script.calls, ['map', 'unmap'])
   assert.equal(world.told, [])
+})
+
+test('what a router gives while the node stops is taken back before it has stopped, and no other one is asked', async () => {
+  const [first, second] = [new Script('first'), new Script('second')]
+  for (const gives of [true, false]) {
+    let answer = (): void => {}
+    first.calls.length = 0
+    first.answer = () =>
+      new Promise((resolve, reject) => {
+        answer = gives ? () => resolve({ address: OUTER, lifetimeMs: MINUTE_MS }) : () => reject(new Error('no'))
+      })
+    const { world, pass } = scripted(first, second)
+    world.mapper.start()
+    await pass(10)
+    let isStopped = false
+    const stopped = world.mapper.stop().then(() => {
+      isStopped = true
+    })
+    await pass(100)
+    assert.not(isStopped)
+    answer()
+    await pass(1)
+    await stopped
+    assert.equal(first.calls, gives ? ['map', 'unmap'] : ['map'])
+    assert.equal(second.calls, [])
+    assert.equal(world.told, [], 'what is taken back is no news')
+    assert.is(world.mapper.status, 'stopped')
+    assert.is(world.clock.pending, 0)
+  }
 })
 
 // Frames
@@ -255,6 +287,7 @@ const mapOnce = async (t: TestContext, protocol: MappingProtocol) => {
   )
   return {
     outcome,
+    request,
     again: () => protocol.map(request, asking),
     unmap: () => protocol.unmap({ ...request, lifetimeSeconds: 0 }, asking),
   }
@@ -282,6 +315,39 @@ test('NAT-PMP: after one word of PCP, and a lost datagram is repeated', async (t
   await unmap()
   // The external address is asked for by the one who maps.
   assert.equal(router.asked, [...asked, ...asked.slice(1), 'nat-pmp map 4433 0 for 0'])
+})
+
+test('a mapping whose renewal failed is taken back all the same', async (t) => {
+  const pcp = await pcpRouter(t, { speaks: 'pcp' })
+  let gateway = pcp.address
+  const mapping = new PcpMapping({ random: systemRandom, gateway: async () => gateway })
+  const { again, unmap } = await mapOnce(t, mapping)
+  gateway = { ...pcp.address, port: 1 }
+  assert.is(await again().catch(() => 'failed'), 'failed')
+  gateway = pcp.address
+  await unmap()
+  await unmap()
+  assert.equal(pcp.asked, ['pcp map 4433 4433 for 3600', 'pcp map 4433 0 for 0'])
+
+  const upnp = await upnpRouter(t)
+  const other = upnpOn(upnp)
+  const { request, unmap: takeBack } = await mapOnce(t, other)
+  const ended = { clock: systemClock, signal: AbortSignal.abort() }
+  assert.is(await other.map(request, ended).catch(() => 'failed'), 'failed')
+  await takeBack()
+  assert.is(upnp.asked.at(-1), '/ctl/IPConn DeletePortMapping 4433 UDP')
+})
+
+test('a mapping without an address is taken back', async (t) => {
+  for (const speaks of ['pcp', 'nat-pmp'] as const) {
+    const router = await pcpRouter(t, { speaks, outer: '0.0.0.0' })
+    const { outcome, unmap } = await mapOnce(t, pcpOn(router))
+    assert.is(outcome, 'failed: the router gave no address')
+    assert.is(router.asked.at(-1), `${speaks} map 4433 0 for 0`)
+    const asked = router.asked.length
+    await unmap()
+    assert.is(router.asked.length, asked)
+  }
 })
 
 test('what is no answer is passed over, and a refusal is told in words', async (t) => {
@@ -382,7 +448,7 @@ test('UPnP: a router without an address, and one that hangs', async (t) => {
   assert.match((await mapOnce(t, upnpOn(hanging))).outcome, /did not answer in time/)
 })
 
-test('the mapper on a real router: its stop ends a question that is under way at once', async (t) => {
+test('the mapper on a real router: its stop ends a question that is under way', async (t) => {
   const silent = await pcpRouter(t, { speaks: 'pcp', loses: 1000 })
   const mapper = portMapper({
     clock: systemClock,

@@ -24,6 +24,7 @@ const relayedOf = (token: number): RelayedWay => ({
   token: new Uint8Array(16).fill(token),
   observed: SEEN,
   isIncoming: false,
+  isOpen: true,
   close: () => {},
 })
 
