@@ -24,7 +24,7 @@ import { fullNodeName, hostOfNodeName } from './cluster/node-name.ts'
 import { parseTarget } from './cluster/node-target.ts'
 import type { Traffic } from './cluster/peer.ts'
 import { PeerExchange } from './cluster/peer-exchange.ts'
-import { type ConnectedNode, Peers, type PeersObserver, seenAt } from './cluster/peers.ts'
+import { type ConnectedNode, isOnThisMachine, Peers, type PeersObserver, seenAt } from './cluster/peers.ts'
 import { OwnPlace } from './cluster/reach/own-place.ts'
 import { Reach, type ReachOptions } from './cluster/reach/reach.ts'
 import type { DownReason, Session, SessionEnd } from './cluster/session.ts'
@@ -397,7 +397,7 @@ export class Network {
 
   /** To a peer of version 1. Loopback addresses are of use only to who is on this machine too. */
   #tellPeers(session: Session): void {
-    const local = isLoopback(session.remote)
+    const local = isOnThisMachine({ address: session.remote, way: session.way })
     const hints: PeerHint[] = this.#peers
       .connected()
       .filter((node) => !node.hidden && node.id !== session.id)

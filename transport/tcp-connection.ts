@@ -2,8 +2,9 @@
  * One connection over TLS on TCP: streams with credit of their own, in frames (tcp-frames.ts).
  *
  * It keeps QUIC's promises but one: TCP has a single order, so a lost packet holds up all streams. Little stands in front
- * of what is urgent: a bounded piece in this process, a bounded one under way (tcp-pace.ts). Streams carry nothing before
- * the peer's certificate was verified. Sockets, gate and admission belong to tcp-transport.ts.
+ * of what is urgent: a bounded piece in this process, a bounded one under way (tcp-pace.ts). Nothing of a stream is read
+ * before the peer's certificate was verified and its word heard (tcp-gate.ts). Sockets, preambles and admission belong to
+ * tcp-transport.ts.
  */
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -16,9 +17,10 @@ import { boundedCloseMessage, codeOfWire, wireCodeOf } from './close-codes.ts'
 import { OutgoingStreams } from './memory-streams.ts'
 import { MAX_PEER_STREAMS, STREAM_WINDOW_BYTES } from './path-settings.ts'
 import { FRAME, FrameReader, FrameWriter, limitsOf, MAX_DATA_BYTES } from './tcp-frames.ts'
+import type { TcpGate } from './tcp-gate.ts'
 import { TcpPace } from './tcp-pace.ts'
 import { TcpIncomingStreams } from './tcp-streams.ts'
-import { certificateOf, codeOfAlert, speaksOurProtocol } from './tcp-tls.ts'
+import { bindingOf, certificateOf, codeOfAlert, speaksOurProtocol } from './tcp-tls.ts'
 import {
   type CloseReason,
   type Connection,
@@ -51,6 +53,7 @@ const LIMITS = {
 /** What the connection needs of its endpoint. */
 export interface TcpConnectionHost {
   readonly clock: Clock
+  readonly gate: TcpGate
   /** Judges the peer's certificate; throws coded errors. */
   verify(certificate: Uint8Array): VerifiedPeer
   opened(connection: TcpConnection): void
@@ -74,6 +77,8 @@ export class TcpConnection implements Connection {
   /** What holds the connection: bare TCP first, then TLS on it. */
   #socket: Socket
   #isSecure = false
+  /** Of this TLS connection, until the peer has said its word. */
+  #binding: Uint8Array | undefined
   readonly #outgoing: OutgoingStreams
   readonly #incoming: TcpIncomingStreams
   readonly #pace = new TcpPace()
@@ -136,7 +141,7 @@ export class TcpConnection implements Connection {
     if (this.#state === 'ended') tls.destroy()
   }
 
-  /** TLS is done: judges the peer. */
+  /** TLS is done: judges the peer. Who dialled says its word now, and may go on to speak; who accepted waits for that. */
   secured(tls: TLSSocket): void {
     if (this.#state !== 'connecting') return
     this.#isSecure = true
@@ -144,11 +149,17 @@ export class TcpConnection implements Connection {
     try {
       if (!speaksOurProtocol(tls)) throw new SkeinError('ERR_SKEIN_VERSION', 'the peer named no protocol that we speak')
       this.peer = this.#host.verify(certificateOf(tls))
+      this.#binding = bindingOf(tls)
     } catch (error) {
       const code = isSkeinError(error) ? error.code : 'ERR_SKEIN_CERT_INVALID'
       this.close(wireCodeOf(code), code, (error as Error).message)
       return
     }
+    if (this.role === 'initiator') this.#open(this.#binding)
+  }
+
+  #open(binding: Uint8Array): void {
+    this.#writer.body(FRAME.word, this.#host.gate.word(this.role, binding))
     this.#state = 'open'
     this.lastHeardMs = this.#host.clock.now()
     this.#timer?.cancel()
@@ -231,7 +242,7 @@ export class TcpConnection implements Connection {
   }
 
   requestFlush(): void {
-    if (this.#flushScheduled || this.#state === 'closing' || this.#state === 'ended') return
+    if (this.#flushScheduled || this.#isOver) return
     this.#flushScheduled = true
     if (this.#state !== 'open') return
     // As quic-connection.ts: alone a message leaves at the end of its turn, behind another it waits for its fellows.
@@ -261,7 +272,7 @@ export class TcpConnection implements Connection {
   }
 
   close(wireCode: number, code: CloseReason['code'], message: string): void {
-    if (this.#state === 'closing' || this.#state === 'ended') return
+    if (this.#isOver) return
     if (this.#isSecure) {
       this.#writer.close(Math.min(wireCode, MAX_WIRE_CODE), boundedCloseMessage(message))
       this.#send()
@@ -291,7 +302,7 @@ export class TcpConnection implements Connection {
   // ---- coming in
 
   #receive(chunk: Buffer): void {
-    if (this.#state !== 'open') return
+    if (this.#isOver) return
     this.lastHeardMs = this.#host.clock.now()
     this.#receivedBytes += chunk.length
     try {
@@ -306,20 +317,22 @@ export class TcpConnection implements Connection {
       this.#readable.delete(stream)
       if ((this.#state as State) === 'open') this.handler.onReadable(stream)
     }
-    if (this.#peerClose === undefined || (this.#state as State) !== 'open') return
+    if (this.#peerClose === undefined || this.#isOver) return
     this.#finish(this.#peerClose)
     this.#destroy()
   }
 
   #receiveData(stream: number, bytes: Uint8Array, ends: boolean): void {
-    if (this.#peerClose !== undefined) return
+    if (this.#peerClose !== undefined || this.#isOver) return
+    if (this.#binding !== undefined) throw speechless()
     this.#incoming.receive(stream, bytes, ends)
     this.#readable.add(stream)
   }
 
   #receiveFrame(type: number, body: Buffer): void {
-    // A handler that was given a datagram may have closed the connection.
-    if (this.#peerClose !== undefined || this.#state !== 'open') return
+    if (this.#peerClose !== undefined || this.#isOver) return
+    if (type === FRAME.word) return this.#receiveWord(body)
+    if (type !== FRAME.close && this.#binding !== undefined) throw speechless()
     switch (type) {
       case FRAME.reset: {
         const [stream] = limitsOf(body) as [number]
@@ -357,6 +370,21 @@ export class TcpConnection implements Connection {
     if (this.#wasRefused) this.requestFlush()
   }
 
+  #receiveWord(word: Buffer): void {
+    const binding = this.#binding
+    if (binding === undefined) throw new SkeinError('ERR_SKEIN_PROTOCOL', 'the peer said its word twice')
+    const isAcceptor = this.role === 'acceptor'
+    if (!this.#host.gate.isWord(isAcceptor ? 'initiator' : 'acceptor', binding, word))
+      throw new SkeinError('ERR_SKEIN_WRONG_COOKIE', 'the peer does not know the cookie')
+    this.#binding = undefined
+    if (isAcceptor) this.#open(binding)
+  }
+
+  /** A handler may end the connection amid a chunk. */
+  get #isOver(): boolean {
+    return this.#state === 'closing' || this.#state === 'ended'
+  }
+
   // ---- going out
 
   get #bufferedBytes(): number {
@@ -382,7 +410,7 @@ export class TcpConnection implements Connection {
     )
     while (this.#datagrams.length > 0 && this.#roomBytes() > 0) {
       const bytes = this.#datagrams.shift() as Uint8Array
-      this.#writer.datagram(bytes)
+      this.#writer.body(FRAME.datagram, bytes)
       this.#pace.writtenBytes += bytes.length
     }
     if (this.#datagrams.length > 0) this.#wasRefused = true
@@ -462,3 +490,5 @@ export class TcpConnection implements Connection {
     this.#host.ended(this)
   }
 }
+
+const speechless = (): SkeinError => new SkeinError('ERR_SKEIN_PROTOCOL', 'the peer spoke before it said its word')

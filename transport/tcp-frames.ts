@@ -9,6 +9,7 @@
  * memory is taken.
  */
 import { SkeinError } from '../certs/errors.ts'
+import { GATE_TAG_BYTES } from './gate.ts'
 import { MAX_DATAGRAM_BYTES } from './transport.ts'
 
 /** Numbers on the wire. */
@@ -26,6 +27,8 @@ export const FRAME = {
   /** Answers this ping and all before it. */
   pong: 7,
   close: 8,
+  /** Shows that its sender knows the cookie; the first frame. */
+  word: 9,
 } as const
 
 const HEAD_BYTES = 4
@@ -46,6 +49,7 @@ const LENGTHS: readonly (readonly [number, number])[] = [
   [4, 4],
   [4, 4],
   [4, MAX_CLOSE_BYTES],
+  [GATE_TAG_BYTES, GATE_TAG_BYTES],
 ]
 
 /** A writer begins with a piece of memory of this size and takes large ones for large flushes. */
@@ -153,8 +157,9 @@ export class FrameWriter {
     this.#number(number, 4)
   }
 
-  datagram(bytes: Uint8Array): void {
-    this.#head(FRAME.datagram, bytes.length)
+  /** A frame whose body is these bytes: a datagram, or a word. */
+  body(type: number, bytes: Uint8Array): void {
+    this.#head(type, bytes.length)
     this.#slab.set(bytes, this.#end)
     this.#end += bytes.length
   }

@@ -6,15 +6,20 @@
  *
  * Whoever cannot make one gets nothing back, not even a byte of TLS. A recorded preamble opens nothing a second time: the
  * time must be about now, and nonces are remembered for as long as their time would pass. That memory is bounded and dies
- * with the process: who makes a node forget (by thousands of connects per minute with the right cookie, or a restart) may
- * show it a recorded preamble again, and then sees that it speaks TLS, no more. The label keeps tags of datagrams from
- * passing here.
+ * with the process, and every node has its own: whoever has recorded a preamble may pass with it where it was not seen. So
+ * in TLS each side shows once more that it knows the cookie, before anything else of it is read:
+ *
+ *     word = tag, as in gate.ts, over "skein tls" | role | what only the two ends of this TLS connection know
+ *
+ * and without that word whoever passed sees that the port speaks TLS, and its certificate, no more. The labels keep tags of one
+ * kind from passing for another.
  */
 import { CLOCK_SKEW_TOLERANCE_MS } from '../certs/certificate.ts'
 import { GATE_TAG_BYTES, Gate } from './gate.ts'
 import type { Random } from './random.ts'
 
 const LABEL = Buffer.from('skein tcp')
+const WORD_LABEL = 'skein tls'
 const NONCE_BYTES = 16
 const TIME_BYTES = 4
 export const PREAMBLE_BYTES = NONCE_BYTES + TIME_BYTES + GATE_TAG_BYTES
@@ -24,6 +29,10 @@ const MAX_NONCES_PER_GENERATION = 16_384
 
 /** 'stranger': no key made that tag. */
 export type PreambleVerdict = 'member' | 'stranger' | 'stale' | 'replayed'
+
+type Role = 'initiator' | 'acceptor'
+
+const wordHead = (role: Role): Buffer => Buffer.from(`${WORD_LABEL}${role}`)
 
 export class TcpGate {
   readonly #gate: Gate
@@ -57,6 +66,19 @@ export class TcpGate {
     return this.#remember(bytes.toString('latin1', LABEL.length, LABEL.length + NONCE_BYTES), wallNowMs)
       ? 'member'
       : 'replayed'
+  }
+
+  /** What this side says first in TLS; `binding` is that connection's own (tcp-tls.ts). */
+  word(role: Role, binding: Uint8Array): Uint8Array {
+    const said = Buffer.concat([wordHead(role), binding])
+    const bytes = Buffer.concat([said, Buffer.alloc(GATE_TAG_BYTES)])
+    this.#gate.seal(bytes, said.length)
+    return bytes.subarray(said.length)
+  }
+
+  /** The side of this role knows the cookie. Never throws. */
+  isWord(role: Role, binding: Uint8Array, word: Uint8Array): boolean {
+    return word.length === GATE_TAG_BYTES && this.#gate.open(Buffer.concat([wordHead(role), binding, word])) >= 0
   }
 
   /** False for one that is known. */

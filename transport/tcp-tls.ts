@@ -11,6 +11,7 @@ import type { CloseReason } from './transport.ts'
 
 /** As on QUIC (quiche.ts). */
 const APPLICATION_PROTOCOL = 'skein/1'
+const BINDING_BYTES = 32
 
 export class TcpTls {
   readonly #context: SecureContext
@@ -58,6 +59,10 @@ export class TcpTls {
 
 /** The peer's certificate, DER; empty if it showed none. */
 export const certificateOf = (tls: TLSSocket): Uint8Array => tls.getPeerX509Certificate()?.raw ?? new Uint8Array(0)
+
+/** What only the two ends of this TLS connection know (RFC 9266: tls-exporter). Throws before TLS is done. */
+export const bindingOf = (tls: TLSSocket): Uint8Array =>
+  tls.exportKeyingMaterial(BINDING_BYTES, 'EXPORTER-Channel-Binding', Buffer.alloc(0))
 
 /** Both sides named the same protocol. A server refuses others by itself, and lets pass who names none. */
 export const speaksOurProtocol = (tls: TLSSocket): boolean => tls.alpnProtocol === APPLICATION_PROTOCOL

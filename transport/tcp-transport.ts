@@ -58,7 +58,7 @@ export class TcpTransport implements Transport, TcpConnectionHost {
   readonly ways = undefined
   readonly clock: Clock
   readonly #host: string
-  readonly #gate: TcpGate
+  readonly gate: TcpGate
   readonly #tls: TcpTls
   readonly #admission = new Admission()
   readonly #admitted = new Map<TcpConnection, Admitted>()
@@ -73,7 +73,7 @@ export class TcpTransport implements Transport, TcpConnectionHost {
   constructor({ host, identity, gateKeys, clock, random }: TcpTransportOptions) {
     this.#host = host
     this.clock = clock
-    this.#gate = new TcpGate(gateKeys, random)
+    this.gate = new TcpGate(gateKeys, random)
     this.#tls = new TcpTls(identity)
   }
 
@@ -116,7 +116,7 @@ export class TcpTransport implements Transport, TcpConnectionHost {
     connection.handler = handler
     this.#connections.add(connection)
     socket.once('connect', () => {
-      socket.write(this.#gate.seal(this.clock.wallNow()))
+      socket.write(this.gate.seal(this.clock.wallNow()))
       const tls = this.#tls.initiate(socket, () => connection.secured(tls))
       connection.wrap(tls)
     })
@@ -187,7 +187,7 @@ export class TcpTransport implements Transport, TcpConnectionHost {
   }
 
   #judge(socket: Socket, preamble: Uint8Array): void {
-    const verdict = this.#gate.open(preamble, this.clock.wallNow())
+    const verdict = this.gate.open(preamble, this.clock.wallNow())
     const { remoteAddress, remotePort } = socket
     if (verdict !== 'member' || remoteAddress === undefined || remotePort === undefined) {
       if (verdict === 'stranger') this.#counters.gated++

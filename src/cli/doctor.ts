@@ -3,13 +3,13 @@
  *
  * Findings come from src/doctor; here they are asked for and shown. The exit code is 1 if one of them is a failure.
  */
-import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { type Command, Option } from 'commander'
 import { parseHostPort } from '../../transport/address.ts'
 import { systemClock } from '../../transport/clock.ts'
 import { systemRandom } from '../../transport/random.ts'
 import { fullNodeName } from '../cluster/node-name.ts'
+import { isAddressTarget } from '../cluster/node-target.ts'
 import { processEnvironment, resolveConfig } from '../config.ts'
 import { DEFAULT_PORT } from '../discovery-config.ts'
 import { diagnose } from '../doctor/doctor.ts'
@@ -78,9 +78,8 @@ const run = async (nodes: readonly string[], options: DoctorCommandOptions): Pro
 
 /** Throws ERR_SKEIN_BAD_NAME or ERR_SKEIN_BAD_ADDRESS. */
 const checkTarget = (text: string): void => {
-  const isName = text.includes('@') || !(text.includes(':') || isIP(text) !== 0)
-  if (isName) fullNodeName(text, hostname())
-  else parseHostPort(text, DEFAULT_PORT)
+  if (isAddressTarget(text)) parseHostPort(text, DEFAULT_PORT)
+  else fullNodeName(text, hostname())
 }
 
 const MARKS: Readonly<Record<FindingState, string>> = { ok: 'ok', warning: 'look', failed: 'FAILED', skipped: '-' }

@@ -86,7 +86,7 @@ export interface Refusal {
 }
 
 export type HandshakeInput =
-  /** TLS is done. */
+  /** The other side's certificate is known: TLS is done, or goes on where an earlier connection ended (session.ts: early). */
   | { readonly type: 'open'; readonly peer: VerifiedPeer }
   /** A frame of the control lane. */
   | { readonly type: 'frame'; readonly frame: number; readonly body: Uint8Array }

@@ -14,13 +14,17 @@ export type ConnectTarget =
   | { readonly type: 'name'; readonly name: string }
   | { readonly type: 'addresses'; readonly addresses: readonly Address[] }
 
+/** Whether it is an address; else it is a name. */
+export const isAddressTarget = (text: string): boolean =>
+  !text.includes('@') && (text.includes(':') || isIP(text) !== 0)
+
 /** Throws ERR_SKEIN_BAD_ADDRESS, ERR_SKEIN_BAD_NAME or ERR_SKEIN_UNKNOWN_HOST. */
 export const parseTarget = async (
   text: string,
   ownHost: string,
   resolve: ResolveHost | undefined,
 ): Promise<ConnectTarget> => {
-  if (typeof text !== 'string' || text.includes('@') || !(text.includes(':') || isIP(text) !== 0)) {
+  if (typeof text !== 'string' || !isAddressTarget(text)) {
     return { type: 'name', name: fullNodeName(String(text), ownHost) }
   }
   const { host, port } = parseHostPort(text, DEFAULT_PORT)

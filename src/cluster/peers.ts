@@ -28,6 +28,7 @@ import {
   PROTOCOL_VERSIONS,
   type Refusal,
 } from './handshake.ts'
+import { isLoopback } from './membership/member-record.ts'
 import { Peer, type PeerHost, type Traffic } from './peer.ts'
 import { judgeRivals } from './rivals.ts'
 import { type DownReason, Session, type SessionEnd, type SessionHost } from './session.ts'
@@ -78,6 +79,10 @@ export interface ConnectedNode {
  */
 export const seenAt = ({ address, listens, reaches, way }: ConnectedNode): readonly Address[] =>
   way === 'port' && (!reaches || listens.some((one) => sameAddress(one, address))) ? [address] : []
+
+/** It is on this machine, and not just the relay before it. */
+export const isOnThisMachine = ({ address, way }: Pick<ConnectedNode, 'address' | 'way'>): boolean =>
+  way !== 'relay' && isLoopback(address)
 
 /** What the table tells the node. */
 export interface PeersObserver {
@@ -328,7 +333,7 @@ export class Peers implements Router, SessionHost, DialTable {
       },
     )
     if (verdict.type === 'refuse') return verdict.refusal
-    // Asked again when TLS is done. Until then this session counts for nothing, and ends nothing.
+    // Asked again later (Session.onConfirmed). Until then this session counts for nothing, and ends nothing.
     if (session.early) return undefined
     if (verdict.endPending)
       rival?.end('ERR_SKEIN_SIMULTANEOUS', 'Both nodes dialled at once and the other connection won.')

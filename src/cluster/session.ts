@@ -207,11 +207,14 @@ export class Session implements LanesHandler {
     }
   }
 
-  /** The other side is there, and lives. What was said before was judged as if for good, and now it is. */
+  /**
+   * The other side is there, and lives. What an initiator judged before is judged for good now. An acceptor waits for the
+   * proof: a hello that was said early may have been taken back since, because another dial of the same node was faster.
+   */
   onConfirmed(): void {
     if (this.#over) return
     this.#begun()
-    if (this.#claim === undefined) return
+    if (this.role === 'acceptor' || this.#claim === undefined) return
     const refusal = this.#host.judge(this, this.#claim)
     if (refusal !== undefined) this.end(refusal.code, refusal.message)
   }

@@ -2,11 +2,11 @@
  * Why this machine does or does not reach one node, step by step: who knows it, what was tried, what answers there.
  */
 
-import { isIP } from 'node:net'
 import { isExemptHost } from '../../discovery/dht/dht-id.ts'
 import { type Address, formatAddress } from '../../transport/address.ts'
 import { isOnLink } from '../../transport/local-address.ts'
 import { fullNodeName, hostOfNodeName, isNodeName } from '../cluster/node-name.ts'
+import { isAddressTarget } from '../cluster/node-target.ts'
 import type { DiscoveredNode } from '../node-discovery.ts'
 import { type Finding, failed, ok, repeated, warning } from './finding.ts'
 import { hint, meaning } from './members.ts'
@@ -30,8 +30,7 @@ export const locate = async (visit: Visit, text: string): Promise<Whereabouts> =
     connected.filter((at) => isMeant(at.name, text)).map((at) => ({ by: name, at })),
   )
   const member = visit.members.find(({ name }) => isMeant(name, text))?.name
-  const isName = text.includes('@') || !(text.includes(':') || isIP(text) !== 0)
-  const full = isName ? fullNodeName(text, hostOfNodeName(visit.node.name)) : text
+  const full = isAddressTarget(text) ? text : fullNodeName(text, hostOfNodeName(visit.node.name))
   const target = found[0]?.name ?? member ?? seen[0]?.at.name ?? full
   return { target, found, seen }
 }

@@ -12,10 +12,10 @@ const MIB = 1 << 20
 
 const test = suite('TCP connection')
 
-/** A clock of which the test can take away some time: background timers fire when it does. */
+/** A clock of which the test can take away some time: background timers fire when it does, if they are due. */
 class Skipping implements Clock {
   #skippedMs = 0
-  #waiting: (() => void)[] = []
+  #waiting: { dueMs: number; fn: () => void }[] = []
   readonly endOfTurn = systemClock.endOfTurn
   readonly afterInput = systemClock.afterInput
   readonly wallNow = systemClock.wallNow
@@ -26,17 +26,21 @@ class Skipping implements Clock {
 
   after(ms: number, fn: () => void, background = false): { cancel(): void } {
     if (!background) return systemClock.after(ms, fn)
-    this.#waiting.push(fn)
+    const one = { dueMs: this.now() + ms, fn }
+    this.#waiting.push(one)
     return {
       cancel: () => {
-        this.#waiting = this.#waiting.filter((one) => one !== fn)
+        this.#waiting = this.#waiting.filter((other) => other !== one)
       },
     }
   }
 
   skip(ms: number): void {
     this.#skippedMs += ms
-    for (const fn of this.#waiting.splice(0)) fn()
+    const isDue = ({ dueMs }: { dueMs: number }): boolean => dueMs <= this.now()
+    const due = this.#waiting.filter(isDue)
+    this.#waiting = this.#waiting.filter((one) => !isDue(one))
+    for (const { fn } of due) fn()
   }
 }
 
@@ -82,6 +86,30 @@ test('a silent peer is asked whether it is there, and lost after 15 s', async (t
   const { code, byPeer } = party.closes[0]!
   assert.equal([code, byPeer], ['ERR_SKEIN_CONNECTION_LOST', false])
   await until(() => member.isClosed, 'the socket is closed')
+})
+
+test('silence is counted from the last word, not from the last look', async (t) => {
+  const clock = new Skipping()
+  const { member, party } = await openRaw(t, clock)
+  await until(() => pingsOf(member).length === 1, 'the first ping')
+  clock.skip(KEEPALIVE_MS - 1000)
+  const heardMs = party.connection.lastHeardMs
+  member.put(pong(pingsOf(member)[0]!))
+  await until(() => party.connection.lastHeardMs > heardMs, 'it is heard')
+  clock.skip(2000)
+  clock.skip(KEEPALIVE_MS - 2000)
+  await until(() => pingsOf(member).length === 2, 'a ping 5 s after the last word')
+  for (let i = 0; i < 2; i++) clock.skip(KEEPALIVE_MS)
+  await until(() => party.closes.length === 1, 'it is lost after 15 s')
+})
+
+test('a record that cannot be read ends the connection at once', async (t) => {
+  const { member, party } = await openRaw(t)
+  const record = Buffer.concat([Buffer.from([0x17, 3, 3, 0, 40]), Buffer.alloc(40, 9)])
+  member.socket.write(record)
+  await until(() => party.closes.length === 1, 'it ends')
+  assert.is(party.closes[0]?.code, 'ERR_SKEIN_CONNECTION_LOST')
+  assert.ok(performance.now() - party.connection.lastHeardMs < KEEPALIVE_MS)
 })
 
 test('only so much is under way as was answered for, whatever the kernel would take', async (t) => {

@@ -8,6 +8,7 @@ import { MAX_PEER_STREAMS, STREAM_WINDOW_BYTES } from '../../transport/path-sett
 import { seededRandom, systemRandom } from '../../transport/random.ts'
 import { FRAME, MAX_DATA_BYTES } from '../../transport/tcp-frames.ts'
 import { PREAMBLE_BYTES, TcpGate } from '../../transport/tcp-gate.ts'
+import { bindingOf, TcpTls } from '../../transport/tcp-tls.ts'
 import { MAX_DATAGRAM_BYTES } from '../../transport/transport.ts'
 import { suite, type TestContext } from '../support/suite.ts'
 import { addressOf, dial, serve } from './compliance.ts'
@@ -64,6 +65,19 @@ cores('a preamble is good for five minutes either way, and never twice in that t
     assert.is(gate.open(ahead, NOW_MS + minute * MINUTE_MS), 'replayed', `${minute} minutes later`)
   }
   assert.is(gate.open(ahead, NOW_MS + 10 * MINUTE_MS), 'stale')
+})
+
+cores('a word is of use to one side of one connection', () => {
+  const random = seededRandom(SEED)
+  const [old, present, binding] = [random.bytes(32), random.bytes(32), random.bytes(32)]
+  const gate = new TcpGate([present, old], random)
+  const word = gate.word('initiator', binding)
+  assert.ok(gate.isWord('initiator', binding, word))
+  assert.ok(gate.isWord('initiator', binding, new TcpGate([old], random).word('initiator', binding)))
+  assert.not(gate.isWord('acceptor', binding, word))
+  assert.not(gate.isWord('initiator', random.bytes(32), word))
+  assert.not(gate.isWord('initiator', binding, new TcpGate([random.bytes(32)], random).word('initiator', binding)))
+  assert.not(gate.isWord('initiator', binding, word.subarray(1)))
 })
 
 cores.run()
@@ -188,6 +202,9 @@ strangers('an accepted connection without TLS is given up', async (t) => {
 
 strangers.run()
 
+const data = (stream: number, sizeBytes: number): Buffer =>
+  rawFrame(FRAME.data, Buffer.concat([sixes(stream), Buffer.alloc(sizeBytes, 1)]))
+
 const certificates = suite('TCP port and certificates')
 
 /** TLS behind a good preamble, with options of its own; what became of it. */
@@ -246,12 +263,60 @@ certificates('a dialler that meets something else than a member of its cluster s
   }
 })
 
+certificates('who passed with a preamble of somebody else is heard no further', async (t) => {
+  const port = await openTcpPort(t)
+  const parties = serve(port)
+  const gate = new TcpGate([GATE_KEY], systemRandom)
+  const strange = (): Uint8Array => systemRandom.bytes(32)
+  const attempts: [string, string, (member: RawMember) => Uint8Array][] = [
+    ['data', 'ERR_SKEIN_PROTOCOL', () => data(2, 1000)],
+    ['a ping', 'ERR_SKEIN_PROTOCOL', () => rawFrame(FRAME.ping, Buffer.alloc(4))],
+    ['a datagram', 'ERR_SKEIN_PROTOCOL', () => rawFrame(FRAME.datagram, Buffer.alloc(4))],
+    ['a guess', 'ERR_SKEIN_WRONG_COOKIE', () => rawFrame(FRAME.word, systemRandom.bytes(16))],
+    [
+      'a word of another connection',
+      'ERR_SKEIN_WRONG_COOKIE',
+      () => rawFrame(FRAME.word, gate.word('initiator', strange())),
+    ],
+    ['an echo', 'ERR_SKEIN_WRONG_COOKIE', ({ tls }) => rawFrame(FRAME.word, gate.word('acceptor', bindingOf(tls)))],
+  ]
+  for (const [name, code, frame] of attempts) {
+    const member = await RawMember.open(t, addressOf(port), false)
+    member.put(frame(member), data(2, 1000))
+    await until(() => member.farewell !== undefined && parties.at(-1)?.closes.length === 1, name)
+    assert.is(member.farewell?.wireCode, wireCodeOf(code as 'ERR_SKEIN_PROTOCOL'), name)
+    assert.equal([member.frames.length, parties.at(-1)?.opened], [1, 0], name)
+  }
+  const mute = await RawMember.open(t, addressOf(port), false)
+  await until(() => mute.isClosed && parties.at(-1)?.closes.length === 1, 'silence')
+  assert.equal([mute.frames.length, parties.at(-1)?.closes[0]?.code], [0, 'ERR_SKEIN_CONNECT_TIMEOUT'])
+  assert.is(port.counters().connections, 0)
+})
+
+certificates('a dialler hears nothing of who does not know the cookie', async (t) => {
+  const identity = new TcpTls(await newIdentity())
+  for (const frame of [data(3, 10), rawFrame(FRAME.word, systemRandom.bytes(16))]) {
+    const server = createServer((socket) => {
+      socket.on('error', () => {})
+      socket.once('readable', () => {
+        socket.read(PREAMBLE_BYTES)
+        const tls = identity.accept(socket, () => tls.resume().write(frame))
+        tls.on('error', () => {})
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    t.defer(() => new Promise((resolve) => server.close(resolve)))
+    const party = dial(await openTcpPort(t), { host: '127.0.0.1', port: (server.address() as { port: number }).port })
+    await until(() => party.closes.length === 1, 'it is over')
+    assert.is(party.closes[0]?.code, frame[0] === FRAME.word ? 'ERR_SKEIN_WRONG_COOKIE' : 'ERR_SKEIN_PROTOCOL')
+    assert.equal([party.receivedBytes, party.untimely], [0, []])
+  }
+})
+
 certificates.run()
 
 const rules = suite('TCP port and rules')
 
-const data = (stream: number, sizeBytes: number): Buffer =>
-  rawFrame(FRAME.data, Buffer.concat([sixes(stream), Buffer.alloc(sizeBytes, 1)]))
 const end = (stream: number, sizeBytes = 0): Buffer =>
   rawFrame(FRAME.end, Buffer.concat([sixes(stream), Buffer.alloc(sizeBytes)]))
 const window = (stream: number): Buffer[] =>
@@ -259,13 +324,14 @@ const window = (stream: number): Buffer[] =>
 
 /** What a member must not do, by name. */
 const OFFENCES: readonly [string, readonly Uint8Array[]][] = [
-  ['a frame of an unknown type', [rawFrame(9, Buffer.alloc(4))]],
+  ['a frame of an unknown type', [rawFrame(10, Buffer.alloc(4))]],
   ['a frame of type 255 and greatest length', [Buffer.alloc(4, 255)]],
   ['a data frame that is too long', [rawFrame(FRAME.data, sixes(2), 6 + MAX_DATA_BYTES + 1)]],
   ['a data frame without data', [rawFrame(FRAME.data, sixes(2))]],
   ['a frame that is too short for its stream', [rawFrame(FRAME.end, Buffer.alloc(5))]],
   ['a datagram that is too long', [rawFrame(FRAME.datagram, Buffer.alloc(0), MAX_DATAGRAM_BYTES + 1)]],
   ['a close that is too long', [rawFrame(FRAME.close, Buffer.alloc(0), 205)]],
+  ['a word behind the word', [rawFrame(FRAME.word, Buffer.alloc(16))]],
   ['an answer to no ping', [rawFrame(FRAME.pong, Buffer.from([9, 9, 9, 9]))]],
   ['data on a stream of the other side', [data(3, 1)]],
   ['data on a stream of a kind that is not used', [data(4, 1)]],

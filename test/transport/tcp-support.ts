@@ -9,7 +9,7 @@ import { STREAM_WINDOW_BYTES } from '../../transport/path-settings.ts'
 import { systemRandom } from '../../transport/random.ts'
 import { FRAME, FrameReader } from '../../transport/tcp-frames.ts'
 import { TcpGate } from '../../transport/tcp-gate.ts'
-import { TcpTls } from '../../transport/tcp-tls.ts'
+import { bindingOf, TcpTls } from '../../transport/tcp-tls.ts'
 import { openTcpTransport, type TcpTransport, type TcpTransportOptions } from '../../transport/tcp-transport.ts'
 import type { TestContext } from '../support/suite.ts'
 import type { LaneHarness } from './lanes-harness.ts'
@@ -110,11 +110,14 @@ export const sixes = (...numbers: number[]): Buffer => {
 /** A member that knows the cookie and has a certificate, and whose frames are made by hand. */
 export class RawMember {
   readonly tls: TLSSocket
+  /** Beneath TLS. */
+  readonly socket: Socket
   readonly frames: { type: number; body: Buffer }[] = []
   isClosed = false
 
-  private constructor(tls: TLSSocket) {
+  private constructor(tls: TLSSocket, socket: Socket) {
     this.tls = tls
+    this.socket = socket
     const reader = new FrameReader({
       data: (_stream, bytes, ends) =>
         this.frames.push({ type: ends ? FRAME.end : FRAME.data, body: Buffer.from(bytes) }),
@@ -127,13 +130,16 @@ export class RawMember {
     })
   }
 
-  static async open(t: TestContext, to: Address, identity?: Identity): Promise<RawMember> {
+  /** With `saysWord` false it passed with somebody else's preamble. */
+  static async open(t: TestContext, to: Address, saysWord = true): Promise<RawMember> {
     const { socket } = await TcpStranger.open(t, to)
     socket.removeAllListeners('data')
     socket.write(preamble())
-    const tls = new TcpTls(identity ?? (await newIdentity())).initiate(socket, () => {})
-    const member = new RawMember(tls)
+    const tls = new TcpTls(await newIdentity()).initiate(socket, () => {})
+    const member = new RawMember(tls, socket)
     await Promise.race([once(tls, 'secureConnect'), once(tls, 'close')])
+    if (saysWord)
+      member.put(rawFrame(FRAME.word, new TcpGate([GATE_KEY], systemRandom).word('initiator', bindingOf(tls))))
     return member
   }
 

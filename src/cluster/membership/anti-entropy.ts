@@ -98,7 +98,9 @@ export class AntiEntropy {
     this.check(record)
     if (announcement !== undefined && record.isChecked) return [announcement, ...doubts.values()]
     const { addresses, ...hint } = hintOf(record)
-    return [{ kind: 'hint', hint: { ...hint, addresses: addresses.filter((one) => link.isLocal || !isLoopback(one)) } }]
+    return [
+      { kind: 'hint', hint: { ...hint, addresses: addresses.filter((one) => link.peer.isLocal || !isLoopback(one)) } },
+    ]
   }
 
   /** Looks at the signature of its announcement, if nobody has yet; what was forged, or follows from it, is forgotten. */

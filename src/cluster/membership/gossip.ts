@@ -477,7 +477,7 @@ export class Gossip {
 
   #hint({ addresses, ...hint }: PeerHint, link: Link): void {
     if (hint.id === this.#host.self.id) return
-    this.#host.hint({ ...hint, addresses: addresses.filter((one) => link.isLocal || !isLoopback(one)) })
+    this.#host.hint({ ...hint, addresses: addresses.filter((one) => link.peer.isLocal || !isLoopback(one)) })
   }
 
   /** Honest members pass on only what they have checked, and checks cost time: it is not listened to for a while. */

@@ -7,7 +7,6 @@ import type { Clock } from '../../../transport/clock.ts'
 import { Allowance } from './allowance.ts'
 import type { Carrier } from './detector.ts'
 import { encodeGossip, MEMBERSHIP_FRAMES, MEMBERSHIP_VERSION } from './frames.ts'
-import { isLoopback } from './member-record.ts'
 import type { GossipItem } from './statements.ts'
 
 /** Statements one connection may bring. */
@@ -23,9 +22,9 @@ export const MUTE_MS = 10_000
 export interface GossipPeer {
   readonly name: string
   readonly incarnation: string
-  /** Where its packets come from. */
-  readonly address: Address
-  /** The same, if others may dial it there: behind a NAT a punch is needed, and a relay's place is none of its. */
+  /** On this machine: loopback addresses are of use to it. */
+  readonly isLocal: boolean
+  /** Where its packets come from, if others may dial it there: behind a NAT a punch is needed, and a relay's place is none of its. */
   readonly seenAt: readonly Address[]
   /** Where it listens, by its own account. */
   readonly listens: readonly Address[]
@@ -36,8 +35,6 @@ export interface GossipPeer {
 
 export interface Link {
   readonly peer: GossipPeer
-  /** On this machine: loopback addresses are of use to it. */
-  readonly isLocal: boolean
   readonly statements: Allowance
   readonly newcomers: Allowance
   readonly strange: Allowance
@@ -73,7 +70,6 @@ export class Grapevine {
     const nowMs = this.#clock.now()
     this.#links.set(peer.carrier.id, {
       peer,
-      isLocal: isLoopback(peer.address),
       statements: new Allowance(STATEMENTS, nowMs),
       newcomers: new Allowance(NEWCOMERS, nowMs),
       strange: new Allowance(STRANGE, nowMs),

@@ -2,14 +2,14 @@
  * A session as membership needs it.
  */
 import { CONTROL } from '../control.ts'
-import { type ConnectedNode, seenAt } from '../peers.ts'
+import { type ConnectedNode, isOnThisMachine, seenAt } from '../peers.ts'
 import type { Session } from '../session.ts'
 import type { GossipPeer } from './grapevine.ts'
 
 export const gossipPeerOf = (node: ConnectedNode, session: Session): GossipPeer => ({
   name: node.name,
   incarnation: node.incarnation,
-  address: node.address,
+  isLocal: isOnThisMachine(node),
   seenAt: seenAt(node),
   listens: node.listens,
   carrier: {

@@ -219,7 +219,7 @@ export class Reach implements DialRelays {
   }
 
   get figures() {
-    return { relay: this.#service.figures, punch: this.#puncher.figures }
+    return { relay: this.#service.figures, punch: this.#puncher.figures, upgrades: this.#upgrades.size }
   }
 
   // DialRelays

@@ -11,7 +11,7 @@
  *
  * It does not measure: nothing is sent for all this. Bounded by MAX_OBSERVERS and the votes' own bound.
  */
-import { familyOf } from '../../../discovery/dht/compact-address.ts'
+import { compactAddress, familyOf } from '../../../discovery/dht/compact-address.ts'
 import { isExemptHost } from '../../../discovery/dht/dht-id.ts'
 import { AddressVotes, type PortMapping } from '../../../discovery/dht/votes.ts'
 import type { NatClass } from '../../../discovery/source.ts'
@@ -184,10 +184,14 @@ export class SelfView {
     return Math.max(MIN_KEEPALIVE_MS, Math.min(KEEPALIVE_MS, shortestMs * KEEPALIVE_PART))
   }
 
-  /** Undefined for what cannot be true: a public observer sees no private address, and none of another family. */
+  /**
+   * Undefined for what cannot be true: a public observer sees no private address, and nobody one of another family, or one
+   * that nobody can send to.
+   */
   #sideOf(observer: Address, seen: Address): Side | undefined {
     const family = familyOf(seen.host)
-    if (family !== familyOf(observer.host) || isLoopback(observer) || seen.port === 0) return undefined
+    if (family !== familyOf(observer.host) || isLoopback(observer) || compactAddress(seen) === undefined)
+      return undefined
     const isPrivate = isExemptHost(observer.host)
     if (isExemptHost(seen.host) && !isPrivate) return undefined
     if (family === 'ip4') return this.#sides[isPrivate ? 'private4' : 'public4']

@@ -152,7 +152,7 @@ class Host implements SessionHost {
   moved(): void {}
 }
 
-test('an acceptor answers an early hello, and is judged again when TLS is done', () => {
+test('an acceptor answers an early hello, and judges again when the proof comes', () => {
   const host = new Host()
   const stage = new Stage(host, introduce('acceptor'), introduce('initiator'))
   stage.open()
@@ -164,6 +164,7 @@ test('an acceptor answers an early hello, and is judged again when TLS is done',
   )
   stage.confirm()
   assert.is(host.opens, 1)
+  stage.hear(stage.theirs())
   assert.equal(
     host.judged.map(({ early, claim }) => [early, claim.hello?.name]),
     [
@@ -171,7 +172,6 @@ test('an acceptor answers an early hello, and is judged again when TLS is done',
       [false, stage.other.name],
     ],
   )
-  stage.hear(stage.theirs())
   assert.equal(
     stage.sent.map(({ type }) => type),
     [CONTROL.proof],
@@ -188,6 +188,7 @@ test('the verdict after TLS counts', () => {
     if (role === 'acceptor') stage.hear(stage.theirs())
     assert.is(stage.closedWith, undefined)
     stage.confirm()
+    if (role === 'acceptor') stage.hear(stage.theirs())
     assert.is(stage.closedWith, 'ERR_SKEIN_SIMULTANEOUS', role)
     assert.is(host.ends.length, 1)
   }

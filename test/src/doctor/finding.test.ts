@@ -1,7 +1,7 @@
 /** Checks that throw or hang, and what others say on one's terminal. */
 import * as assert from 'uvu/assert'
 import { SkeinError } from '../../../certs/errors.ts'
-import { examine, failed } from '../../../src/doctor/finding.ts'
+import { examine, failed, repeated } from '../../../src/doctor/finding.ts'
 import { VirtualClock } from '../../../transport/virtual-clock.ts'
 import { suite } from '../../support/suite.ts'
 
@@ -33,6 +33,8 @@ test('a check that hangs is given up and says so', async () => {
 test('what a terminal would obey does not reach it', () => {
   const { what, why, remedy } = failed('members', 'a\nb\u001b[31m', 'c\r\nd', 'e\u202e')
   assert.equal([what, why, remedy], ['a b?[31m', 'c d', 'e?'])
+  assert.ok(failed('members', 'a'.repeat(1e6), 'b', 'c').what.length < 10_000)
+  assert.is(repeated(Object.create(null)), 'object')
 })
 
 test.run()

@@ -131,6 +131,21 @@ test('NAT: the class follows from where several see one socket', () => {
   assert.is(of(sees('8.8.8.8', '198.51.100.1:5000'), sees('9.9.9.9', '198.51.100.1:5000')), 'cone')
   assert.is(of(sees('8.8.8.8', '198.51.100.1:5000'), sees('9.9.9.9', '198.51.100.1:6000')), 'symmetric')
   assert.is(of(sees('10.0.0.8', '10.0.0.7:5000')), 'open')
+  assert.match(checkNat(natOf([sees('10.0.0.8', '10.0.0.7:5000')], own))[0]?.why ?? '', /farther out/)
+  const twoNetworks = [at('10.0.0.7:5000'), at('10.8.0.7:5000')]
+  const both = [sees('10.0.0.8', '10.0.0.7:5000'), sees('10.8.0.8', '10.8.0.7:5000')]
+  assert.is(natOf(both, twoNetworks).nat, 'open', 'an own address on each network is no NAT')
+  assert.is(
+    of(sees('8.8.8.8', '1.1.1.1:5'), sees('9.9.9.9', '1.1.1.1:5'), sees('7.7.7.7', '6.6.6.6:6')),
+    'cone',
+    'one of three may lie',
+  )
+  assert.is(of(sees('8.8.8.8', '1.1.1.1:5'), sees('9.9.9.9', '1.1.1.1:6'), sees('7.7.7.7', '1.1.1.1:7')), 'symmetric')
+  assert.is(
+    of(sees('8.8.8.8', '1.1.1.1:5'), sees('9.9.9.9', '192.168.1.7:5000')),
+    'unknown',
+    'a neighbour behind the same NAT',
+  )
   // A neighbour sees nothing of the NAT farther out.
   assert.is(of(sees('10.0.0.8', '10.0.0.7:5000'), sees('8.8.8.8', '1.1.1.1:5'), sees('9.9.9.9', '1.1.1.1:5')), 'cone')
   assert.is(of(sees('[2001:db8::1]:1', '[2001:db8::2]:2')), 'unknown')
@@ -191,6 +206,7 @@ test('multicast: it works, it does not, somebody else is there', async () => {
   assert.match(state([alone], []), /^ok .* no other host was heard/)
   assert.match(state([alone], [{ name: 'b@far', host: '192.0.2.1' }]), /^ok/)
   assert.match(state([together]), /^ok .* 1 other host answered/)
+  assert.match(state([{ ...alone, heard: ['10.0.0.8'] }]), /^warning .* a@there .* was not heard/)
   assert.match(state([broken]), /^failed Multicast blocked on eth0: .* \(EPERM\)/)
   const tunnel = { ...broken, face: { ...face, interfaceName: 'tun0' } }
   assert.match(state([tunnel, together]), /^warning tun0 carries no multicast/)

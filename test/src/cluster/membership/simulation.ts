@@ -191,7 +191,7 @@ export class MembershipNetwork {
       const peer = {
         name,
         incarnation,
-        address: NOWHERE,
+        isLocal: false,
         seenAt: [NOWHERE],
         listens: [],
         carrier,
@@ -336,7 +336,7 @@ export class MembershipNetwork {
     return {
       name,
       incarnation,
-      address: placeOf(other),
+      isLocal: false,
       seenAt: [placeOf(other)],
       listens: [],
       askForPeers: () => {},
