@@ -82,8 +82,8 @@ export class Carriers implements Transport {
     this.#tcp.listen(accept)
   }
 
-  sendDatagram(remote: Address, bytes: Uint8Array): void {
-    this.#main.sendDatagram(remote, bytes)
+  sendDatagram(remote: Address, bytes: Uint8Array, hops?: number): void {
+    this.#main.sendDatagram(remote, bytes, hops)
   }
 
   onDatagram(kind: DatagramKind, handler: (bytes: Uint8Array, from: Address) => void): void {

@@ -4,7 +4,7 @@
  * Bounded: beyond MAX_DIRECT_WAYS the one first made is forgotten. That breaks nothing, since ways are equal when their
  * keys are.
  */
-import { type Address, unmapHost } from './address.ts'
+import type { Address } from './address.ts'
 import type { UdpSocket } from './socket.ts'
 import type { Way } from './way.ts'
 
@@ -18,7 +18,6 @@ export class DirectWay implements Way {
   readonly key: string
   readonly address: Address
   readonly maxBytes = MAX_BYTES
-  /** In the socket's own notation. */
   readonly wireHost: string
   readonly port: number
   readonly #socket: UdpSocket
@@ -28,7 +27,7 @@ export class DirectWay implements Way {
     this.wireHost = wireHost
     this.port = port
     this.key = key
-    this.address = { host: unmapHost(wireHost), port }
+    this.address = { host: wireHost, port }
   }
 
   send(bytes: Uint8Array, length: number): void {
@@ -44,7 +43,6 @@ export class DirectWays {
     this.#socket = socket
   }
 
-  /** The host in the socket's own notation. */
   to(wireHost: string, port: number): DirectWay {
     const key = `${port} ${wireHost}`
     let way = this.#ways.get(key)

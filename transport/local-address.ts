@@ -5,7 +5,7 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import ipaddr from 'ipaddr.js'
-import type { Address } from './address.ts'
+import { type Address, unmapHost } from './address.ts'
 
 /** This machine's addresses, loopback last; link-local IPv6 is left out, as its zone means nothing elsewhere. */
 export const localHosts = (withIPv6: boolean): string[] => {
@@ -30,10 +30,11 @@ export const isOnLink = (host: string): boolean => {
 /** quiche knows no zones, so link-local addresses that need one are out of its reach. */
 export const hasZone = (host: string): boolean => host.includes('%')
 
-/** The address in the notation of a socket bound to `boundHost`; undefined for what it cannot reach. */
+/** The address as a port bound to `boundHost` sends to it; undefined for what it cannot reach. */
 export const wireAddress = (remote: Address, boundHost: string, dualStack: boolean): Address | undefined => {
-  const { host, port } = remote
+  const { port } = remote
+  const host = unmapHost(remote.host)
   if (port < 1 || port > 65_535) return undefined
-  if (isIPv4(host)) return dualStack ? { host: `::ffff:${host}`, port } : isIPv4(boundHost) ? remote : undefined
+  if (isIPv4(host)) return dualStack || isIPv4(boundHost) ? { host, port } : undefined
   return isIPv6(host) && isIPv6(boundHost) && !hasZone(host) ? remote : undefined
 }

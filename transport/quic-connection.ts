@@ -150,8 +150,7 @@ export class QuicConnection implements Connection {
   /** No more packets by this way. */
   wayGone(way: Way): void {
     if (this.#state === 'closing' || this.#state === 'ended') return
-    this.#path.gone(way)
-    this.requestFlush()
+    if (this.#path.gone(way)) this.requestFlush()
   }
 
   /** Messages that were not taken, or not sent. */

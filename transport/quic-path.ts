@@ -127,6 +127,7 @@ export class QuicPath implements DatagramListener {
   /** Hands one datagram to quiche, which decrypts it in place; true if that ends the connection. */
   receive(datagram: Uint8Array, way: Way): boolean {
     if (!this.#confirmed || way === this.#way || way.key === this.#way.key) {
+      this.#cameBy = this.#way
       this.#lastDatagramMs = this.#host.clock.now()
       return this.#session.receive(datagram) !== undefined
     }
@@ -148,7 +149,6 @@ export class QuicPath implements DatagramListener {
     this.#follow()
     this.#cameBy = way
     this.read()
-    this.#cameBy = this.#way
     return isRefused
   }
 
@@ -190,10 +190,13 @@ export class QuicPath implements DatagramListener {
     this.#keeper.offered(way, this.#host.clock.now())
   }
 
-  gone(way: Way): void {
-    this.#count()
+  /** True if there is something to send now. Told to all connections of a port, of which mostly one is concerned. */
+  gone(way: Way): boolean {
+    const isPresent = way.key === this.#way.key
+    if (isPresent) this.#count()
     this.#keeper.gone(way, this.#host.clock.now())
     this.#follow()
+    return isPresent
   }
 
   /** Goes where the keeper says. */
@@ -201,7 +204,6 @@ export class QuicPath implements DatagramListener {
     const way = this.#keeper.present
     if (way === this.#way) return
     this.#way = way
-    this.#cameBy = way
     this.#size = this.#host.pathSize(way, this.#largestBytes)
     this.#baseBytes = this.#size.currentBytes
     this.#blackHole = new BlackHole()
@@ -292,8 +294,10 @@ export class QuicPath implements DatagramListener {
     // quiche packs what waits before it: then the packet would be of another size.
     if (packetBytes === undefined || this.#session.datagramsToSend > 0) return
     if (!this.#session.sendDatagram(probe(packetBytes))) return
-    size.onProbeSent(packetBytes, now)
     this.sendPacket(packetBytes)
+    // The window has no room for it: quiche would keep it, and all messages behind it.
+    if (this.#session.datagramsToSend > 0) return this.#session.dropDatagrams()
+    size.onProbeSent(packetBytes, now)
   }
 
   // ---- time
@@ -302,7 +306,8 @@ export class QuicPath implements DatagramListener {
   deadlineMs(nowMs: number): number {
     return Math.min(
       this.#size.deadlineMs ?? Number.POSITIVE_INFINITY,
-      this.#keeper.deadlineMs(nowMs),
+      // Before that no proof is sent.
+      this.#confirmed ? this.#keeper.deadlineMs(nowMs) : Number.POSITIVE_INFINITY,
       this.#changeIdAtMs,
     )
   }

@@ -195,13 +195,15 @@ export class QuicTransport implements Transport, ConnectionHost {
     return to === undefined ? undefined : this.#direct.to(to.host, to.port)
   }
 
-  sendDatagram(remote: Address, bytes: Uint8Array): void {
+  sendDatagram(remote: Address, bytes: Uint8Array, hops?: number): void {
     const to = this.#toWire(remote)
     if (to === undefined) {
       this.#counters.unreachable++
       return
     }
-    this.#socket.send(Uint8Array.from(bytes), bytes.length, to.host, to.port)
+    const copy = Uint8Array.from(bytes)
+    if (hops === undefined) this.#socket.send(copy, copy.length, to.host, to.port)
+    else this.#socket.sendNear(copy, copy.length, to.host, to.port, hops)
     this.#counters.sent++
     this.#counters.sentBytes += bytes.length
   }
@@ -470,7 +472,7 @@ export class QuicTransport implements Transport, ConnectionHost {
     connection.admitted?.closed()
   }
 
-  /** The address in the socket's own notation; undefined for what this socket cannot reach. */
+  /** Undefined for what this port cannot reach. */
   #toWire(remote: Address): Address | undefined {
     return wireAddress(remote, this.#socket.bound.host, this.#socket.dualStack)
   }

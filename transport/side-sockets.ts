@@ -9,13 +9,16 @@ import { createSocket, type Socket } from 'node:dgram'
 import { isMainThread } from 'node:worker_threads'
 import type { Address } from './address.ts'
 import { atExit } from './at-exit.ts'
-import { growBuffers, noLookup } from './socket.ts'
+import { growBuffers, noLookup, withHops } from './socket.ts'
 
 export interface SideSocket {
   /** The local port. */
   readonly port: number
-  /** Sends bytes[0..length), which are only lent for this call, or loses them, as UDP may. */
-  send(bytes: Uint8Array, length: number, to: Address): void
+  /**
+   * Sends bytes[0..length), which are only lent for this call, or loses them, as UDP may. No further than so many routers,
+   * where the system can do that.
+   */
+  send(bytes: Uint8Array, length: number, to: Address, hops?: number): void
   /** Nothing is heard from it any more. Idempotent. */
   close(): void
 }
@@ -85,12 +88,14 @@ class OneSocket implements SideSocket {
     })
   }
 
-  send(bytes: Uint8Array, length: number, to: Address): void {
+  send(bytes: Uint8Array, length: number, to: Address, hops?: number): void {
     // While the kernel's buffer is full the copy is still needed, and what would come behind it is lost.
     if (this.#isClosed || to.port === 0 || this.#socket.getSendQueueCount() > 0) return
     if (this.#copy.length < length) this.#copy = Buffer.alloc(length)
     this.#copy.set(bytes.subarray(0, length))
-    this.#socket.send(this.#copy, 0, length, to.port, to.host)
+    const send = (): void => this.#socket.send(this.#copy, 0, length, to.port, to.host)
+    if (hops === undefined) send()
+    else withHops(this.#socket, hops, send)
   }
 
   close(): void {

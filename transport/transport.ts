@@ -137,8 +137,8 @@ export interface Transport {
   connect(remote: Address, handler: ConnectionHandler, options?: ConnectOptions): Connection
   /** Announces incoming connections; the returned handler takes over. Called once. */
   listen(accept: (connection: Connection) => ConnectionHandler): void
-  /** Sends one datagram of another kind from the same port. */
-  sendDatagram(remote: Address, bytes: Uint8Array): void
+  /** Sends one datagram of another kind from the same port; no further than so many routers, where the system can do that. */
+  sendDatagram(remote: Address, bytes: Uint8Array, hops?: number): void
   onDatagram(kind: DatagramKind, handler: (bytes: Uint8Array, from: Address) => void): void
   /** Named counts since the start: received, sent, gated, unknown, ... */
   counters(): Readonly<Record<string, number>>

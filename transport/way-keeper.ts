@@ -24,7 +24,7 @@ import type { Way } from './way.ts'
 const MAX_KNOWN_WAYS = 8
 /** Ways under proof. */
 const MAX_CHALLENGES = 16
-/** Answers to challenges of the peer that wait to be sent. */
+/** Answers to challenges of the peer that wait to be sent, one for each way: so what goes to an address is no multiple of what came. */
 const MAX_ANSWERS = 8
 /** Ways that are gone; of more, the one that went first is forgotten. */
 const MAX_GONE_WAYS = 64
@@ -44,8 +44,10 @@ const PROVEN_FOR_MS = 300
 /** All challenges of a connection: so many at once, and so many per second. */
 const CHALLENGE_BURST = 16
 const CHALLENGES_PER_SECOND = 20
-/** A present way that nothing came by for so long is doubted: nodes tick every second. */
+/** A present way that nothing came by for so long is doubted. */
 const SILENCE_MS = 1200
+/** So long it has to answer before all others are asked: perhaps nobody had anything to say. A relay asked keeps its channel. */
+const DOUBT_MS = 300
 /** The same when QUIC waits in vain for an acknowledgement. */
 const LOSS_SILENCE_MS = 400
 /** The pause between two rounds of challenges in one silence doubles up to this. */
@@ -161,7 +163,7 @@ export class WayKeeper {
 
   /** Somebody above thinks that this way leads to the peer. */
   offered(way: Way, nowMs: number): void {
-    if (way.key === this.#present.key) return
+    if (way.key === this.#present.key && !this.#presentGone) return
     this.#gone.delete(way.key)
     const challenge = this.#challenges.get(way.key)
     if (challenge !== undefined && challenge.dueMs !== Number.POSITIVE_INFINITY) {
@@ -175,6 +177,7 @@ export class WayKeeper {
   /** The peer wants to know whether this way leads here. The answer goes back by the same way, so it proves both directions. */
   challenged(way: Way, nonce: Uint8Array, nowMs: number): void {
     if (this.#gone.has(way.key)) return
+    this.#answers = this.#answers.filter((answer) => answer.way.key !== way.key)
     if (this.#answers.length >= MAX_ANSWERS) this.#answers.shift()
     this.#answers.push({ type: 'answer', way, nonce, untilMs: nowMs + ANSWER_LIFE_MS })
   }
@@ -185,7 +188,12 @@ export class WayKeeper {
     if (challenge === undefined || challenge.tries === 0) return
     const { way } = challenge
     this.#challenges.delete(way.key)
-    if (way.key === this.#present.key) return this.presentHeard(nowMs)
+    if (way.key === this.#present.key) {
+      // Gone, and offered anew: it is another one by that key.
+      if (this.#presentGone) this.#present = way
+      this.#presentGone = false
+      return this.presentHeard(nowMs)
+    }
     const patienceMs = this.#patienceMs(way, peerUsesIt, nowMs - challenge.lastSentMs)
     this.#remember({ way, provenMs: nowMs, heardMs: nowMs, patienceMs })
     this.#decide(nowMs)
@@ -221,6 +229,10 @@ export class WayKeeper {
     this.#answers = this.#answers.filter((answer) => nowMs < answer.untilMs)
     this.#decide(nowMs)
     if (this.#known.size === 0 || nowMs < this.#nextRoundMs()) return
+    if (this.#roundAtMs === 0 && !this.#presentGone) {
+      this.#roundAtMs = nowMs + DOUBT_MS
+      return this.#challengePresent(nowMs)
+    }
     this.#round(nowMs)
     this.#roundAtMs = nowMs + this.#roundPauseMs
     this.#roundPauseMs = Math.min(2 * this.#roundPauseMs, MAX_ROUND_MS)
@@ -350,7 +362,7 @@ export class WayKeeper {
   }
 
   /**
-   * The present way is silent: all are challenged, those first that were heard from last. A relay comes no later than
+   * The present way does not answer: all are challenged, those first that were heard from last. A relay comes no later than
    * second, since after a NAT was rebound again and again there may be many dead addresses.
    */
   #round(nowMs: number): void {
@@ -358,9 +370,11 @@ export class WayKeeper {
     const relay = ways.findIndex(isRelay)
     if (relay > 1) ways.splice(1, 0, ...ways.splice(relay, 1))
     for (const way of ways) if (!this.#challenges.has(way.key)) this.#challenge(way, Number.POSITIVE_INFINITY, nowMs)
-    // Perhaps only nobody had anything to say.
-    if (ways.length > 0 && !this.#presentGone && !this.#challenges.has(this.#present.key))
-      this.#challenge(this.#present, Number.POSITIVE_INFINITY, nowMs)
+    if (ways.length > 0 && !this.#presentGone) this.#challengePresent(nowMs)
+  }
+
+  #challengePresent(nowMs: number): void {
+    if (!this.#challenges.has(this.#present.key)) this.#challenge(this.#present, Number.POSITIVE_INFINITY, nowMs)
   }
 
   #challenge(way: Way, allowedBytes: number, nowMs: number): void {

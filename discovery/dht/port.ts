@@ -5,7 +5,6 @@
  * datagram unanswered. Any node of any DHT can begin with it.
  */
 import type { Address } from '../../transport/address.ts'
-import { unmapHost } from '../../transport/address.ts'
 import type { Clock } from '../../transport/clock.ts'
 import { classify } from '../../transport/demux.ts'
 import { localHosts, wireAddress } from '../../transport/local-address.ts'
@@ -53,7 +52,7 @@ export interface DhtPort {
 export const openDhtPort = async ({ host, port, saved, ...options }: DhtPortOptions): Promise<DhtPort> => {
   let dht: Dht | undefined
   const socket = await UdpSocket.open(host, port, (datagram, fromHost, fromPort) => {
-    if (classify(datagram) === 'krpc') dht?.receive(datagram, { host: unmapHost(fromHost), port: fromPort })
+    if (classify(datagram) === 'krpc') dht?.receive(datagram, { host: fromHost, port: fromPort })
   })
   const { bound, dualStack } = socket
   const isAnywhere = bound.host === '::' || bound.host === '0.0.0.0'

@@ -171,20 +171,13 @@ class Doctor {
       this.#visitor(),
     ])
     const given = new Set([...seeds, ...dht].map(formatAddress))
-    const isAlive = (address: Address): boolean => isProven(visit?.dials ?? [], address)
-    const soundings = results.filter(({ address }) => given.has(formatAddress(address)))
-    const answering = soundings.filter(({ udp, address }) => udp === 'answered' || isAlive(address))
-    const alive = new Set(answering.map(({ address }) => formatAddress(address)))
-    // A name may have addresses of a family that is not to be had here: one that answers is enough.
-    const enough = places.filter((place) => place.some((address) => alive.has(formatAddress(address)))).flat()
-    const excused = new Set(enough.map(formatAddress))
-    const asked = soundings.filter((one) => answering.includes(one) || !excused.has(formatAddress(one.address)))
     const members = visit?.members ?? []
     const others = members.filter(({ host, way }) => isDirect(way) && !isOwn(host))
     return checkUdp({
-      soundings: asked,
+      soundings: results.filter(({ address }) => given.has(formatAddress(address))),
+      places,
       unresolved,
-      isProven: isAlive,
+      isProven: (address) => isProven(visit?.dials ?? [], address),
       reached: others.length,
     })
   }

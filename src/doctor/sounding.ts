@@ -4,7 +4,8 @@
  *
  * Each address is asked twice: from a socket that is connected to it, because only there the system tells why nothing
  * comes back, and from one socket that all share, because comparing where they see it tells of the NAT on the way. Where
- * UDP is silent, TCP is knocked at: a host that refuses it is there, and is asked by UDP at a port that nobody has. Bounded in addresses, packets and time.
+ * UDP is silent, TCP is knocked at: a host that refuses it is there, and is asked by UDP at a port that nobody has. Bounded
+ * in addresses, packets and time.
  */
 import { createSocket, type Socket } from 'node:dgram'
 import { isIPv6, connect as tcpConnect } from 'node:net'
@@ -87,7 +88,11 @@ export const sound = async (parts: SoundingParts, addresses: readonly Address[])
 }
 
 const askBoth = async (parts: SoundingParts, shared: SharedSockets, address: Address): Promise<Sounding & Answer> => {
-  const [alone, seen] = await Promise.all([askAlone(parts, address), shared.ask(address)])
+  const asking = shared.ask(address)
+  const alone = await askAlone(parts, address)
+  // Where the system tells that nothing can come nobody waits for it.
+  const mayCome = alone.udp === 'answered' || alone.udp === 'silent'
+  const seen = mayCome ? await asking : undefined
   const udp = alone.udp === 'silent' && seen !== undefined ? 'answered' : alone.udp
   const tcp = udp === 'answered' || udp === 'closed' ? 'notTried' : await knock(parts.clock, address)
   const other = { ...address, port: UNUSED_PORT }
@@ -177,7 +182,7 @@ class SharedSockets {
   readonly #pending = new Set<{
     readonly address: Address
     readonly query: Query
-    readonly heard: (answer: Answer) => void
+    readonly heard: (answer: Answer | undefined) => void
   }>()
 
   private constructor(parts: SoundingParts, v4: Socket | undefined, v6: Socket | undefined) {
@@ -217,7 +222,9 @@ class SharedSockets {
     })
   }
 
+  /** Whoever still waits has no answer. */
   close(): void {
+    for (const { heard } of [...this.#pending]) heard(undefined)
     this.#v4?.close()
     this.#v6?.close()
   }

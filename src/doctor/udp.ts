@@ -8,6 +8,8 @@ import type { Sounding } from './sounding.ts'
 export interface UdpFacts {
   /** Of the addresses that were given. */
   readonly soundings: readonly Sounding[]
+  /** For each address or name that was given, the literal addresses behind it. */
+  readonly places: readonly (readonly Address[])[]
   /** Given names that have no address. */
   readonly unresolved: readonly Address[]
   /** Somebody answered there otherwise, which proves as much. */
@@ -16,7 +18,7 @@ export interface UdpFacts {
   readonly reached: number
 }
 
-export const checkUdp = ({ soundings, unresolved, isProven, reached }: UdpFacts): readonly Finding[] => {
+export const checkUdp = ({ soundings: all, places, unresolved, isProven, reached }: UdpFacts): readonly Finding[] => {
   const names = unresolved.map(({ host }) =>
     failed(
       'udp',
@@ -25,12 +27,17 @@ export const checkUdp = ({ soundings, unresolved, isProven, reached }: UdpFacts)
       `Check the spelling and the name service (getent hosts ${host}), or give the IP address.`,
     ),
   )
+  const answered = all.filter(({ udp, address }) => udp === 'answered' || isProven(address))
+  const alive = new Set(answered.map(({ address }) => formatAddress(address)))
+  // A name may have addresses of a family that is not to be had here: one that answers is enough.
+  const enough = places.filter((place) => place.some((address) => alive.has(formatAddress(address)))).flat()
+  const excused = new Set(enough.map(formatAddress))
+  const soundings = all.filter((one) => answered.includes(one) || !excused.has(formatAddress(one.address)))
   if (soundings.length === 0 && names.length > 0) return names
   if (soundings.length === 0 && reached > 0) {
     return [ok('udp', `UDP goes out and answers come in: ${reached} on other machines answered`)]
   }
   if (soundings.length === 0) return [skipped('udp', 'No address was given to try, so it is not known.', GIVE)]
-  const answered = soundings.filter(({ udp, address }) => udp === 'answered' || isProven(address))
   if (answered.length > 0) return [...names, ok('udp', summary(answered, soundings)), ...absent(soundings, answered)]
   return [...names, ...silence(soundings)]
 }

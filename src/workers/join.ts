@@ -9,7 +9,7 @@ import type { SocketWatch } from '../../transport/socket.ts'
 import { type Logger, resolveConfig } from '../config.ts'
 import type { SkeinNode } from '../node.ts'
 import { startConfigured } from '../start.ts'
-import { type FromWorker, type Invitation, JOINED, SOCKET, type ToWorker, type WorkerLuggage } from './protocol.ts'
+import { type FromWorker, type Invitation, JOINED, SECOND_SOCKET, SOCKET, type ToWorker, type WorkerLuggage } from './protocol.ts'
 
 export interface JoinOptions<T> {
   /** Runs before others are told of the node: the place to register behaviours. */
@@ -88,12 +88,14 @@ class SharedSocket implements SocketWatch {
     this.#shared = shared
   }
 
-  opened(descriptor: number, closeNow: () => void): void {
+  opened([first = -1, second = -1]: readonly number[], closeNow: () => void): void {
     this.closeNow = closeNow
-    Atomics.store(this.#shared, SOCKET, descriptor + 1)
+    Atomics.store(this.#shared, SECOND_SOCKET, second + 1)
+    Atomics.store(this.#shared, SOCKET, first + 1)
   }
 
   closed(): void {
+    Atomics.store(this.#shared, SECOND_SOCKET, 0)
     Atomics.store(this.#shared, SOCKET, 0)
     Atomics.notify(this.#shared, SOCKET)
   }

@@ -9,10 +9,12 @@ import type { StartOptions } from '../config.ts'
 
 /** Index in the shared memory: one more than the descriptor of the worker's socket while it is open, else 0. */
 export const SOCKET = 0
+/** Index in the shared memory: the same for the second one, where the port has two. */
+export const SECOND_SOCKET = 1
 /** Index in the shared memory: 1 once the invitation was taken. */
-export const JOINED = 1
+export const JOINED = 2
 /** Words of shared memory. */
-export const SHARED_WORDS = 2
+export const SHARED_WORDS = 3
 
 /** What a worker is given to become a member. */
 export interface Invitation {

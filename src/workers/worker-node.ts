@@ -18,6 +18,7 @@ import {
   type FromWorker,
   type Invitation,
   SHARED_WORDS,
+  SECOND_SOCKET,
   SOCKET,
   type ToWorker,
   type WorkerLuggage,
@@ -221,10 +222,15 @@ export class WorkerNode implements AsyncDisposable {
  * abort the whole process (Node 20, UDPWrap::OnRecv).
  */
 const drain = (shared: Int32Array): void => {
+  drainOne(shared, SOCKET)
+  drainOne(shared, SECOND_SOCKET)
+}
+
+const drainOne = (shared: Int32Array, index: number): void => {
   const buffer = Buffer.allocUnsafe(MAX_DATAGRAM_BYTES)
   try {
     for (let i = 0; i < MAX_DRAINED; i++) {
-      const descriptor = Atomics.load(shared, SOCKET) - 1
+      const descriptor = Atomics.load(shared, index) - 1
       if (descriptor < 0) return
       readSync(descriptor, buffer)
     }

@@ -19,7 +19,18 @@ import { systemClock } from '../../transport/clock.ts'
 import { freshSettings } from '../src/cli/cli-support.ts'
 import { type LanHost, lan } from '../support/lan.ts'
 import { suite, type TestContext } from '../support/suite.ts'
-import { doctor, healthy, named, nodeOn, onlyFailed, openSettings, type Settings } from './doctor-support.ts'
+import {
+  atOnce,
+  type Diagnosis,
+  doctor,
+  healthy,
+  lookHere,
+  named,
+  nodeOn,
+  onlyFailed,
+  openSettings,
+  type Settings,
+} from './doctor-support.ts'
 import { temporaryFolder } from './support.ts'
 
 const DEADLINE_MS = 60_000
@@ -71,236 +82,197 @@ test(
 )
 
 test(
-  'UDP blocked: on the way in, on the way out, and at the other end',
-  async (t) => {
-    const settings = openSettings('dht')
-    const cases: readonly ['here' | 'there', string, RegExp][] = [
-      ['here', rule('input', 'iifname eth0 meta l4proto udp drop'), /drops UDP that comes in here/],
-      ['here', rule('output', 'oifname eth0 meta l4proto udp drop'), /own packet filter/],
-      ['there', rule('input', 'iifname eth0 meta l4proto udp drop'), /A firewall here, there or between drops UDP/],
-    ]
-    const look = async ([where, rules, why]: (typeof cases)[number]): Promise<void> => {
-      const [here, there] = pairOfHosts(t)
-      await nodeOn(t, there, ['--name', 'a@there'], settings)
-      const blocked = where === 'here' ? here : there
-      blocked.filter(t, rules)
-      const found = await doctor(t, ['--seed', `${there.ipv4}:4433`], settings, here)
-      assert.match(named(found, 'failed', /^udp: UDP blocked/).why ?? '', why)
-      onlyFailed(found, 'udp', 'members')
-      assert.not.match(JSON.stringify(found.findings), /Wrong cookie/)
-    }
-    await Promise.all(cases.map(look))
-  },
+  'UDP blocked, with and without TCP to stand in for it',
+  (t) =>
+    atOnce({
+      'on the way in, on the way out, and at the other end': async () => {
+        const settings = openSettings('dht')
+        const cases: readonly ['here' | 'there', string, RegExp][] = [
+          ['here', rule('input', 'iifname eth0 meta l4proto udp drop'), /drops UDP that comes in here/],
+          ['here', rule('output', 'oifname eth0 meta l4proto udp drop'), /own packet filter/],
+          ['there', rule('input', 'iifname eth0 meta l4proto udp drop'), /A firewall here, there or between drops UDP/],
+        ]
+        const look = async ([where, rules, why]: (typeof cases)[number]): Promise<void> => {
+          const [here, there] = pairOfHosts(t)
+          await nodeOn(t, there, ['--name', 'a@there'], settings)
+          const blocked = where === 'here' ? here : there
+          blocked.filter(t, rules)
+          const found = await doctor(t, ['--seed', `${there.ipv4}:4433`], settings, here)
+          assert.match(named(found, 'failed', /^udp: UDP blocked/).why ?? '', why)
+          onlyFailed(found, 'udp', 'members')
+          assert.not.match(JSON.stringify(found.findings), /Wrong cookie/)
+        }
+        await Promise.all(cases.map(look))
+      },
+      'told even where TCP stands in for it': async () => {
+        const settings = openSettings('dht')
+        const [here, there] = pairOfHosts(t)
+        await nodeOn(t, there, ['--name', 'a@there'], { ...settings, SKEIN_TCP: 'true' })
+        here.filter(t, rule('input', 'iifname eth0 meta l4proto udp drop'))
+        const found = await doctor(t, ['--seed', `${there.ipv4}:4433`, 'a@there'], settings, here)
+        named(found, 'failed', /^udp: UDP blocked.* 10\.77\.0\.2:4433 answers nothing by UDP/)
+        named(found, 'ok', /^members: a@there .* connected over TCP/)
+        named(found, 'warning', /^connection: This machine is connected with a@there over TCP/)
+        onlyFailed(found, 'udp')
+      },
+    }),
   { deadlineMs: 2 * DEADLINE_MS },
 )
 
 test(
-  'UDP blocked is told even where TCP stands in for it',
-  async (t) => {
-    const settings = openSettings('dht')
-    const [here, there] = pairOfHosts(t)
-    await nodeOn(t, there, ['--name', 'a@there'], { ...settings, SKEIN_TCP: 'true' })
-    here.filter(t, rule('input', 'iifname eth0 meta l4proto udp drop'))
-    const found = await doctor(t, ['--seed', `${there.ipv4}:4433`, 'a@there'], settings, here)
-    named(found, 'failed', /^udp: UDP blocked.* 10\.77\.0\.2:4433 answers nothing by UDP/)
-    named(found, 'ok', /^members: a@there .* connected over TCP/)
-    named(found, 'warning', /^connection: This machine is connected with a@there over TCP/)
-    onlyFailed(found, 'udp')
-  },
-  within,
-)
-
-test(
-  'multicast blocked by the filter of this machine',
+  'multicast blocked: by the filter of this machine either way, and by the switch while a member is there and uses it',
   async (t) => {
     const settings = openSettings('both')
-    for (const chain of ['input', 'output'] as const) {
-      const [here, there] = pairOfHosts(t)
+    const look = async (chain: 'input' | 'output' | undefined): Promise<void> => {
+      const [here, there] = pairOfHosts(t, { multicast: chain !== undefined })
       await nodeOn(t, there, ['--name', 'a@there'], settings)
-      here.filter(t, rule(chain, 'udp dport 5353 ip daddr 224.0.0.0/4 drop'))
+      if (chain !== undefined) here.filter(t, rule(chain, 'udp dport 5353 ip daddr 224.0.0.0/4 drop'))
       const found = await doctor(t, ['--seed', `${there.ipv4}:4433`], settings, here)
-      assert.match(named(found, 'failed', /^multicast: Multicast blocked on eth0/).why ?? '', /own packet filter/)
+      const where = chain === undefined ? /the network of eth0: a@there/ : /^multicast: Multicast blocked on eth0/
+      const { why } = named(found, 'failed', where)
+      if (chain !== undefined) assert.match(why ?? '', /own packet filter/)
       onlyFailed(found, 'multicast')
     }
+    await Promise.all((['input', 'output', undefined] as const).map(look))
   },
   { deadlineMs: 2 * DEADLINE_MS },
 )
 
 test(
-  'multicast blocked by the switch: a member is there, uses it and is not heard',
-  async (t) => {
-    const settings = openSettings('both')
-    const [here, there] = pairOfHosts(t, { multicast: false })
-    await nodeOn(t, there, ['--name', 'a@there'], settings)
-    const found = await doctor(t, ['--seed', `${there.ipv4}:4433`], settings, here)
-    named(found, 'failed', /^multicast: Multicast blocked on the network of eth0: a@there/)
-    onlyFailed(found, 'multicast')
-  },
-  within,
-)
-
-test(
-  'a wrong cookie, and another cluster with the same one',
-  async (t) => {
-    const settings: Settings = { ...freshSettings(), SKEIN_DISCOVERY: 'dht' }
-    const node = await memberHere(t, settings)
-    const seed = ['--seed', addressOf(node)]
-    const [stranger, other] = await Promise.all([
-      doctor(t, seed, { ...settings, SKEIN_COOKIE: 'another cookie of 8 bytes or more' }),
-      doctor(t, seed, { ...settings, SKEIN_CLUSTER: 'another' }),
-    ])
-    assert.match(named(stranger, 'failed', /^cookie: Wrong cookie/).why ?? '', /UDP is not blocked/)
-    onlyFailed(stranger, 'cookie')
-    named(other, 'failed', /^members: .* belongs to another cluster than "another"/)
-    onlyFailed(other, 'members')
-  },
-  within,
-)
-
-test(
-  'a wrong cookie where the node has no DHT that would answer, and where it listens on TCP too',
-  async (t) => {
-    const [here, there] = pairOfHosts(t)
-    const settings = openSettings('none')
-    const stranger = { ...settings, SKEIN_COOKIE: 'another cookie of 8 bytes or more' }
-    const other = openSettings('dht')
-    await Promise.all([
-      nodeOn(t, there, ['--name', 'a@there'], settings),
-      nodeOn(t, there, ['--name', 'b@there', '--port', '4444'], { ...other, SKEIN_TCP: 'true' }),
-    ])
-    const [silent, tcp] = await Promise.all([
-      doctor(t, ['--seed', `${there.ipv4}:4433`], stranger, here),
-      doctor(t, ['--seed', `${there.ipv4}:4444`], { ...other, SKEIN_COOKIE: 'yet another cookie' }, here),
-    ])
-    const { why, remedy } = named(
-      silent,
-      'failed',
-      /^udp: UDP blocked on the way back, or a stranger: 10\.77\.0\.2:4433/,
-    )
-    assert.match(why ?? '', /another cookie/)
-    assert.match(remedy ?? '', /tags/)
-    named(tcp, 'failed', /^cookie: Wrong cookie: 10\.77\.0\.2:4444/)
-    onlyFailed(tcp, 'cookie')
-  },
-  within,
-)
-
-test(
-  'a cookie file that others can read, and none at all',
-  async (t) => {
-    const folder = await temporaryFolder(t)
-    const { SKEIN_COOKIE: _cookie, ...settings } = freshSettings()
-    const file = join(folder, 'cookie')
-    await writeFile(file, 'a cookie that everybody can read', { mode: 0o644 })
-    await chmod(file, 0o644)
-    const [open, none] = await Promise.all([
-      doctor(t, ['--cookie-file', file], settings),
-      doctor(t, [], { ...settings, XDG_CONFIG_HOME: folder }),
-    ])
-    assert.match(named(open, 'failed', /^cookie: .*ERR_SKEIN_INSECURE_FILE/).remedy ?? '', /chmod 600/)
-    healthy(none)
-    named(none, 'warning', /^cookie: There is no cookie yet/)
-    const made = await readFile(join(folder, 'skein', 'cookie')).catch(() => undefined)
-    assert.is(made, undefined, 'a look makes nothing')
-  },
-  within,
-)
-
-test(
-  'an expired certificate: in a file, and shown by another node',
-  async (t) => {
-    const settings: Settings = { ...freshSettings(), SKEIN_DISCOVERY: 'dht' }
-    const identity = await createIdentity({ wallNowMs: Date.now() - 3 * DAY_MS, validForMs: DAY_MS })
-    const file = join(await temporaryFolder(t), 'identity.pem')
-    await writeFile(file, identity.privateKeyPem + identity.certificatePem, { mode: 0o600 })
-    const node = await memberHere(t, settings, { identity })
-    const [ofFile, ofNode] = await Promise.all([
-      doctor(t, ['--identity', file], settings),
-      doctor(t, ['--seed', addressOf(node)], settings),
-    ])
-    named(ofFile, 'failed', /^certificate: Expired certificate: that in .* 2 days ago|1 day ago/)
-    onlyFailed(ofFile, 'certificate')
-    assert.is(await readFile(file, 'utf8'), identity.privateKeyPem + identity.certificatePem, 'only looked at')
-    assert.match(
-      named(ofNode, 'failed', /^certificate: Expired certificate: 127\.0\.0\.1/).why ?? '',
-      /The clocks agree/,
-    )
-    named(ofNode, 'ok', /^clock: Within/)
-    onlyFailed(ofNode, 'certificate')
-  },
-  within,
-)
-
-test(
-  'a clock that is off: by ten minutes in either direction, and by ten seconds',
-  async (t) => {
-    const settings: Settings = { ...freshSettings(), SKEIN_DISCOVERY: 'dht' }
-    const cases: readonly [number, RegExp, readonly string[]][] = [
-      [10 * MINUTE_MS, /^clock: Clock off: this machine is 10\.0 minutes behind a@/, ['clock', 'members']],
-      [-10 * MINUTE_MS, /^clock: Clock off: this machine is 10\.0 minutes ahead of a@/, ['clock']],
-    ]
-    for (const [aheadMs, cause, checks] of cases) {
-      const node = await memberHere(t, settings, { aheadMs })
-      const found = await doctor(t, ['--seed', addressOf(node)], settings)
-      assert.match(named(found, 'failed', cause).remedy ?? '', /timedatectl/)
-      onlyFailed(found, ...checks)
-      await node.stop()
-    }
-    const slightly = await doctor(
-      t,
-      ['--seed', addressOf(await memberHere(t, settings, { aheadMs: 10_000 }))],
-      settings,
-    )
-    healthy(slightly)
-    named(slightly, 'warning', /^clock: Clock off: this machine is 10\.\d s behind/)
-  },
+  'on one machine: cookies, certificates, clocks, buffers, ports',
+  (t) =>
+    atOnce({
+      'a wrong cookie, and another cluster with the same one': async () => {
+        const settings: Settings = { ...freshSettings(), SKEIN_DISCOVERY: 'dht' }
+        const node = await memberHere(t, settings)
+        const seeds = [addressOf(node)]
+        const [stranger, other] = await Promise.all([
+          lookHere({ ...settings, SKEIN_COOKIE: 'another cookie of 8 bytes or more' }, { seeds }),
+          lookHere({ ...settings, SKEIN_CLUSTER: 'another' }, { seeds }),
+        ])
+        assert.match(named(stranger, 'failed', /^cookie: Wrong cookie/).why ?? '', /UDP is not blocked/)
+        onlyFailed(stranger, 'cookie')
+        named(other, 'failed', /^members: .* belongs to another cluster than "another"/)
+        onlyFailed(other, 'members')
+      },
+      'a cookie file that others can read, and none at all': async () => {
+        const folder = await temporaryFolder(t)
+        const { SKEIN_COOKIE: _cookie, ...settings } = freshSettings()
+        const file = join(folder, 'cookie')
+        await writeFile(file, 'a cookie that everybody can read', { mode: 0o644 })
+        await chmod(file, 0o644)
+        const [open, none] = await Promise.all([
+          doctor(t, ['--cookie-file', file], settings),
+          lookHere({ ...settings, XDG_CONFIG_HOME: folder }),
+        ])
+        assert.match(named(open, 'failed', /^cookie: .*ERR_SKEIN_INSECURE_FILE/).remedy ?? '', /chmod 600/)
+        healthy(none)
+        named(none, 'warning', /^cookie: There is no cookie yet/)
+        const made = await readFile(join(folder, 'skein', 'cookie')).catch(() => undefined)
+        assert.is(made, undefined, 'a look makes nothing')
+      },
+      'an expired certificate: in a file, and shown by another node': async () => {
+        const settings: Settings = { ...freshSettings(), SKEIN_DISCOVERY: 'dht' }
+        const identity = await createIdentity({ wallNowMs: Date.now() - 3 * DAY_MS, validForMs: DAY_MS })
+        const file = join(await temporaryFolder(t), 'identity.pem')
+        await writeFile(file, identity.privateKeyPem + identity.certificatePem, { mode: 0o600 })
+        const node = await memberHere(t, settings, { identity })
+        const [ofFile, ofNode] = await Promise.all([
+          lookHere(settings, { identityFile: file }),
+          lookHere(settings, { seeds: [addressOf(node)] }),
+        ])
+        named(ofFile, 'failed', /^certificate: Expired certificate: that in .* 2 days ago|1 day ago/)
+        onlyFailed(ofFile, 'certificate')
+        assert.is(await readFile(file, 'utf8'), identity.privateKeyPem + identity.certificatePem, 'only looked at')
+        assert.match(
+          named(ofNode, 'failed', /^certificate: Expired certificate: 127\.0\.0\.1/).why ?? '',
+          /The clocks agree/,
+        )
+        named(ofNode, 'ok', /^clock: Within/)
+        onlyFailed(ofNode, 'certificate')
+      },
+      'a clock that is off: by ten minutes in either direction, and by ten seconds': async () => {
+        const behind = /^clock: Clock off: this machine is 10\.0 minutes behind a@/
+        const ahead = /^clock: Clock off: this machine is 10\.0 minutes ahead of a@/
+        const look = async (aheadMs: number): Promise<Diagnosis> => {
+          const settings = freshSettings()
+          return lookHere(settings, { seeds: [addressOf(await memberHere(t, settings, { aheadMs }))] })
+        }
+        const [early, late, slightly] = await Promise.all([10 * MINUTE_MS, -10 * MINUTE_MS, 10_000].map(look))
+        assert.match(named(early!, 'failed', behind).remedy ?? '', /timedatectl/)
+        onlyFailed(early!, 'clock', 'members')
+        assert.match(named(late!, 'failed', ahead).remedy ?? '', /timedatectl/)
+        onlyFailed(late!, 'clock')
+        healthy(slightly!)
+        named(slightly!, 'warning', /^clock: Clock off: this machine is 10\.\d s behind/)
+      },
+      'small socket buffers': async () => {
+        const settings = freshSettings()
+        const found = await doctor(t, [], { ...settings, NODE_OPTIONS: `--import ${SMALL_BUFFERS}` })
+        assert.match(
+          named(found, 'warning', /^buffers: .* small socket buffers/).remedy ?? '',
+          /rmem_max|maxsockbuf|limit/,
+        )
+        healthy(found)
+      },
+      'a port that another program has: it is named, and a chosen port is a failure': async () => {
+        const socket = createSocket('udp4')
+        socket.bind(0, '127.0.0.1')
+        await once(socket, 'listening')
+        t.defer(() => socket.close())
+        const { port } = socket.address()
+        const found = await lookHere(freshSettings(), { port })
+        const { what, remedy } = named(found, 'failed', /^port: UDP port \d+ is held by/)
+        if (process.platform === 'linux') assert.match(what, new RegExp(`held by process ${process.pid} `))
+        assert.match(remedy ?? '', /choose another port/)
+        onlyFailed(found, 'port')
+      },
+    }),
   { deadlineMs: 2 * DEADLINE_MS },
 )
 
 test(
-  'small socket buffers',
-  async (t) => {
-    const settings = freshSettings()
-    const found = await doctor(t, [], { ...settings, NODE_OPTIONS: `--import ${SMALL_BUFFERS}` })
-    assert.match(named(found, 'warning', /^buffers: .* small socket buffers/).remedy ?? '', /rmem_max|maxsockbuf|limit/)
-    healthy(found)
-  },
-  within,
-)
-
-test(
-  'a port that another program has: it is named, and a chosen port is a failure',
-  async (t) => {
-    const socket = createSocket('udp4')
-    socket.bind(0, '127.0.0.1')
-    await once(socket, 'listening')
-    t.defer(() => socket.close())
-    const { port } = socket.address()
-    const found = await doctor(t, ['--port', String(port)], freshSettings())
-    const { what, remedy } = named(found, 'failed', /^port: UDP port \d+ is held by/)
-    if (process.platform === 'linux') assert.match(what, new RegExp(`held by process ${process.pid} `))
-    assert.match(remedy ?? '', /choose another port/)
-    onlyFailed(found, 'port')
-  },
-  within,
-)
-
-test(
-  'nobody listens, a name without address, a host that is not there',
-  async (t) => {
-    const [here, there] = pairOfHosts(t)
-    const settings = openSettings('none')
-    const found = await doctor(
-      t,
-      ['--seed', `${there.ipv4}:4433`, '--seed', '10.77.0.99:4433', '--seed', 'nowhere.invalid:4433'],
-      settings,
-      here,
-    )
-    named(found, 'failed', /^udp: Nobody listens at 10\.77\.0\.2:4433/)
-    named(found, 'failed', /^udp: (10\.77\.0\.99:4433 answers neither|There is no way to 10\.77\.0\.99)/)
-    named(found, 'failed', /^udp: The host name nowhere\.invalid has no address/)
-    onlyFailed(found, 'udp', 'members')
-  },
+  'silence of a node and of nobody',
+  (t) =>
+    atOnce({
+      'a wrong cookie where the node has no DHT that would answer, and where it listens on TCP too': async () => {
+        const [here, there] = pairOfHosts(t)
+        const settings = openSettings('none')
+        const stranger = { ...settings, SKEIN_COOKIE: 'another cookie of 8 bytes or more' }
+        const other = openSettings('dht')
+        await Promise.all([
+          nodeOn(t, there, ['--name', 'a@there'], settings),
+          nodeOn(t, there, ['--name', 'b@there', '--port', '4444'], { ...other, SKEIN_TCP: 'true' }),
+        ])
+        const [silent, tcp] = await Promise.all([
+          doctor(t, ['--seed', `${there.ipv4}:4433`], stranger, here),
+          doctor(t, ['--seed', `${there.ipv4}:4444`], { ...other, SKEIN_COOKIE: 'yet another cookie' }, here),
+        ])
+        const { why, remedy } = named(
+          silent,
+          'failed',
+          /^udp: UDP blocked on the way back, or a stranger: 10\.77\.0\.2:4433/,
+        )
+        assert.match(why ?? '', /another cookie/)
+        assert.match(remedy ?? '', /tags/)
+        named(tcp, 'failed', /^cookie: Wrong cookie: 10\.77\.0\.2:4444/)
+        onlyFailed(tcp, 'cookie')
+      },
+      'nobody listens, a name without address, a host that is not there': async () => {
+        const [here, there] = pairOfHosts(t)
+        const settings = openSettings('none')
+        const found = await doctor(
+          t,
+          ['--seed', `${there.ipv4}:4433`, '--seed', '10.77.0.99:4433', '--seed', 'nowhere.invalid:4433'],
+          settings,
+          here,
+        )
+        named(found, 'failed', /^udp: Nobody listens at 10\.77\.0\.2:4433/)
+        named(found, 'failed', /^udp: (10\.77\.0\.99:4433 answers neither|There is no way to 10\.77\.0\.99)/)
+        named(found, 'failed', /^udp: The host name nowhere\.invalid has no address/)
+        onlyFailed(found, 'udp', 'members')
+      },
+    }),
   within,
 )
 

@@ -110,7 +110,7 @@ class Stage {
       this.membership.connected({
         name,
         incarnation,
-        address,
+        isLocal: false,
         seenAt: [address],
         listens: [],
         carrier,

@@ -11,7 +11,7 @@ import type { CloseReason, Connection, ConnectionHandler, ConnectOptions } from 
 import type { Way } from '../../transport/way.ts'
 import { suite, type TestContext } from '../support/suite.ts'
 import { addressOf } from './compliance.ts'
-import { count, newIdentity, openPort, Stranger, until } from './quic-support.ts'
+import { count, newIdentity, openPort, Relay, Stranger, until } from './quic-support.ts'
 
 const test = suite('QUIC port: ways')
 
@@ -541,6 +541,47 @@ test('too many messages at once are refused, not hoarded', async (t) => {
   assert.ok(taken > 500 && taken <= 1024, `${taken}`)
   assert.is(count(a, 'droppedMessages'), 1)
   await until(() => ends[0].connection.sendDatagram(Buffer.alloc(1)), 'there is room again')
+})
+
+test('a packet of a size to be tried that the window has no room for does not hold up the messages behind it', async (t) => {
+  const [a, b] = [await openPort(t), await openPort(t)]
+  // The window is ten of the largest packets (16 383 bytes) at first: this leaves some of it, but no room for one of them.
+  let bulk = Buffer.alloc(150_000)
+  let accepted: End | undefined
+  b.listen((connection) => {
+    const end = new End()
+    end.connection = connection
+    end.onFlush = () => {
+      if (bulk.length === 0) return
+      bulk = bulk.subarray(connection.write(connection.openStream(true), bulk, true))
+    }
+    accepted = end
+    return end
+  })
+  const dialled = dial(t, a, addressOf(b))
+  let received = 0
+  dialled.onReadable = (stream) => {
+    const target = Buffer.alloc(64 * 1024)
+    for (let bytes = -1; bytes !== 0; received += bytes) bytes = dialled.connection.read(stream, target).bytes
+  }
+  await until(() => received === 150_000, 'the window was used')
+  assert.ok(accepted?.connection.sendDatagram(Buffer.alloc(1000)))
+  await until(() => dialled.messages.length === 1, 'the message')
+})
+
+test('a way that is offered before it can be proven does not keep the timer busy', async (t) => {
+  const [a, b] = [await openPort(t), await openPort(t)]
+  const between = await Relay.open(t, addressOf(b))
+  // Nothing from the acceptor once its part of the handshake is through.
+  between.passes = (bytes, direction) => direction === 'toServer' || !isShort(bytes)
+  serve(t, b)
+  const dialled = dial(t, a, between.address)
+  await until(() => dialled.isOpen, 'the connection opens')
+  let flushes = 0
+  dialled.onFlush = () => void flushes++
+  dialled.connection.offer(a.ways.direct(addressOf(b)) as Way)
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  assert.ok(flushes < 30, `${flushes} flushes in 300 ms`)
 })
 
 // ---- strangers

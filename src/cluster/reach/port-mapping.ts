@@ -216,6 +216,7 @@ const NOT_PUBLIC: readonly string[] = [
   'linkLocal',
   'unspecified',
   'multicast',
+  'broadcast',
 ]
 
 export const isPublic = (host: string): boolean =>

@@ -9,6 +9,9 @@
  *   answer is a question as well, so nothing needs to be remembered of such an address, and no more goes out than came in.
  * - A number is a keyed hash of the address that it is sent to. So it is known again without being remembered, is good
  *   for no other address, and our own question, turned round by a mirror or by our own host, is recognised.
+ * - The first question to each target is an opener: it opens our own NAT and ends at the next router. Where a NAT accepts UDP
+ *   to itself, what comes in before its own host has sent to that address takes the pair of ports for itself, for half a
+ *   minute; so nothing else goes out until the other end had time to open its NAT too.
  * - Everything is over after a bounded time. For a while after its end a punch still answers: the other end may not have
  *   heard us yet.
  */
@@ -28,10 +31,16 @@ import type { Turn, Turns } from './turns.ts'
 /** The other end's candidates, and where the relay sees it. */
 const MAX_TARGETS = MAX_CANDIDATES + 1
 /**
- * After the first question each target is asked again so much later, answered or not: what we send may help the other end
- * too, which has perhaps not found us yet.
+ * Routers that an opener reaches: our NAT lets it pass, the next one drops it. Behind two NATs the outer one sees nothing of
+ * it, and it may be spoiled as without an opener.
  */
-const ASK_AGAIN_MS: readonly number[] = [100, 250, 500, 1000]
+const OPENER_HOPS = 2
+/**
+ * After the opener each target is asked so much later, answered or not: what we send may help the other end too, which has
+ * perhaps not found us yet. The relay tells both ends of each other in one turn, so the first pause is for how late a
+ * machine may be.
+ */
+const ASK_AFTER_MS: readonly number[] = [40, 100, 250, 500, 1000]
 /** A punch is not over before this, nor as soon after a question: news of more targets, or an answer, may be on its way. */
 const QUIET_MS = 2000
 /** However many targets are added. */
@@ -49,8 +58,8 @@ export interface PunchGround {
   readonly sides: SideWays
   readonly spreads: Turns
   readonly sweeps: Turns
-  /** Sends a question, from the shared port or from a side. */
-  ask(to: Address, bytes: Uint8Array, side?: Side): void
+  /** Sends a question, from the shared port or from a side; no further than so many routers. */
+  ask(to: Address, bytes: Uint8Array, side?: Side, hops?: number): void
   /** From the shared port. */
   direct(address: Address): Way | undefined
   /** This punch does no more than answer. */
@@ -113,7 +122,7 @@ export class OnePunch {
       return new Spread({
         clock,
         open: () => sides.open(this, address, direct.maxBytes),
-        ask: (side) => ask(address, question, side),
+        ask: (side, isOpener) => ask(address, question, side, isOpener ? OPENER_HOPS : undefined),
       })
     })
   }
@@ -174,16 +183,16 @@ export class OnePunch {
     if (this.#ground.direct(address) === undefined) return
     this.#targets.add(key)
     const { clock, ask } = this.#ground
-    ask(address, this.#question(compact))
-    this.#askAgain(address, compact)
-    const quietMs = clock.now() + Math.max(...ASK_AGAIN_MS) + QUIET_MS
+    ask(address, this.#question(compact), undefined, OPENER_HOPS)
+    this.#askOften(address, compact)
+    const quietMs = clock.now() + Math.max(...ASK_AFTER_MS) + QUIET_MS
     this.#extend(Math.min(quietMs, this.#beganMs + MAX_PLAIN_MS))
   }
 
-  #askAgain(address: Address, compact: Uint8Array, side?: Side): void {
+  #askOften(address: Address, compact: Uint8Array, side?: Side): void {
     const { clock, ask } = this.#ground
     const question = this.#question(compact)
-    for (const ms of ASK_AGAIN_MS) this.#timers.push(clock.after(ms, () => ask(address, question, side), true))
+    for (const ms of ASK_AFTER_MS) this.#timers.push(clock.after(ms, () => ask(address, question, side), true))
   }
 
   /** One spread or sweep, once, and only as long as nothing was found. */
@@ -231,7 +240,7 @@ export class OnePunch {
     if (this.#isOver || way === undefined || this.#found.has(way.key) || this.#found.size >= MAX_FOUND) return
     this.#found.add(way.key)
     this.#endManyPorts()
-    if (side !== undefined || !this.#targets.has(keyOf(compact))) this.#askAgain(from, compact, side)
+    if (side !== undefined || !this.#targets.has(keyOf(compact))) this.#askOften(from, compact, side)
     this.#task.found(way)
   }
 

@@ -27,7 +27,7 @@ const SPREADS_AT_ONCE = 1
 /** 500 probes a second each. */
 const SWEEPS_AT_ONCE = 4
 const MAX_WAITING = 16
-/** Of answers: far more than all punches with one host need, 64 with five questions each. */
+/** Of answers: far more than all punches with one host need, 64 with six questions each. */
 const ANSWER_LIMITS: RateLimits = {
   source: { perSecond: 200, burst: 400 },
   network: { perSecond: 400, burst: 800 },
@@ -45,8 +45,8 @@ const QUESTION_LIMITS: RateLimits = {
 export interface PunchHost {
   readonly clock: Clock
   readonly random: Random
-  /** From the shared port. */
-  sendProbe(to: Address, bytes: Uint8Array): void
+  /** From the shared port; no further than so many routers. */
+  sendProbe(to: Address, bytes: Uint8Array, hops?: number): void
   openSideSockets(count: number, receive: (bytes: Buffer, from: Address, socket: SideSocket) => void): SideSockets
   /** From the shared port; undefined for what it cannot reach. */
   direct(address: Address): Way | undefined
@@ -117,7 +117,7 @@ export class Puncher {
         sides: this.#sides,
         spreads: this.#spreads,
         sweeps: this.#sweeps,
-        ask: (to, bytes, side) => this.#send(to, bytes, side),
+        ask: (to, bytes, side, hops) => this.#send(to, bytes, side, hops),
         direct: (address) => this.#host.direct(address),
         over: (ended) => this.#over(ended),
       },
@@ -186,14 +186,14 @@ export class Puncher {
     return heard?.reply
   }
 
-  #send(to: Address, bytes: Uint8Array, side: Side | undefined): void {
+  #send(to: Address, bytes: Uint8Array, side: Side | undefined, hops: number | undefined): void {
     if (!this.#questionLimit.admit(to, this.#host.clock.now())) {
       this.#refused++
       return
     }
     this.#probesSent++
-    if (side === undefined) this.#host.sendProbe(to, bytes)
-    else side.send(bytes)
+    if (side === undefined) this.#host.sendProbe(to, bytes, hops)
+    else side.send(bytes, hops)
   }
 
   /** It only answers from now on, and not for long. */

@@ -122,7 +122,7 @@ export class Reach implements DialRelays {
     this.#puncher = new Puncher({
       clock,
       random,
-      sendProbe: (to, bytes) => transport.sendDatagram(to, bytes),
+      sendProbe: (to, bytes, hops) => transport.sendDatagram(to, bytes, hops),
       openSideSockets,
       direct: (address) => ways.direct(address),
       receive: (way, datagram) => ways.receive(way, datagram),

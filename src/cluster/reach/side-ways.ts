@@ -39,7 +39,8 @@ export interface Side {
   readonly way: Way
   /** The other end was heard. */
   readonly isHeard: boolean
-  send(bytes: Uint8Array): void
+  /** No further than so many routers. */
+  send(bytes: Uint8Array, hops?: number): void
   /** The other end was heard: the side is kept. False: too many are, and it is not. */
   hear(): boolean
   close(): void
@@ -164,8 +165,8 @@ class OneSide implements Side {
     return this.heardMs > Number.NEGATIVE_INFINITY
   }
 
-  send(bytes: Uint8Array): void {
-    this.socket.send(bytes, bytes.length, this.target)
+  send(bytes: Uint8Array, hops?: number): void {
+    this.socket.send(bytes, bytes.length, this.target, hops)
   }
 
   hear(): boolean {

@@ -2,17 +2,23 @@
  * A spread: many sockets of ours, each with one question to the same address, because our NAT gives every socket another
  * port and nobody knows which. The other end asks at random ports of ours meanwhile (sweep.ts).
  *
- * The sockets are opened evenly over the time that a sweep takes. A NAT that accepts UDP to itself spoils a pair of
- * ports when a packet from outside comes before the one from inside. Were all sockets opened first, such a NAT at the
- * other end would spoil every pair; were they opened last, ours would. This way half of the pairs, four on average, are
- * good whichever of the two NATs is of that kind. If both are, there is no order that helps.
+ * A NAT that accepts UDP to itself spoils a pair of ports when a packet from outside comes before the one from inside. So
+ * most sockets are opened at once, with openers alone, which open our NAT and do not come as far as the other: what the
+ * other end asks from then on comes in, whichever of the two NATs is of that kind.
+ *
+ * Where no router lies between the two NATs an opener does come as far, and spoils the pair if the other NAT is of that
+ * kind. So the last sockets are opened late and ask as usual: the other end has asked at most of their ports by then.
  */
 import type { Clock, Timer } from '../../../transport/clock.ts'
 import type { Side } from './side-ways.ts'
 import { SWEEP_MS } from './sweep.ts'
 
-/** Sockets of one spread. */
+/** Sockets of one spread that are open at once. */
 export const SPREAD_SOCKETS = 256
+/** Opened at once. */
+const EARLY_SOCKETS = 128
+/** When the late ones begin. */
+const LATE_MS = 0.6 * SWEEP_MS
 const TICK_MS = 10
 /** After the event loop was late the pace is caught up with, but not at once. */
 const MAX_OPENED_PER_TICK = 8
@@ -23,12 +29,13 @@ export interface SpreadOptions {
   readonly clock: Clock
   /** Another socket towards the target; undefined if there is none to be had. */
   open(): Promise<Side | undefined>
-  /** Asks the target from this socket. */
-  ask(side: Side): void
+  /** Asks the target from this socket, as an opener perhaps. */
+  ask(side: Side, isOpener: boolean): void
 }
 
 interface Asked {
   readonly side: Side
+  readonly isOpener: boolean
   askedMs: number
 }
 
@@ -60,19 +67,20 @@ export class Spread {
     const { clock } = this.#options
     this.#timer = clock.after(TICK_MS, () => this.#tick(), true)
     const elapsedMs = clock.now() - this.#startedMs
-    const due = Math.min(SPREAD_SOCKETS, 1 + Math.floor((elapsedMs / SWEEP_MS) * SPREAD_SOCKETS))
+    const latePart = Math.min(1, Math.max(0, (elapsedMs - LATE_MS) / (SWEEP_MS - LATE_MS)))
+    const due = EARLY_SOCKETS + Math.floor(latePart * (SPREAD_SOCKETS - EARLY_SOCKETS))
     for (let i = 0; i < MAX_OPENED_PER_TICK && this.#wanted < due && this.#state === 'opening'; i++) void this.#open()
     this.#repeat()
   }
 
   async #open(): Promise<void> {
-    this.#wanted++
+    const isOpener = this.#wanted++ < EARLY_SOCKETS
     const side = await this.#options.open()
     // No descriptors are left, say: what is open has to do.
     if (side === undefined && this.#state === 'opening') this.#state = 'repeating'
     if (side === undefined) return
     if (this.#state === 'over') return side.close()
-    this.#ask(side)
+    this.#ask(side, isOpener)
   }
 
   #repeat(): void {
@@ -80,12 +88,12 @@ export class Spread {
     for (const asked of this.#asked) {
       if (asked.askedMs > dueMs) return
       this.#asked.delete(asked)
-      this.#ask(asked.side)
+      this.#ask(asked.side, asked.isOpener)
     }
   }
 
-  #ask(side: Side): void {
-    this.#asked.add({ side, askedMs: this.#options.clock.now() })
-    this.#options.ask(side)
+  #ask(side: Side, isOpener: boolean): void {
+    this.#asked.add({ side, isOpener, askedMs: this.#options.clock.now() })
+    this.#options.ask(side, isOpener)
   }
 }

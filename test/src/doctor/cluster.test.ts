@@ -90,9 +90,8 @@ test('members: silence with and without an answer of the DHT, refusals, nobody a
 
 test('a certificate that is not valid now: whether it or the clock is to blame', () => {
   const dials = [dial('ERR_SKEIN_CERT_EXPIRED', 'No connection. The certificate expired at 2029-12-01T00:00:00.000Z')]
-  const member = {
-    ...{ name: 'a', host: '10.0.0.1', way: 'port', clock: undefined, usesMulticast: false, connected: [] },
-  } as const
+  const way = 'port' as const
+  const member = { name: 'a', host: '10.0.0.1', way, clock: undefined, usesMulticast: false, connected: [] }
   assert.match(whyOf(dials, [member]), /or one of the two clocks is wrong/, 'its clock is not known')
   const other = { ...member, name: 'b', host: '10.0.0.2', clock: { aheadMs: 0, uncertainMs: 1 } }
   assert.match(whyOf(dials, [other]), /or one of the two clocks/, "nor does somebody else's tell")

@@ -76,7 +76,7 @@ const sounding = (
   elsewhere,
 })
 
-const none: UdpFacts = { soundings: [], unresolved: [], isProven: () => false, reached: 0 }
+const none: UdpFacts = { soundings: [], places: [], unresolved: [], isProven: () => false, reached: 0 }
 
 test('UDP: what silence means depends on what else answers', () => {
   const judge = (...soundings: Sounding[]): string[] =>
@@ -110,6 +110,17 @@ test('UDP: what silence means depends on what else answers', () => {
     /^ok/,
     /^failed UDP gets to the host of 5\.6\.7\.8:4433 and back, but that port is silent/,
   )
+  const named = checkUdp({
+    ...none,
+    soundings: [
+      sounding('[2001:db8::1]:4433', 'noRoute'),
+      sounding('1.2.3.4', 'answered'),
+      sounding('5.6.7.8', 'silent'),
+    ],
+    places: [[at('[2001:db8::1]:4433'), at('1.2.3.4')], [at('5.6.7.8')]],
+  }).map(({ state, what }) => `${state} ${what}`)
+  assert.is(named.length, 2, 'a name that answers at one address needs no second')
+  assert.match(named[1] ?? '', /^failed 5\.6\.7\.8/)
   const proven = checkUdp({ ...none, soundings: [sounding('1.2.3.4', 'silent', 'there')], isProven: () => true })
   assert.is(proven[0]?.state, 'ok', 'a node without a DHT that lets us in answers too')
   const [name] = checkUdp({ ...none, unresolved: [{ host: 'nowhere.invalid', port: 1 }] })

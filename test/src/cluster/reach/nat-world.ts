@@ -18,6 +18,8 @@ const RELAY: Address = { host: '198.51.100.11', port: 4433 }
 const PORT = 4433
 /** From a host to its NAT. */
 const LAN_MS = 0.2
+/** Routers that a packet passes if nobody says otherwise. */
+const USUAL_HOPS = 64
 
 export interface SiteOptions {
   readonly type: NatType
@@ -32,6 +34,8 @@ export interface WorldOptions {
   /** One way between the two NATs. */
   readonly latencyMs: number
   readonly loss?: number
+  /** Between the two NATs; default 1. */
+  readonly routers?: number
   readonly sites: readonly [SiteOptions, SiteOptions]
 }
 
@@ -52,13 +56,15 @@ export class World {
   }
 
   /** From the outside of one site. */
-  carry(from: Address, to: Address, bytes: Uint8Array): void {
+  carry(from: Address, to: Address, bytes: Uint8Array, hops: number): void {
     this.packets++
-    const { loss = 0, latencyMs } = this.#options
+    const { loss = 0, latencyMs, routers = 1 } = this.#options
     if (loss > 0 && this.random.float() < loss) return
+    // A router drops what comes with the last hop.
+    if (hops <= routers) return
     const copy = Buffer.from(bytes)
     const site = this.sites.find((one) => one.host === to.host)
-    if (site !== undefined) this.clock.after(latencyMs, () => site.arrive(from, to.port, copy))
+    if (site !== undefined) this.clock.after(latencyMs, () => site.arrive(from, to.port, copy, hops - routers))
   }
 
   /** Time passes; promises get their turn each millisecond. */
@@ -107,7 +113,7 @@ export class Site {
     this.puncher = new Puncher({
       clock: world.clock,
       random: world.random,
-      sendProbe: (to, bytes) => this.send(PORT, to, bytes),
+      sendProbe: (to, bytes, hops) => this.send(PORT, to, bytes, hops),
       openSideSockets: (count, receive) => this.#sideSockets(count, receive),
       direct: (address) => this.direct(address),
       receive: (way, bytes) => void this.quic.push({ way, bytes: Uint8Array.from(bytes) }),
@@ -135,21 +141,22 @@ export class Site {
     return { host: this.host, port: this.#outside(PORT, RELAY) }
   }
 
-  send(insidePort: number, to: Address, bytes: Uint8Array): void {
+  send(insidePort: number, to: Address, bytes: Uint8Array, hops = USUAL_HOPS): void {
     const copy = Buffer.from(bytes)
     this.#world.clock.after(LAN_MS, () => {
       if (this.type === 'blocked') return
-      this.#world.carry({ host: this.host, port: this.#outside(insidePort, to) }, to, copy)
+      this.#world.carry({ host: this.host, port: this.#outside(insidePort, to) }, to, copy, hops - 1)
     })
   }
 
-  arrive(from: Address, port: number, bytes: Uint8Array): void {
+  arrive(from: Address, port: number, bytes: Uint8Array, hops: number): void {
     const insidePort = this.#inside(from, port)
     if (insidePort === undefined) {
       if (this.#accepts) this.#taken.add(`${port} ${formatAddress(from)}`)
       return
     }
-    this.#world.clock.after(LAN_MS, () => this.#listeners.get(insidePort)?.(bytes, from))
+    // The box is a router too.
+    if (hops > 1) this.#world.clock.after(LAN_MS, () => this.#listeners.get(insidePort)?.(bytes, from))
   }
 
   #inside(from: Address, port: number): number | undefined {
@@ -189,8 +196,8 @@ export class Site {
         const port = this.#nextPort++
         const socket: SideSocket = {
           port,
-          send: (bytes, length, to) => {
-            if (open.has(socket)) this.send(port, to, bytes.subarray(0, length))
+          send: (bytes, length, to, hops) => {
+            if (open.has(socket)) this.send(port, to, bytes.subarray(0, length), hops)
           },
           close: () => {
             open.delete(socket)

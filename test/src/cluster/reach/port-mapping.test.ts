@@ -144,7 +144,7 @@ test('who failed is asked again, ever more seldom; the next protocol steps in, a
 })
 
 test('a router that is behind a NAT itself gives nothing that others could use', async () => {
-  for (const host of ['192.168.0.2', '100.64.3.4', '10.0.0.1', '0.0.0.0', '127.0.0.1', 'no host']) {
+  for (const host of ['192.168.0.2', '100.64.3.4', '10.0.0.1', '0.0.0.0', '127.0.0.1', '255.255.255.255', 'no host']) {
     const script = new Script()
     script.answer = async () => ({ address: { host, port: PORT }, lifetimeMs: MINUTE_MS })
     const { world, pass } = scripted(script)

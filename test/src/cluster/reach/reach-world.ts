@@ -242,7 +242,7 @@ export class End {
   }
 }
 
-export const portWay = (address: Address): Way => ({
+const portWay = (address: Address): Way => ({
   kind: 'port',
   key: `${address.port} ${address.host}`,
   address,
