@@ -91,7 +91,7 @@ export class ConnectionTable {
     return connection
   }
 
-  /** It names an id that was given back to a connection that lives. */
+  /** Of an id by which no connection is found: it was given back to one that lives. */
   isLate(id: Uint8Array): boolean {
     return this.#families.has(this.#ids.family(id))
   }

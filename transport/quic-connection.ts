@@ -150,7 +150,11 @@ export class QuicConnection implements Connection {
   /** No more packets by this way. */
   wayGone(way: Way): void {
     if (this.#state === 'closing' || this.#state === 'ended') return
-    if (this.#path.gone(way)) this.requestFlush()
+    if (!this.#path.gone(way)) return
+    if (this.#state === 'open') return this.requestFlush()
+    // Nobody knows another one yet.
+    const message = 'the way there was closed'
+    this.#finish({ code: 'ERR_SKEIN_CONNECTION_LOST', message, byPeer: false, wireCode: 0 })
   }
 
   /** Messages that were not taken, or not sent. */

@@ -267,14 +267,13 @@ export class QuicTransport implements Transport, ConnectionHost {
         return this.#spent.add(datagram)
       }
     }
-    const way = this.#direct.to(host, port)
     if (kind === 'krpc') {
       counters.krpc++
-      this.#datagramHandlers.krpc?.(datagram, way.address)
+      this.#datagramHandlers.krpc?.(datagram, { host, port })
     } else if (kind === 'probe') {
       counters.probes++
-      this.#datagramHandlers.probe?.(datagram, way.address)
-    } else this.#receiveQuic(kind, datagram, way)
+      this.#datagramHandlers.probe?.(datagram, { host, port })
+    } else this.#receiveQuic(kind, datagram, this.#direct.to(host, port))
   }
 
   /** Most come the way as the one before. */
@@ -361,6 +360,11 @@ export class QuicTransport implements Transport, ConnectionHost {
       return undefined
     }
     const id = originalId === undefined ? this.#ids.derive(header.destinationId) : Uint8Array.from(header.destinationId)
+    // Here before, and the connection that it opened uses other ids by now.
+    if (this.#table.isLate(id)) {
+      this.#counters.late++
+      return undefined
+    }
     const setting = this.#settings.of(way)
     const { config } = setting
     config.setStatelessResetToken(this.#ids.resetToken(id))

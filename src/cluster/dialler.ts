@@ -61,6 +61,8 @@ export interface DialRelays {
   isBehindNat(node: Whereabouts): boolean
   /** These addresses may be dialled without harm: a packet that nobody expects can spoil a punch. */
   dialable(node: Whereabouts): readonly Address[]
+  /** By the likeliest relay, without waiting for its word: should it refuse, the way is gone and a dial by it fails at once. */
+  quick(node: Whereabouts): OpenedWay | undefined
   /** Rejects with a SkeinError. */
   open(node: Whereabouts): Promise<OpenedWay>
 }
@@ -192,19 +194,24 @@ export class Dialler {
     const node = nodes.find((one) => one.id === id)
     try {
       if (this.#relays === undefined || node === undefined) throw gone(id)
-      const relayed = await this.#relays.open(node)
-      const options = { expectedId: id, replace: false, timeoutMs: this.#connectTimeoutMs, way: relayed.way }
-      const outcome = await this.#tryOne(relayed.way.address, options)
-      if (outcome.type === 'failed') {
-        unrelayed.add(id)
-        relayed.close()
-      }
+      const quick = this.#relays.quick(node)
+      let outcome = quick && (await this.#tryWay(id, quick))
+      const isRefused = outcome?.type === 'failed' && outcome.end.code === 'ERR_SKEIN_CONNECTION_LOST'
+      if (outcome === undefined || isRefused) outcome = await this.#tryWay(id, await this.#relays.open(node))
+      if (outcome.type === 'failed') unrelayed.add(id)
       return outcome
     } catch (error) {
       unrelayed.add(id)
       const { code, message } = isSkeinError(error) ? error : gone(id)
       return { type: 'failed', end: { code, message, byPeer: false, down: 'connection_closed' }, id: undefined }
     }
+  }
+
+  async #tryWay(id: string, { way, close }: OpenedWay): Promise<DialOutcome> {
+    const options = { expectedId: id, replace: false, timeoutMs: this.#connectTimeoutMs, way }
+    const outcome = await this.#tryOne(way.address, options)
+    if (outcome.type === 'failed') close()
+    return outcome
   }
 
   async #try({ id, address, by }: AddressPlace, silent: Set<string>): Promise<DialOutcome> {

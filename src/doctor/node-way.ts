@@ -14,6 +14,9 @@ import { OPEN_A_PORT } from './nat.ts'
 import type { Sounding } from './sounding.ts'
 import { type Dial, refusalOf, type SeenNode, type Visit } from './visit.ts'
 
+/** What members may tell of one node; of a name without a host there may be many. */
+const MAX_SEEN = 32
+
 /** What a node is called, and where it may be. */
 export interface Whereabouts {
   /** name@host, or the address that was given. */
@@ -26,9 +29,10 @@ export interface Whereabouts {
 /** Looks a node up by everybody. Throws ERR_SKEIN_BAD_NAME. */
 export const locate = async (visit: Visit, text: string): Promise<Whereabouts> => {
   const found = await visit.node.discovery.lookup(text).catch(() => [])
-  const seen = visit.members.flatMap(({ name, connected }) =>
+  const told = visit.members.flatMap(({ name, connected }) =>
     connected.filter((at) => isMeant(at.name, text)).map((at) => ({ by: name, at })),
   )
+  const seen = told.slice(0, MAX_SEEN)
   const member = visit.members.find(({ name }) => isMeant(name, text))?.name
   const full = isAddressTarget(text) ? text : fullNodeName(text, hostOfNodeName(visit.node.name))
   const target = found[0]?.name ?? member ?? seen[0]?.at.name ?? full

@@ -46,9 +46,9 @@ class Udp {
   }
 
   /** Sends to a place and gives where the other program saw it come from; undefined if it did not see it. */
-  async reach(other: Udp, to: Place, from = ONE): Promise<Place | undefined> {
+  async reach(other: Udp, to: Place, from = ONE, hops?: number): Promise<Place | undefined> {
     const text = `${++this.#texts} of ${this.#host.namespace}`
-    await this.#child?.tell({ do: 'send', from, to, text })
+    await this.#child?.tell({ do: 'send', from, to, text, ...(hops !== undefined && { hops }) })
     return other.#hear(text)
   }
 
@@ -176,6 +176,23 @@ test('two private networks do not reach each other but through their mappings', 
   const mapped = await out(s1)
   assert.equal(await b.reach(a, mapped!), { address: lab.boxB.address, port: ONE })
 })
+
+for (const bridge of [false, true]) {
+  const what = bridge ? 'with a bridge also that of the other' : 'but comes not as far as that of the other'
+  test(`two hops open the mapping of the own NAT, ${what}`, async (t) => {
+    const { lab, a, s1, out } = await open(t, { bridge })
+    const b = await Udp.start(t, lab.b)
+    lab.arrange('port', 'port', 'accept')
+    const [ofA, ofB] = [await out(s1), await b.reach(s1, { address: lab.servers[0].address, port: ONE })]
+    assert.is(ofA?.address, lab.boxA.address)
+    assert.not(await a.reach(b, ofB!, ONE, 2))
+    // What is accepted takes the pair of ports, so that B leaves by another port, which A's NAT does not know.
+    const seen = await b.reach(a, ofA!)
+    if (bridge) assert.not(seen)
+    else assert.equal(seen, ofB)
+    if (!bridge) assert.equal(await a.reach(b, ofB!), ofA)
+  })
+}
 
 test('another uplink is another network: the old mapping is of no use, the new one is', async (t) => {
   const { lab, a, s1, out } = await open(t)

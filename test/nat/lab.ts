@@ -2,7 +2,10 @@
  * The NAT laboratory: two hosts, A and B, each behind a box that may be a NAT, and two public servers, all of them network
  * namespaces that the test made and that are gone after it. The machine's own network is not touched.
  *
- * The public network is 198.51.100.0/24 with s1 at .11 and s2 at .12. A is 10.1.0.2 behind natA (.101), B is 10.2.0.2
+ * The public network is a router, each box and server on a link of its own to it, so between two boxes, or a box and a
+ * server, is one router, as there are some in any real network: a packet that leaves a host with a time to live of 2 passes
+ * its box and no further. With `bridge` it is a bridge instead, and two boxes are next to each other.
+ * Its addresses are 198.51.100.0/24, the router .1, with s1 at .11 and s2 at .12. A is 10.1.0.2 behind natA (.101), B is 10.2.0.2
  * behind natB (.102); with the type `none` they are 203.0.113.2 and 203.0.113.18, which everybody can reach. A private
  * address of another box leads nowhere: packets to it are lost without a word.
  *
@@ -18,14 +21,19 @@ import { openWire, type Wire, type WireSetting } from './wire.ts'
 /** Names are unique for each process, so that laboratories running side by side do not meet. */
 let labs = 0
 
+const ROUTER = '198.51.100.1'
 const SERVERS = [11, 12] as const
 const BOXES = [1, 2, 3] as const
+/** All public addresses, as the router has them. */
+const PUBLIC_NETWORKS = ['198.51.100.0/24', '203.0.113.0/24'] as const
 /** Addresses that a public host behind box 1, 2 and 3 has: 203.0.113.0/28 and so on. */
 const PUBLIC_HOST_STEP = 16
 
 export interface LabOptions extends Partial<WireSetting> {
   /** Round trip between a host and a server, beyond what the machine needs. Default: 0, then there is no wire. */
   readonly roundTripMs?: number
+  /** No router in the public network. Default: false. */
+  readonly bridge?: boolean
 }
 
 /** A machine of the laboratory. */
@@ -104,16 +112,20 @@ export class NatLab {
   readonly #prefix: string
   readonly #core: LabHost
   readonly #delay: WireSetting | undefined
+  readonly #isBridge: boolean
 
   private constructor(context: TestContext, options: LabOptions) {
     this.#context = context
     this.#prefix = `skein-nat-${process.pid}-${++labs}`
-    const { roundTripMs = 0, jitterMs = 0, lossPercent = 0 } = options
+    const { roundTripMs = 0, jitterMs = 0, lossPercent = 0, bridge = false } = options
+    this.#isBridge = bridge
     const isPlain = roundTripMs === 0 && jitterMs === 0 && lossPercent === 0
     this.#delay = isPlain ? undefined : { delayMs: roundTripMs / 2, jitterMs, lossPercent }
-    this.#core = new LabHost(this.#namespace('core'), '')
-    this.#core.ip('link', 'add', 'br0', 'type', 'bridge', 'mcast_snooping', '0')
-    this.#core.ip('link', 'set', 'br0', 'up')
+    this.#core = new LabHost(this.#namespace('core'), ROUTER)
+    if (bridge) {
+      this.#core.ip('link', 'add', 'br0', 'type', 'bridge', 'mcast_snooping', '0')
+      this.#core.ip('link', 'set', 'br0', 'up')
+    } else this.#core.run('sysctl', ['-qw', 'net.ipv4.ip_forward=1'])
     const [s1, s2] = SERVERS.map((number, index) => this.#server(`s${index + 1}`, number))
     this.servers = [s1!, s2!]
     this.boxA = new Box(this.#namespace('natA'), 1)
@@ -192,9 +204,8 @@ export class NatLab {
   #server(role: string, number: number): LabHost {
     const server = new LabHost(this.#namespace(role), `198.51.100.${number}`)
     cable(server, 'eth0', this.#core, role)
-    this.#core.ip('link', 'set', role, 'master', 'br0', 'up')
-    joinPublic(server, 'eth0')
-    publicRoutes(server, 0)
+    this.#joinPublic(server, 'eth0', role)
+    if (this.#isBridge) publicRoutes(server, 0)
     return server
   }
 
@@ -203,14 +214,47 @@ export class NatLab {
     const port = `nat${box.number}`
     if (this.#delay === undefined) cable(box, 'wan', this.#core, port)
     else box.wire = await openWire(this.#context, [box.namespace, 'wan'], [this.#core.namespace, port], this.#delay)
-    this.#core.ip('link', 'set', port, 'master', 'br0', 'up')
+    this.#joinPublic(box, 'wan', port)
     cable(host, interfaceName, box, 'lan')
-    joinPublic(box, 'wan')
     box.ip('link', 'set', 'lan', 'up')
     host.ip('link', 'set', interfaceName, 'up')
     box.run('sysctl', ['-qw', 'net.ipv4.ip_forward=1'])
-    publicRoutes(box, box.number)
+    if (this.#isBridge) publicRoutes(box, box.number)
+    else {
+      this.#core.ip('route', 'add', networkBehind(box.number), 'via', box.address, 'dev', port, 'onlink')
+      // While no public host is behind it: else box and router would send to and fro what is for one.
+      box.ip('route', 'add', 'blackhole', networkBehind(box.number), 'metric', '1000')
+    }
     box.ip('route', 'add', 'blackhole', 'default')
+  }
+
+  /**
+   * Gives a public host its address, on the cable that ends at this port of the core. All of them know from the beginning
+   * each other's hardware address: asking for it would make the first packet between two boxes a round trip late, which
+   * no network out there does.
+   */
+  #joinPublic(host: LabHost, interfaceName: string, port: string): void {
+    const own = lastByte(host.address)
+    host.ip('link', 'set', interfaceName, 'address', hardwareAddress(own))
+    if (this.#isBridge) {
+      this.#core.ip('link', 'set', port, 'master', 'br0', 'up')
+      host.ip('addr', 'add', `${host.address}/24`, 'dev', interfaceName)
+      host.ip('link', 'set', interfaceName, 'up')
+      for (const other of [...SERVERS, ...BOXES.map((number) => 100 + number)]) {
+        if (other !== own) knowNeighbour(host, interfaceName, `198.51.100.${other}`)
+      }
+      return
+    }
+    this.#core.ip('link', 'set', port, 'address', hardwareAddress(lastByte(ROUTER)))
+    for (const [one, itsName, other] of [
+      [host, interfaceName, this.#core],
+      [this.#core, port, host],
+    ] as const) {
+      one.ip('addr', 'add', one.address, 'peer', other.address, 'dev', itsName)
+      one.ip('link', 'set', itsName, 'up')
+      knowNeighbour(one, itsName, other.address)
+    }
+    for (const network of PUBLIC_NETWORKS) host.ip('route', 'add', network, 'via', ROUTER)
   }
 
   #setUp(box: Box, host: LabHost, interfaceName: string, type: NatType, own: OwnDatagrams): void {
@@ -250,29 +294,18 @@ const gatewayOf = (address: string): string => {
   return address.replace(/\d+$/, String(last - (last % PUBLIC_HOST_STEP) + 1))
 }
 
-/** Everybody public knows where the public hosts behind the boxes are. */
+const networkBehind = (boxNumber: number): string => `203.0.113.${(boxNumber - 1) * PUBLIC_HOST_STEP}/28`
+
+/** Where there is no router, everybody public knows where the public hosts behind the boxes are. */
 const publicRoutes = (host: LabHost, ownNumber: number): void => {
   for (const number of BOXES) {
-    if (number === ownNumber) continue
-    const network = `203.0.113.${(number - 1) * PUBLIC_HOST_STEP}/28`
-    host.ip('route', 'add', network, 'via', `198.51.100.${100 + number}`)
+    if (number !== ownNumber) host.ip('route', 'add', networkBehind(number), 'via', `198.51.100.${100 + number}`)
   }
 }
 
-/**
- * Gives a public host its address. All of them know each other's hardware address from the beginning: asking for it would
- * make the first packet between two boxes a round trip late, which no network out there does.
- */
-const joinPublic = (host: LabHost, interfaceName: string): void => {
-  const own = lastByte(host.address)
-  host.ip('addr', 'add', `${host.address}/24`, 'dev', interfaceName)
-  host.ip('link', 'set', interfaceName, 'address', hardwareAddress(own))
-  host.ip('link', 'set', interfaceName, 'up')
-  for (const other of [...SERVERS, ...BOXES.map((number) => 100 + number)]) {
-    if (other === own) continue
-    const known = [`198.51.100.${other}`, 'lladdr', hardwareAddress(other), 'dev', interfaceName, 'nud', 'permanent']
-    host.ip('neigh', 'replace', ...known)
-  }
+const knowNeighbour = (host: LabHost, interfaceName: string, address: string): void => {
+  const known = [address, 'lladdr', hardwareAddress(lastByte(address)), 'dev', interfaceName, 'nud', 'permanent']
+  host.ip('neigh', 'replace', ...known)
 }
 
 const lastByte = (address: string): number => Number(address.slice(address.lastIndexOf('.') + 1))

@@ -1,12 +1,12 @@
 /**
  * The NAT matrix: `npm run test:nat -- [--types port,sym] [--delays 0,20,100] [--self drop,accept] [--runs 1] [--labs 1]
- * [--logs FOLDER] [--json]`.
+ * [--bridge] [--logs FOLDER] [--json]`.
  *
  * Every type of NAT on A's side against every type on B's, with NATs that drop and that accept UDP to themselves, and with
  * each round trip from a host to a server (so twice that from A to B). Prints a table for each setting: D for a direct
  * connection and R for a relayed one, milliseconds until connected, and until direct; `!` marks a goal that was missed
  * (matrix.ts has them). Ends with `N pairs, M misses`; exit code 1 if there was one. `--labs` runs so many laboratories side
- * by side, which is faster and makes times longer. `--logs` keeps the logs of both nodes for each miss.
+ * by side, which is faster and makes times longer. `--bridge` leaves no router between the boxes. `--logs` keeps the logs of both nodes for each miss.
  * Needs Linux, root, iproute2, nftables, conntrack and a C compiler.
  */
 import { mkdir, writeFile } from 'node:fs/promises'
@@ -24,6 +24,7 @@ const { values } = parseArgs({
     self: { type: 'string', default: 'drop,accept' },
     runs: { type: 'string', default: '1' },
     labs: { type: 'string', default: '1' },
+    bridge: { type: 'boolean', default: false },
     logs: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
@@ -65,7 +66,7 @@ const work = async (roundTripMs: number, cells: Cell[]): Promise<Result[]> => {
   }
   const results: Result[] = []
   try {
-    const lab = await MatrixLab.open(context, roundTripMs)
+    const lab = await MatrixLab.open(context, roundTripMs, values.bridge)
     for (let cell = cells.shift(); cell !== undefined && !interrupted.signal.aborted; cell = cells.shift()) {
       const result = await lab.run(cell)
       results.push(result)

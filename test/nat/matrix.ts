@@ -73,8 +73,8 @@ export class MatrixLab {
     this.#b = b
   }
 
-  static async open(t: TestContext, roundTripMs: number): Promise<MatrixLab> {
-    const lab = await NatLab.open(t, { roundTripMs })
+  static async open(t: TestContext, roundTripMs: number, bridge = false): Promise<MatrixLab> {
+    const lab = await NatLab.open(t, { roundTripMs, bridge })
     const hosts = [...lab.servers, lab.a, lab.b]
     const [s1, s2, a, b] = (await Promise.all(hosts.map((host) => Member.spawn(t, host)))) as [
       Member,

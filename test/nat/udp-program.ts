@@ -10,6 +10,8 @@ export type UdpCommand =
       readonly from: number
       readonly to: { readonly address: string; readonly port: number }
       readonly text: string
+      /** Time to live. */
+      readonly hops?: number
     }
 
 /** A datagram came in at `port`. */
@@ -33,8 +35,16 @@ const open = async (port: number): Promise<void> => {
   sockets.set(port, socket)
 }
 
+const USUAL_HOPS = 64
+
+const send = async ({ from, to, text, hops = USUAL_HOPS }: Extract<UdpCommand, { do: 'send' }>): Promise<void> => {
+  const socket = sockets.get(from)
+  if (socket === undefined) return
+  socket.setTTL(hops)
+  // It goes out some time after this call, with the time to live of then.
+  await new Promise((resolve) => socket.send(text, to.port, to.address, resolve))
+}
+
 const server = serve<UdpCommand, UdpReport>((command) => {
-  if (command.do === 'open') return open(command.port)
-  sockets.get(command.from)?.send(command.text, command.to.port, command.to.address)
-  return undefined
+  return command.do === 'open' ? open(command.port) : send(command)
 })

@@ -495,6 +495,30 @@ test(
 )
 
 test(
+  'the first packet of a connection, sent again when its id was given back, opens no second one by that id',
+  async (t) => {
+    const pair = await openPair(t)
+    const { b, between, ends } = pair
+    const [first] = between.captured
+    assert.ok(first !== undefined && !isShort(first))
+    for (const end of ends) end.begin()
+    await goOn(ends, 100)
+    const old = between.captured.findLast(isShort) as Buffer
+    await changeWay(t, pair)
+    await goOn(ends, 500)
+    await between.deliver(first)
+    await until(() => count(b, 'late') === 1, 'it comes')
+    assert.is(count(b, 'accepted'), 1)
+    // Otherwise the second one would take the memory of its ids with it when it is given up.
+    await between.deliver(old)
+    await until(() => count(b, 'late') === 2, 'and another old one')
+    assert.is(count(b, 'resets'), 0)
+    await settle(ends)
+  },
+  { deadlineMs: 30_000 },
+)
+
+test(
   'whoever starts again knows its old connections, though the peer uses another id by now',
   async (t) => {
     const identity = await newIdentity()

@@ -240,6 +240,22 @@ export class Reach implements DialRelays {
     return addresses.filter(({ host }) => isPrivate(host) || host.includes(':'))
   }
 
+  quick({ id, introducers = [] }: Whereabouts): OpenedWay | undefined {
+    const [relay] = id === undefined ? [] : this.#relaysTo(id, introducers)
+    if (id === undefined || relay === undefined) return undefined
+    const dialled = this.#client.dial(relay.peer, id)
+    if (dialled === undefined) return undefined
+    const { way, opened } = dialled
+    opened.then(
+      (relayed) => {
+        if (relayed.isOpen) this.#relayed(relayed)
+      },
+      () => {},
+    )
+    const close = (): void => void opened.then((relayed) => this.#close(relayed)).catch(() => {})
+    return { way, close }
+  }
+
   /** Rejects with ERR_SKEIN_NO_RELAY. */
   async open({ id, introducers = [] }: Whereabouts): Promise<OpenedWay> {
     if (id === undefined) throw noRelay('a node without an id')

@@ -15,6 +15,7 @@ import type { Way, Ways } from '../../../transport/way.ts'
 import { malformed } from '../../wire/bytes.ts'
 import { CONTROL } from '../control.ts'
 import { Allowance } from '../membership/allowance.ts'
+import { EarlyDatagrams } from './early-datagrams.ts'
 import type { ReachPeer } from './reach-peer.ts'
 import {
   channelOfDatagram,
@@ -24,6 +25,7 @@ import {
   decodeRelayRefused,
   encodeRelayAsk,
   encodeRelayClose,
+  FIRST_GIVEN_NUMBER,
   MAX_RELAYED_BYTES,
   RELAY_HEAD_BYTES,
   type RelayReason,
@@ -78,7 +80,8 @@ interface Relay {
   readonly channels: Map<number, Channel>
   readonly asks: Map<number, Ask>
   readonly announcements: Allowance
-  nextRequest: number
+  /** For a channel that is still to be announced. */
+  readonly early: EarlyDatagrams
 }
 
 interface Waiting {
@@ -107,6 +110,8 @@ export class RelayClient {
   readonly #options: RelayClientOptions
   readonly #relays = new Map<string, Relay>()
   #channelCount = 0
+  /** No two relays, and no two sessions of one, get the same numbers: what is still said of an old one shall mean nothing. */
+  #nextRequest = 1
   #isStopped = false
 
   constructor(options: RelayClientOptions) {
@@ -115,12 +120,41 @@ export class RelayClient {
 
   /** Asks for a channel. Rejects with ERR_SKEIN_NO_RELAY or ERR_SKEIN_STOPPED. */
   ask(via: ReachPeer, targetId: string, timeoutMs = DEFAULT_ASK_TIMEOUT_MS): Promise<RelayedWay> {
+    return this.#ask(via, targetId, this.#newRequest(), timeoutMs)
+  }
+
+  /**
+   * Asks for a channel, and gives its way at once: what is sent by it goes with the request. If the relay refuses, or has
+   * another channel to that member, `opened` tells, and the way is gone. Undefined where there is no room for a channel.
+   */
+  dial(via: ReachPeer, targetId: string): { readonly way: Way; readonly opened: Promise<RelayedWay> } | undefined {
+    if (this.#isStopped) return undefined
+    const { channels } = this.#relay(via)
+    for (const { peerId, way } of channels.values())
+      if (peerId === targetId) return { way, opened: this.ask(via, targetId) }
+    if (!this.#hasRoom(channels)) return undefined
+    const request = this.#newRequest()
+    const way = new RelayWay(via, request)
+    this.#add(channels, request, { peerId: targetId, way, relayed: undefined })
+    const opened = this.#ask(via, targetId, request, DEFAULT_ASK_TIMEOUT_MS)
+    const retire = (relayed?: RelayedWay): void => {
+      if (relayed?.way !== way) this.#retire(channels, request, way)
+    }
+    opened.then(retire, () => retire())
+    return { way, opened }
+  }
+
+  #newRequest(): number {
+    const request = this.#nextRequest
+    this.#nextRequest = (this.#nextRequest + 1) % FIRST_GIVEN_NUMBER
+    return request
+  }
+
+  #ask(via: ReachPeer, targetId: string, request: number, timeoutMs: number): Promise<RelayedWay> {
     if (this.#isStopped) return Promise.reject(stopped())
     const relay = this.#relay(via)
     if (!hasRoomToAsk(relay)) return Promise.reject(noRelay(via, targetId, 'it has too many requests to answer'))
     return new Promise((resolve, reject) => {
-      const request = relay.nextRequest
-      relay.nextRequest = (relay.nextRequest + 1) >>> 0
       const timer = this.#options.clock.after(timeoutMs, () => {
         ask.waiting = undefined
         reject(noRelay(via, targetId, `it did not answer within ${timeoutMs} ms`))
@@ -144,8 +178,11 @@ export class RelayClient {
   /** A datagram of a relay. The bytes are ours. */
   datagram(from: ReachPeer, bytes: Uint8Array): void {
     const number = channelOfDatagram(bytes, 'fromRelay')
-    const channel = number === undefined ? undefined : this.#relays.get(from.id)?.channels.get(number)
+    if (number === undefined || this.#isStopped) return
+    const { channels, early } = this.#relay(from)
+    const channel = channels.get(number)
     if (channel !== undefined) this.#options.ways.receive(channel.way, bytes.subarray(RELAY_HEAD_BYTES))
+    else if (number >= FIRST_GIVEN_NUMBER) early.keep(number, bytes, this.#options.clock.now())
   }
 
   /** The session to that member ended: what went through it is gone, and it answers nothing any more. */
@@ -204,8 +241,10 @@ export class RelayClient {
     const relay = this.#relay(from)
     const isInTime = relay.announcements.take(this.#options.clock.now())
     const relayed = isInTime ? this.#adopt(relay, channel, id, { token, observed, isIncoming: true }) : undefined
-    if (relayed !== undefined) this.#options.incoming(relayed)
-    else if (!relay.channels.has(channel)) sendClose(from, channel)
+    if (relayed !== undefined) {
+      this.#options.incoming(relayed)
+      for (const bytes of relay.early.take(channel, this.#options.clock.now())) this.datagram(from, bytes)
+    } else if (!relay.channels.has(channel)) sendClose(from, channel)
   }
 
   #closed(from: ReachPeer, body: Uint8Array): void {
@@ -223,13 +262,9 @@ export class RelayClient {
     const { via, channels } = relay
     const known = channels.get(number)
     if (known !== undefined && known.peerId !== peerId) throw malformed('one number for two relayed channels')
-    if (known === undefined && (channels.size >= MAX_CHANNELS_OF_RELAY || this.#channelCount >= MAX_CHANNELS))
-      return undefined
+    if (known === undefined && !this.#hasRoom(channels)) return undefined
     const channel = known ?? { peerId, way: new RelayWay(via, number), relayed: undefined }
-    if (known === undefined) {
-      channels.set(number, channel)
-      this.#channelCount++
-    }
+    if (known === undefined) this.#add(channels, number, channel)
     const { way } = channel
     const close = (): void => {
       if (this.#retire(channels, number, way)) sendClose(via, number)
@@ -245,6 +280,15 @@ export class RelayClient {
       close,
     }
     return channel.relayed
+  }
+
+  #hasRoom(channels: ReadonlyMap<number, Channel>): boolean {
+    return channels.size < MAX_CHANNELS_OF_RELAY && this.#channelCount < MAX_CHANNELS
+  }
+
+  #add(channels: Map<number, Channel>, number: number, channel: Channel): void {
+    channels.set(number, channel)
+    this.#channelCount++
   }
 
   /** Somebody else closed it. */
@@ -268,7 +312,8 @@ export class RelayClient {
     const known = this.#relays.get(via.id)
     if (known !== undefined) return known
     const announcements = new Allowance(ANNOUNCEMENTS, this.#options.clock.now())
-    const relay: Relay = { via, channels: new Map(), asks: new Map(), announcements, nextRequest: 1 }
+    const early = new EarlyDatagrams()
+    const relay: Relay = { via, channels: new Map(), asks: new Map(), announcements, early }
     this.#relays.set(via.id, relay)
     return relay
   }

@@ -28,9 +28,15 @@ export const RELAY_TOKEN_BYTES = 16
 const ID_BYTES = 32
 const MAX_HOST_BYTES = 64
 
+/**
+ * A channel has a number at each end. The asker's is below this, the number of its request, so that it can send before the relay
+ * has answered; those that relays give are not.
+ */
+export const FIRST_GIVEN_NUMBER = 2 ** 31
+
 /** A member asks a relay for a channel to another one. */
 export interface RelayAsk {
-  /** The asker's own number for it. */
+  /** The asker's number for it, and for the channel if it is a new one. */
   readonly request: number
   readonly target: string
 }
@@ -76,6 +82,7 @@ export const decodeRelayAsk = (bytes: Uint8Array): RelayAsk => {
   const request = reader.u32()
   const target = readId(reader)
   reader.end()
+  if (request >= FIRST_GIVEN_NUMBER) throw malformed('a request to relay with a number that only relays give')
   return { request, target }
 }
 

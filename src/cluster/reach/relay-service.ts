@@ -11,8 +11,10 @@
  */
 import type { Clock, Timer } from '../../../transport/clock.ts'
 import type { Random } from '../../../transport/random.ts'
+import { malformed } from '../../wire/bytes.ts'
 import { CONTROL } from '../control.ts'
 import { Allowance } from '../membership/allowance.ts'
+import { EarlyDatagrams } from './early-datagrams.ts'
 import { Share, SharedRate } from './quota.ts'
 import type { ReachPeer } from './reach-peer.ts'
 import {
@@ -23,6 +25,7 @@ import {
   encodeRelayIncoming,
   encodeRelayOpened,
   encodeRelayRefused,
+  FIRST_GIVEN_NUMBER,
   RELAY_TOKEN_BYTES,
   type RelayReason,
   writeHead,
@@ -90,6 +93,8 @@ interface Member {
   readonly refusals: Allowance
   readonly share: Share
   readonly channels: Map<number, End>
+  /** For a channel whose ask is still to come: a network may turn round what was sent together. */
+  readonly early: EarlyDatagrams
   nextNumber: number
 }
 
@@ -148,7 +153,7 @@ export class RelayService {
     const target = isInTime && isDirect ? this.#options.peer(targetId) : undefined
     const reason = !isInTime ? 'rate' : this.#isOff ? 'forbidden' : target === undefined ? 'unknown' : undefined
     if (reason !== undefined || target === undefined) return this.#refuse(from, asker, request, reason ?? 'unknown')
-    const own = this.#endOf(asker, this.#member(target.id))
+    const own = this.#endOf(asker, this.#member(target.id), request)
     const other = own && otherEnd(own)
     if (own === undefined || other === undefined) return this.#refuse(from, asker, request, 'full')
     own.channel.usedMs = nowMs
@@ -159,8 +164,9 @@ export class RelayService {
     const incoming = { channel: other.number, id, name, token, observed: address }
     from.sendFrame(CONTROL.relayOpened, encodeRelayOpened(opened))
     // A session that is full of frames nobody reads ends on the next one, and the channel with it.
-    if (this.#channels.get(own.channel.key) === own.channel)
-      target.sendFrame(CONTROL.relayIncoming, encodeRelayIncoming(incoming))
+    if (this.#channels.get(own.channel.key) !== own.channel) return
+    target.sendFrame(CONTROL.relayIncoming, encodeRelayIncoming(incoming))
+    for (const bytes of asker.early.take(own.number, nowMs)) this.datagram(from, bytes)
   }
 
   /** An end of a channel closes it. A channel that is not there was closed by the other end just now. Throws ERR_SKEIN_PROTOCOL. */
@@ -173,8 +179,11 @@ export class RelayService {
   /** A datagram of a member for the other end of one of its channels. The bytes are ours. */
   datagram(from: ReachPeer, bytes: Uint8Array): void {
     const number = channelOfDatagram(bytes, 'toRelay')
-    const end = number === undefined ? undefined : this.#members.get(from.id)?.channels.get(number)
-    if (end === undefined || !this.#forward(end, bytes)) this.#dropped++
+    if (number === undefined || this.#isOff) return
+    const member = this.#member(from.id)
+    const end = member.channels.get(number)
+    if (end === undefined && number < FIRST_GIVEN_NUMBER) member.early.keep(number, bytes, this.#options.clock.now())
+    else if (end === undefined || !this.#forward(end, bytes)) this.#dropped++
   }
 
   /** The connection to that member ended: its channels end with it. */
@@ -223,19 +232,20 @@ export class RelayService {
   }
 
   /** The asker's end of the channel between these two; undefined where there is no room for one. */
-  #endOf(asker: Member, target: Member): End | undefined {
+  #endOf(asker: Member, target: Member, request: number): End | undefined {
     const key = asker.id < target.id ? `${asker.id} ${target.id}` : `${target.id} ${asker.id}`
     const known = this.#channels.get(key)
     if (known !== undefined) return known.ends.find(({ member }) => member === asker)
     const { channels, channelsPerMember, channelBurstBytes, channelBytesPerSecond } = this.#limits
+    if (asker.channels.has(request)) throw malformed('one number for two relayed channels')
     const isFull = [asker, target].some((member) => member.channels.size >= channelsPerMember)
     if (isFull || this.#channels.size >= channels) return undefined
     const nowMs = this.#options.clock.now()
     const rate = { burst: channelBurstBytes, perSecond: channelBytesPerSecond }
     const channel: Channel = { key, allowance: new Allowance(rate, nowMs), ends: [], usedMs: nowMs }
     this.#channels.set(key, channel)
-    const own = newEnd(asker, channel)
-    newEnd(target, channel)
+    const own = newEnd(asker, request, channel)
+    newEnd(target, givenNumber(target), channel)
     return own
   }
 
@@ -251,8 +261,9 @@ export class RelayService {
       refusals: new Allowance(rate, clock.now()),
       share: new Share(clock.now()),
       channels: new Map(),
+      early: new EarlyDatagrams(),
       // Not those of an earlier session: what is still said of them shall mean nothing.
-      nextNumber: Math.floor(random.float() * 2 ** 32),
+      nextNumber: FIRST_GIVEN_NUMBER + Math.floor(random.float() * FIRST_GIVEN_NUMBER),
     }
     this.#members.set(id, member)
     return member
@@ -283,11 +294,18 @@ export class RelayService {
   }
 }
 
-const newEnd = (member: Member, channel: Channel): End => {
-  while (member.channels.has(member.nextNumber)) member.nextNumber = (member.nextNumber + 1) >>> 0
-  const end = { member, number: member.nextNumber, channel }
-  member.nextNumber = (member.nextNumber + 1) >>> 0
-  member.channels.set(end.number, end)
+/** One that this member does not use yet. */
+const givenNumber = (member: Member): number => {
+  for (;;) {
+    const number = member.nextNumber
+    member.nextNumber = number + 1 === 2 * FIRST_GIVEN_NUMBER ? FIRST_GIVEN_NUMBER : number + 1
+    if (!member.channels.has(number)) return number
+  }
+}
+
+const newEnd = (member: Member, number: number, channel: Channel): End => {
+  const end = { member, number, channel }
+  member.channels.set(number, end)
   channel.ends.push(end)
   return end
 }

@@ -15,9 +15,13 @@ import { SWEEP_MS } from './sweep.ts'
 
 /** Sockets of one spread that are open at once. */
 export const SPREAD_SOCKETS = 256
-/** Opened at once. */
-const EARLY_SOCKETS = 128
-/** When the late ones begin. */
+/**
+ * More than that in all: an early one gives way when the other end has asked at most ports. Each kind meets four pairs on
+ * average, where it meets any.
+ */
+const EARLY_SOCKETS = 160
+const LATE_SOCKETS = 160
+/** When the late ones begin to be opened, evenly until the end of the sweep. */
 const LATE_MS = 0.6 * SWEEP_MS
 const TICK_MS = 10
 /** After the event loop was late the pace is caught up with, but not at once. */
@@ -44,8 +48,10 @@ export class Spread {
   readonly #startedMs: number
   /** By when they were asked last, the oldest first. */
   readonly #asked = new Set<Asked>()
-  /** Opened or about to be. */
+  /** Opened so far, or about to be. */
   #wanted = 0
+  /** About to be. */
+  #opening = 0
   #timer: Timer
   #state: 'opening' | 'repeating' | 'over' = 'opening'
 
@@ -68,19 +74,31 @@ export class Spread {
     this.#timer = clock.after(TICK_MS, () => this.#tick(), true)
     const elapsedMs = clock.now() - this.#startedMs
     const latePart = Math.min(1, Math.max(0, (elapsedMs - LATE_MS) / (SWEEP_MS - LATE_MS)))
-    const due = EARLY_SOCKETS + Math.floor(latePart * (SPREAD_SOCKETS - EARLY_SOCKETS))
+    const due = EARLY_SOCKETS + Math.floor(latePart * LATE_SOCKETS)
     for (let i = 0; i < MAX_OPENED_PER_TICK && this.#wanted < due && this.#state === 'opening'; i++) void this.#open()
     this.#repeat()
   }
 
   async #open(): Promise<void> {
     const isOpener = this.#wanted++ < EARLY_SOCKETS
+    if (this.#asked.size + this.#opening >= SPREAD_SOCKETS) this.#closeOne()
+    this.#opening++
     const side = await this.#options.open()
+    this.#opening--
     // No descriptors are left, say: what is open has to do.
     if (side === undefined && this.#state === 'opening') this.#state = 'repeating'
     if (side === undefined) return
     if (this.#state === 'over') return side.close()
     this.#ask(side, isOpener)
+  }
+
+  /** An early one gives way. */
+  #closeOne(): void {
+    for (const asked of this.#asked) {
+      if (!asked.isOpener || asked.side.isHeard) continue
+      this.#asked.delete(asked)
+      return asked.side.close()
+    }
   }
 
   #repeat(): void {

@@ -34,17 +34,21 @@ test(
   'a failure is exit code 1, and bad arguments are 2',
   async (t) => {
     const settings = freshSettings()
-    const [failed, option, three, name] = await Promise.all([
+    const [failed, option, three, name, node, address] = await Promise.all([
       runCli(t, ['doctor', '--json'], { ...settings, SKEIN_COOKIE: 'short' }),
       runCli(t, ['doctor', '--port', 'x'], settings),
       runCli(t, ['doctor', 'a', 'b', 'c'], settings),
       runCli(t, ['doctor', '--seed', 'a:b:c'], settings),
+      runCli(t, ['doctor', 'no name'], settings),
+      runCli(t, ['doctor', 'a', '10.0.0.1:99999'], settings),
     ])
     assert.is(failed.code, 1)
     const cookie = jsonLines(failed.stdout).find(({ check }) => check === 'cookie')
     assert.match(String(cookie?.what), /ERR_SKEIN_BAD_COOKIE/)
     assert.is(failed.stderr, '', 'what failed was said already')
-    assert.equal([option.code, three.code, name.code], [2, 2, 2])
+    const codes = [option, three, name, node, address].map(({ code }) => code)
+    assert.equal(codes, [2, 2, 2, 2, 2])
+    assert.match(node.stderr, /ERR_SKEIN_BAD_NAME/)
   },
   within,
 )

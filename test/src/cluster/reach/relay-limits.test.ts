@@ -70,9 +70,10 @@ test('one member that asks for everybody does not use up what there is', async (
   const abuser = world.join()
   const others = Array.from({ length: 20 }, () => world.join())
   abuser.isHonest = false
+  let request = 0
   for (const { id } of others)
-    for (let request = 0; request < 10; request++)
-      abuser.relay.sendFrame(CONTROL.relayAsk, encodeRelayAsk({ request, target: id }))
+    for (let times = 0; times < 10; times++)
+      abuser.relay.sendFrame(CONTROL.relayAsk, encodeRelayAsk({ request: request++, target: id }))
   world.settle()
   assert.is(world.service.figures.channels, 8)
   for (let i = 0; i < 8; i++) await world.open(others[i] as Member, others[i + 8] as Member)

@@ -88,7 +88,8 @@ test('a member can use its own channels and no others', async () => {
   }
   world.settle()
   assert.is(a.received.length + b.received.length, 0)
-  assert.is(world.service.figures.dropped, 2)
+  // The other one might belong to a channel that the thief is about to ask for.
+  assert.is(world.service.figures.dropped, 1)
   assert.is(world.service.figures.channels, 1)
   sendText(own, 'still there')
   world.settle()
