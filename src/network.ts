@@ -218,6 +218,22 @@ export class Network {
     return this.#peers.traffic
   }
 
+  /** What this node did for those behind NATs: as a relay, and by punches of its own. Empty where the carrier knows no ways. */
+  counters(): Readonly<Record<string, number>> {
+    if (this.#reach === undefined) return {}
+    const { relay, punch } = this.#reach.figures
+    return {
+      relayChannels: relay.channels,
+      relayedBytes: relay.forwardedBytes,
+      relayRefused: relay.refused,
+      relayDropped: relay.dropped,
+      punches: punch.punches,
+      punchProbes: punch.probesSent,
+      punchAnswers: punch.answered,
+      punchRefused: punch.refused,
+    }
+  }
+
   /** How each connection fares, those of hidden nodes included. */
   connections(): ConnectionFigures[] {
     return this.#peers.figures()

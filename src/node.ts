@@ -343,9 +343,9 @@ export class SkeinNode implements AsyncDisposable {
     this.#codec.registerType(type)
   }
 
-  /** Counts of the port since the start: received, sent, gated, and so on. */
+  /** Counts since the start, of the port (received, sent, gated, and so on), of relaying and of punches. */
   counters(): Readonly<Record<string, number>> {
-    return this.#parts.transport.counters()
+    return { ...this.#parts.transport.counters(), ...this.#network.counters() }
   }
 
   /**

@@ -71,6 +71,8 @@ export class QuicPath implements DatagramListener {
   #confirmed = false
   /** The way of the packets whose DATAGRAM frames are being read. */
   #cameBy: Way
+  /** A challenge of the datagram from elsewhere that is being read is to be answered. */
+  #isChallenged = false
   #lastDatagramMs: number
   #lastHeardMs: number
   #packetsHeard = 0
@@ -148,6 +150,7 @@ export class QuicPath implements DatagramListener {
     this.#keeper.heard(way, datagram.length, now)
     this.#follow()
     this.#cameBy = way
+    this.#isChallenged = false
     this.read()
     return isRefused
   }
@@ -171,6 +174,9 @@ export class QuicPath implements DatagramListener {
   }
 
   challenged(nonce: Uint8Array): void {
+    // There may be nobody there: what goes to an unproven address is no multiple of what came from it.
+    if (this.#isChallenged && this.#cameBy.key !== this.#way.key) return
+    this.#isChallenged = true
     this.#keeper.challenged(this.#cameBy, nonce, this.#host.clock.now())
   }
 

@@ -24,7 +24,7 @@ import type { Way } from './way.ts'
 const MAX_KNOWN_WAYS = 8
 /** Ways under proof. */
 const MAX_CHALLENGES = 16
-/** Answers to challenges of the peer that wait to be sent, one for each way: so what goes to an address is no multiple of what came. */
+/** Answers to challenges of the peer that wait to be sent. */
 const MAX_ANSWERS = 8
 /** Ways that are gone; of more, the one that went first is forgotten. */
 const MAX_GONE_WAYS = 64
@@ -37,6 +37,8 @@ const UNPROVEN_FACTOR = 3
 const TRY_AFTER_MS = [0, 200, 600] as const
 /** After the last try an answer may still come; and only then is the same way challenged again. */
 const GIVE_UP_AFTER_MS = 1600
+/** One that could not be sent at all waits longer: with a full window QUIC sends a packet now and then, at doubling intervals. */
+const UNSENT_LIFE_MS = 5000
 /** An answer that could not be sent for so long is of no use to anybody. */
 const ANSWER_LIFE_MS = 2000
 /** A way proven so lately is not challenged again. */
@@ -69,11 +71,13 @@ interface Challenge extends Proof {
   readonly type: 'challenge'
   /** Bytes that may still go there; a way that was offered, or known before, needs no such bound. */
   allowedBytes: number
+  /** When something authentic last came by this way. */
+  heardMs: number
   tries: number
   firstSentMs: number
   lastSentMs: number
   dueMs: number
-  /** When it is forgotten; known once the last try was sent. */
+  /** When it is forgotten. */
   untilMs: number
 }
 
@@ -115,6 +119,8 @@ export class WayKeeper {
   #allowance = CHALLENGE_BURST
   #allowanceMs: number
   #blockedUntilMs = Number.NEGATIVE_INFINITY
+  /** The last challenge went where the peer was heard since the present way fell silent. */
+  #othersTurn = false
   /** The next round of challenges in this silence. */
   #roundAtMs = 0
   #roundPauseMs = SILENCE_MS
@@ -157,8 +163,13 @@ export class WayKeeper {
       if (nowMs - known.provenMs < PROVEN_FOR_MS) return this.#decide(nowMs)
     }
     const challenge = this.#challenges.get(way.key)
-    if (challenge !== undefined) challenge.allowedBytes += UNPROVEN_FACTOR * sizeBytes
-    else this.#challenge(way, known === undefined ? UNPROVEN_FACTOR * sizeBytes : Number.POSITIVE_INFINITY, nowMs)
+    if (challenge !== undefined) {
+      challenge.allowedBytes += UNPROVEN_FACTOR * sizeBytes
+      challenge.heardMs = nowMs
+    } else {
+      const allowedBytes = known === undefined ? UNPROVEN_FACTOR * sizeBytes : Number.POSITIVE_INFINITY
+      this.#challenge(way, allowedBytes, nowMs, nowMs)
+    }
   }
 
   /** Somebody above thinks that this way leads to the peer. */
@@ -177,7 +188,6 @@ export class WayKeeper {
   /** The peer wants to know whether this way leads here. The answer goes back by the same way, so it proves both directions. */
   challenged(way: Way, nonce: Uint8Array, nowMs: number): void {
     if (this.#gone.has(way.key)) return
-    this.#answers = this.#answers.filter((answer) => answer.way.key !== way.key)
     if (this.#answers.length >= MAX_ANSWERS) this.#answers.shift()
     this.#answers.push({ type: 'answer', way, nonce, untilMs: nowMs + ANSWER_LIFE_MS })
   }
@@ -261,19 +271,32 @@ export class WayKeeper {
     return this.#answers.length > 0 || this.#challenges.size > 0
   }
 
-  /** What to send now, most urgent first; each is to be confirmed by `sent`, or put off by `notSent`. */
+  /**
+   * What to send now, most urgent first; each is to be confirmed by `sent`, or put off by `notSent`. With a full window only
+   * one challenge may go for a long time: so where the peer is heard now comes before where it once was. But every other
+   * time only, since somebody may repeat its packets from anywhere.
+   */
   nextProof(nowMs: number): Proof | undefined {
     const [answer] = this.#answers
     if (answer !== undefined) return answer
     this.#refill(nowMs)
     if (this.#allowance < 1) return undefined
+    let heard: Challenge | undefined
+    let other: Challenge | undefined
     let stranger: Challenge | undefined
     for (const challenge of this.#challenges.values()) {
       if (challenge.dueMs > nowMs || challenge.allowedBytes < PROOF_PACKET_BYTES) continue
-      if (!isStrangers(challenge)) return challenge
-      stranger ??= challenge
+      if (this.#isHeardNow(challenge)) {
+        if (heard === undefined || challenge.heardMs >= heard.heardMs) heard = challenge
+      } else if (isStrangers(challenge)) stranger ??= challenge
+      else other ??= challenge
     }
-    return stranger
+    return (this.#othersTurn ? (other ?? heard) : (heard ?? other)) ?? stranger
+  }
+
+  /** The present way has been silent since. */
+  #isHeardNow({ heardMs }: Challenge): boolean {
+    return heardMs > this.#presentHeardMs
   }
 
   sent(proof: Proof, nowMs: number): void {
@@ -284,6 +307,7 @@ export class WayKeeper {
     const challenge = this.#challenges.get(proof.way.key)
     if (challenge !== proof) return
     this.#allowance--
+    this.#othersTurn = this.#isHeardNow(challenge)
     challenge.allowedBytes -= PROOF_PACKET_BYTES
     if (challenge.tries === 0) {
       challenge.firstSentMs = nowMs
@@ -377,18 +401,19 @@ export class WayKeeper {
     if (!this.#challenges.has(this.#present.key)) this.#challenge(this.#present, Number.POSITIVE_INFINITY, nowMs)
   }
 
-  #challenge(way: Way, allowedBytes: number, nowMs: number): void {
+  #challenge(way: Way, allowedBytes: number, nowMs: number, heardMs = Number.NEGATIVE_INFINITY): void {
     if (this.#challenges.size >= MAX_CHALLENGES && !this.#dropSpent(allowedBytes)) return
     this.#challenges.set(way.key, {
       type: 'challenge',
       way,
       nonce: this.#random.bytes(NONCE_BYTES),
       allowedBytes,
+      heardMs,
       tries: 0,
       firstSentMs: nowMs,
       lastSentMs: nowMs,
       dueMs: nowMs,
-      untilMs: nowMs + GIVE_UP_AFTER_MS,
+      untilMs: nowMs + UNSENT_LIFE_MS,
     })
   }
 

@@ -9,7 +9,15 @@ import type { SocketWatch } from '../../transport/socket.ts'
 import { type Logger, resolveConfig } from '../config.ts'
 import type { SkeinNode } from '../node.ts'
 import { startConfigured } from '../start.ts'
-import { type FromWorker, type Invitation, JOINED, SECOND_SOCKET, SOCKET, type ToWorker, type WorkerLuggage } from './protocol.ts'
+import {
+  type FromWorker,
+  type Invitation,
+  JOINED,
+  SECOND_SOCKET,
+  SOCKET,
+  type ToWorker,
+  type WorkerLuggage,
+} from './protocol.ts'
 
 export interface JoinOptions<T> {
   /** Runs before others are told of the node: the place to register behaviours. */

@@ -17,8 +17,8 @@ import type { Clock } from '../../transport/clock.ts'
 import {
   type FromWorker,
   type Invitation,
-  SHARED_WORDS,
   SECOND_SOCKET,
+  SHARED_WORDS,
   SOCKET,
   type ToWorker,
   type WorkerLuggage,

@@ -2,6 +2,7 @@
  * The laboratory is what it claims to be, shown with plain UDP before any node is in it: mappings and filters as RFC 4787
  * has them for each type, mappings that end, a NAT that takes datagrams to itself, delay and loss.
  */
+import { networkInterfaces } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
@@ -16,6 +17,8 @@ const PROGRAM = fileURLToPath(new URL('./udp-program.ts', import.meta.url))
 const PATIENCE_MS = 600
 /** Ports that A, or a server, has open. */
 const [ONE, OTHER] = [5000, 5001]
+/** Open for IPv6 and IPv4, as the port of a node is. */
+const DUAL = 5002
 
 interface Place {
   readonly address: string
@@ -45,6 +48,10 @@ class Udp {
     return self
   }
 
+  async openDual(): Promise<void> {
+    await this.#child?.tell({ do: 'open', port: DUAL, host: '::' })
+  }
+
   /** Sends to a place and gives where the other program saw it come from; undefined if it did not see it. */
   async reach(other: Udp, to: Place, from = ONE, hops?: number): Promise<Place | undefined> {
     const text = `${++this.#texts} of ${this.#host.namespace}`
@@ -68,6 +75,9 @@ class Udp {
     }
   }
 }
+
+const isIPv6Here = (): boolean =>
+  Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))
 
 const open = async (t: TestContext, options?: LabOptions) => {
   const lab = await NatLab.open(t, options)
@@ -177,22 +187,26 @@ test('two private networks do not reach each other but through their mappings', 
   assert.equal(await b.reach(a, mapped!), { address: lab.boxB.address, port: ONE })
 })
 
-for (const bridge of [false, true]) {
-  const what = bridge ? 'with a bridge also that of the other' : 'but comes not as far as that of the other'
-  test(`two hops open the mapping of the own NAT, ${what}`, async (t) => {
-    const { lab, a, s1, out } = await open(t, { bridge })
-    const b = await Udp.start(t, lab.b)
-    lab.arrange('port', 'port', 'accept')
-    const [ofA, ofB] = [await out(s1), await b.reach(s1, { address: lab.servers[0].address, port: ONE })]
-    assert.is(ofA?.address, lab.boxA.address)
-    assert.not(await a.reach(b, ofB!, ONE, 2))
-    // What is accepted takes the pair of ports, so that B leaves by another port, which A's NAT does not know.
-    const seen = await b.reach(a, ofA!)
-    if (bridge) assert.not(seen)
-    else assert.equal(seen, ofB)
-    if (!bridge) assert.equal(await a.reach(b, ofB!), ofA)
-  })
-}
+for (const bridge of [false, true])
+  for (const from of [ONE, DUAL]) {
+    const what = `${from === DUAL ? ', from a port for IPv6 and IPv4' : ''}${bridge ? ', without a router' : ''}`
+    test(`two hops open the own NAT and go no further than the next router${what}`, async (t) => {
+      if (from === DUAL && !isIPv6Here()) t.skip('this machine has no IPv6')
+      const { lab, a, s1 } = await open(t, { bridge })
+      const b = await Udp.start(t, lab.b)
+      if (from === DUAL) await a.openDual()
+      lab.arrange('port', 'port', 'accept')
+      const server = { address: lab.servers[0].address, port: ONE }
+      const [ofA, ofB] = [await a.reach(s1, server, from), await b.reach(s1, server)]
+      assert.is(ofA?.address, lab.boxA.address)
+      assert.not(await a.reach(b, ofB!, from, 2))
+      // What is accepted takes the pair of ports: then B leaves by another port, which A's NAT does not know.
+      const seen = await b.reach(a, ofA!)
+      if (bridge) return assert.not(seen)
+      assert.equal(seen, ofB)
+      assert.equal(await a.reach(b, ofB!, from), ofA, 'what follows goes all the way')
+    })
+  }
 
 test('another uplink is another network: the old mapping is of no use, the new one is', async (t) => {
   const { lab, a, s1, out } = await open(t)

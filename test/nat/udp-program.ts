@@ -1,16 +1,16 @@
-/** A plain UDP program on a host of the laboratory: opens sockets, sends, and tells what it receives from where. */
-import { createSocket, type Socket } from 'node:dgram'
-import { once } from 'node:events'
+/** A plain UDP program on a host of the laboratory: opens ports, sends, and tells what it receives from where. */
+import { UdpSocket } from '../../transport/socket.ts'
 import { serve } from './child.ts'
 
 export type UdpCommand =
-  | { readonly do: 'open'; readonly port: number }
+  /** `host` is to bind to, by default all of IPv4. */
+  | { readonly do: 'open'; readonly port: number; readonly host?: string }
   | {
       readonly do: 'send'
       readonly from: number
       readonly to: { readonly address: string; readonly port: number }
       readonly text: string
-      /** Time to live. */
+      /** So many routers and no further. */
       readonly hops?: number
     }
 
@@ -21,30 +21,21 @@ export interface UdpReport {
   readonly text: string
 }
 
-const sockets = new Map<number, Socket>()
+const sockets = new Map<number, UdpSocket>()
 
-const open = async (port: number): Promise<void> => {
-  const socket = createSocket('udp4')
-  socket.bind(port)
-  await once(socket, 'listening')
-  // Unreachable is what a test may be about.
-  socket.on('error', () => {})
-  socket.on('message', (text, { address, port: fromPort }) => {
+const open = async (port: number, host = '0.0.0.0'): Promise<void> => {
+  const socket = await UdpSocket.open(host, port, (text, address, fromPort) => {
     server.report({ port, from: { address, port: fromPort }, text: text.toString() })
   })
   sockets.set(port, socket)
 }
 
-const USUAL_HOPS = 64
-
-const send = async ({ from, to, text, hops = USUAL_HOPS }: Extract<UdpCommand, { do: 'send' }>): Promise<void> => {
-  const socket = sockets.get(from)
-  if (socket === undefined) return
-  socket.setTTL(hops)
-  // It goes out some time after this call, with the time to live of then.
-  await new Promise((resolve) => socket.send(text, to.port, to.address, resolve))
+const send = ({ from, to, text, hops }: Extract<UdpCommand, { do: 'send' }>): void => {
+  const bytes = Buffer.from(text)
+  if (hops === undefined) sockets.get(from)?.send(bytes, bytes.length, to.address, to.port)
+  else sockets.get(from)?.sendNear(bytes, bytes.length, to.address, to.port, hops)
 }
 
-const server = serve<UdpCommand, UdpReport>((command) => {
-  return command.do === 'open' ? open(command.port) : send(command)
-})
+const server = serve<UdpCommand, UdpReport>((command) =>
+  command.do === 'open' ? open(command.port, command.host) : send(command),
+)

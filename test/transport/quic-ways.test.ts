@@ -6,9 +6,16 @@ import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import * as assert from 'uvu/assert'
 import type { Address } from '../../transport/address.ts'
+import { systemClock } from '../../transport/clock.ts'
+import { PathSize } from '../../transport/path-size.ts'
+import { challenge } from '../../transport/quic-datagrams.ts'
+import { type PathHost, QuicPath } from '../../transport/quic-path.ts'
 import type { QuicTransport } from '../../transport/quic-transport.ts'
+import type { QuicSession } from '../../transport/quiche.ts'
+import { systemRandom } from '../../transport/random.ts'
 import type { CloseReason, Connection, ConnectionHandler, ConnectOptions } from '../../transport/transport.ts'
 import type { Way } from '../../transport/way.ts'
+import { NONCE_BYTES } from '../../transport/way-keeper.ts'
 import { suite, type TestContext } from '../support/suite.ts'
 import { addressOf } from './compliance.ts'
 import { count, newIdentity, openPort, Relay, Stranger, until } from './quic-support.ts'
@@ -661,5 +668,67 @@ test(
   },
   { deadlineMs: 30_000 },
 )
+
+test('a datagram full of challenges, from an address that is not proven, is answered once', () => {
+  const from = (name: string): Way => ({
+    kind: 'port',
+    key: name,
+    address: { host: '192.0.2.1', port: 1 },
+    maxBytes: 1500,
+    send: () => {},
+  })
+  // What one datagram brings, and what quiche would send.
+  const frames = Array.from({ length: 8 }, (_, i) => challenge(new Uint8Array(NONCE_BYTES).fill(i)))
+  const brought: Uint8Array[] = []
+  let receivedPackets = 0
+  let toSend: Uint8Array | undefined
+  const session = {
+    receive: () => {
+      brought.push(...frames)
+      receivedPackets++
+    },
+    tally: () => ({ receivedPackets }),
+    get datagramsWaiting() {
+      return brought.length
+    },
+    receiveDatagram: () => brought.shift(),
+    get datagramsToSend() {
+      return toSend === undefined ? 0 : 1
+    },
+    sendDatagram: (frame: Uint8Array) => {
+      toSend = frame
+      return true
+    },
+    nextPacket: () => {
+      const length = toSend?.length ?? 0
+      toSend = undefined
+      return length
+    },
+  }
+  const sent: string[] = []
+  const host: PathHost = {
+    clock: systemClock,
+    random: systemRandom,
+    packetBuffer: (sizeBytes) => new Uint8Array(sizeBytes),
+    transmit: (_length, by) => void sent.push(by.key),
+    pathSize: () => new PathSize({ baseBytes: 1200, maximumBytes: 1200 }),
+  }
+  const path = new QuicPath(
+    'acceptor',
+    session as unknown as QuicSession,
+    host,
+    { message: () => {}, moved: () => {} },
+    from('present'),
+    { pathSize: new PathSize({ baseBytes: 1200, maximumBytes: 1200 }), largestBytes: 1200 },
+  )
+  path.confirm()
+  path.receive(new Uint8Array(130), from('elsewhere'))
+  path.sendProofs()
+  assert.equal(sent, ['elsewhere', 'elsewhere'], 'an answer, and a challenge')
+  path.receive(new Uint8Array(130), from('present'))
+  path.read()
+  path.sendProofs()
+  assert.is(sent.filter((key) => key === 'present').length, 8)
+})
 
 test.run()

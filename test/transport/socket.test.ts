@@ -85,6 +85,39 @@ test("'::' serves IPv6 and IPv4", async (t) => {
   }
 })
 
+test("a port that somebody has in one family is busy for '::'", async (t) => {
+  needIPv6(t)
+  for (const host of ['127.0.0.1', '::1']) {
+    const { bound } = await openSocket(t, host)
+    const error = await fails('ERR_SKEIN_PORT_BUSY', () => UdpSocket.open('::', bound.port, () => {}))
+    assert.ok(error.message.includes(String(bound.port)), error.message)
+    // What was bound meanwhile in the other family is free again.
+    const other = host === '::1' ? '127.0.0.1' : '::1'
+    const again = await UdpSocket.open(other, bound.port, () => {})
+    t.defer(() => again.close())
+  }
+})
+
+test('a datagram with few hops arrives where no router is, and the socket sends as before', async (t) => {
+  const heard: Buffer[] = []
+  const hosts = ownAddresses().includes('::1') ? (['127.0.0.1', '::1'] as const) : (['127.0.0.1'] as const)
+  const socket = await openSocket(t, hosts.length > 1 ? '::' : '0.0.0.0')
+  for (const host of hosts) {
+    const { port } = (await openSocket(t, host, heard)).bound
+    socket.sendNear(Uint8Array.of(1), 1, host, port, 2)
+    // No such number of hops: it goes as far as any.
+    socket.sendNear(Uint8Array.of(2), 1, host, port, 0)
+    socket.send(Uint8Array.of(3), 1, host, port)
+    await until(() => heard.length === 3, 'all of them')
+    assert.equal(
+      heard.splice(0).map(([byte]) => byte),
+      [1, 2, 3],
+    )
+  }
+  await socket.close()
+  socket.sendNear(Uint8Array.of(4), 1, '127.0.0.1', 9, 2)
+})
+
 test('datagrams of other kinds go both ways through a dual stack', async (t) => {
   needIPv6(t)
   const both = await openPort(t, { host: '::' })
@@ -93,9 +126,10 @@ test('datagrams of other kinds go both ways through a dual stack', async (t) => 
   both.onDatagram('probe', (_bytes, from) => {
     heard.push(from.host)
     both.sendDatagram(from, Uint8Array.of(2))
+    both.sendDatagram({ ...from, host: `::ffff:${from.host}` }, Uint8Array.of(2), 2)
   })
   await stranger.send(Uint8Array.of(1), { host: '127.0.0.1', port: addressOf(both).port })
-  await until(() => stranger.heard.length > 0, 'the answer')
+  await until(() => stranger.heard.length === 2, 'the answers')
   assert.equal(heard, ['127.0.0.1'])
 })
 

@@ -93,6 +93,8 @@ export class Site {
   /** By inside port and peer, and by outside port and peer. */
   readonly #outgoing = new Map<string, Flow>()
   readonly #incoming = new Map<string, Flow>()
+  /** Outside port of the latest flow, by inside port. */
+  readonly #latest = new Map<number, number>()
   /** What the NAT took for itself. */
   readonly #taken = new Set<string>()
   readonly #sentTo = new Set<string>()
@@ -177,10 +179,13 @@ export class Site {
     if (known !== undefined) return known.outsidePort
     const isFree = (port: number): boolean =>
       !this.#taken.has(`${port} ${peer}`) && !this.#incoming.has(`${port} ${peer}`)
-    let outsidePort = insidePort
+    // As Linux does: what the socket's latest flow has, if that is free, else its own port, else any.
+    const latest = this.#latest.get(insidePort) ?? insidePort
+    let outsidePort = isFree(latest) ? latest : insidePort
     while (this.type === 'sym' ? outsidePort === insidePort || !isFree(outsidePort) : !isFree(outsidePort))
       outsidePort = 1024 + Math.floor(this.#world.random.float() * 64_512)
     const flow = { insidePort, outsidePort }
+    if (this.type !== 'sym') this.#latest.set(insidePort, outsidePort)
     this.#outgoing.set(key, flow)
     this.#incoming.set(`${outsidePort} ${peer}`, flow)
     this.#sentTo.add(to.host)

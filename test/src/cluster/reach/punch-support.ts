@@ -16,6 +16,8 @@ export interface Sent {
   readonly atMs: number
   /** The side socket's port. */
   readonly side?: number
+  /** Routers that it reaches, if not any number. */
+  readonly hops?: number
 }
 
 export class Bench {
@@ -41,7 +43,7 @@ export class Bench {
     this.puncher = new Puncher({
       clock: this.clock,
       random: this.random,
-      sendProbe: (to, bytes) => this.#sent(to, bytes),
+      sendProbe: (to, bytes, hops) => this.#sent(to, bytes, undefined, hops),
       openSideSockets: (count, receive) => this.#sideSockets(count, receive),
       direct: (address) => (this.unreachable(address) ? undefined : wayTo(address)),
       receive: (way, bytes) => void this.received.push({ way, bytes }),
@@ -86,8 +88,9 @@ export class Bench {
     this.open.get(port)?.(encodeProbe({ kind, token, number, echo }), from)
   }
 
-  #sent(to: Address, bytes: Uint8Array, side?: number): void {
-    this.sent.push({ to, bytes: Uint8Array.from(bytes), atMs: this.clock.now(), ...(side !== undefined && { side }) })
+  #sent(to: Address, bytes: Uint8Array, side?: number, hops?: number): void {
+    const sent = { to, bytes: Uint8Array.from(bytes), atMs: this.clock.now() }
+    this.sent.push({ ...sent, ...(side !== undefined && { side }), ...(hops !== undefined && { hops }) })
   }
 
   #sideSockets(count: number, receive: (bytes: Buffer, from: Address, socket: SideSocket) => void): SideSockets {
@@ -99,7 +102,7 @@ export class Bench {
         const port = this.#nextPort++
         const socket: SideSocket = {
           port,
-          send: (bytes, length, to) => this.#sent(to, bytes.subarray(0, length), port),
+          send: (bytes, length, to, hops) => this.#sent(to, bytes.subarray(0, length), port, hops),
           close: () => void this.open.delete(port),
         }
         close.add(socket.close)

@@ -7,7 +7,7 @@ const test = suite('punch')
 
 const token = (n: number): Uint8Array => TOKEN.map((byte) => byte ^ n)
 
-test('each target is asked at 0, 100, 250, 500 and 1000 ms, and then the punch is over', async () => {
+test('each target gets an opener, is asked at 40, 100, 250, 500 and 1000 ms, and then the punch is over', async () => {
   const bench = new Bench()
   const punch = bench.begin([at(1)])
   assert.is(bench.sent.length, 1, 'the first at once')
@@ -16,14 +16,15 @@ test('each target is asked at 0, 100, 250, 500 and 1000 ms, and then the punch i
   await bench.pass(20_000)
   const sent = bench.take()
   const times = (port: number): number[] => sent.filter(({ to }) => to.port === port).map(({ atMs }) => atMs)
-  assert.equal(times(1), [0, 100, 250, 500, 1000])
-  assert.equal(times(2), [300, 400, 550, 800, 1300], 'once, however it is written')
+  assert.equal(times(1), [0, 40, 100, 250, 500, 1000])
+  assert.equal(times(2), [300, 340, 400, 550, 800, 1300], 'once, however it is written')
+  for (const { hops, atMs } of sent) assert.is(hops, atMs === 0 || atMs === 300 ? 2 : undefined, `at ${atMs} ms`)
   assert.ok(
     sent.every(({ kind, token, bytes }) => kind === 'ask' && Buffer.from(token).equals(TOKEN) && bytes.length <= 32),
   )
   assert.is(bench.over, 1)
   assert.is(bench.clock.pending, 0, 'nothing is left to happen')
-  assert.is(bench.puncher.figures.probesSent, 10)
+  assert.is(bench.puncher.figures.probesSent, 12)
 })
 
 test('targets are bounded, and what nobody can send to is none', () => {
@@ -96,7 +97,7 @@ test('a way that was found is asked again a few times, for the other end', async
   await bench.pass(20_000)
   assert.equal(
     bench.take().map(({ kind, to, atMs }) => [kind, to.port, atMs]),
-    [100, 250, 500, 1000].map((ms) => ['ask', 5, ms]),
+    [40, 100, 250, 500, 1000].map((ms) => ['ask', 5, ms]),
   )
 })
 
@@ -184,23 +185,29 @@ test('a sweep asks 2048 different ports, at most 5 in 10 ms, and stops when a wa
   )
 })
 
-test('a spread opens 256 sockets over some seconds, repeats their questions, and closes them', async () => {
+test('a spread opens sockets at once and late ones, 256 of them at a time, repeats their questions, and closes them', async () => {
   const bench = new Bench()
   bench.begin([]).spread(at(4433))
   await bench.pass(1000)
-  assert.ok(bench.open.size > 50 && bench.open.size < 80, `${bench.open.size} after a second`)
-  await bench.pass(3500)
-  assert.is(bench.open.size, 256)
+  assert.is(bench.open.size, 160)
+  let most = 0
+  for (let ms = 0; ms < 3500; ms += 10) {
+    await bench.pass(10)
+    most = Math.max(most, bench.open.size)
+  }
+  assert.equal([most, bench.open.size], [256, 256])
   assert.is(bench.puncher.figures.sideSockets, 256)
   const perSide = new Map<number, number[]>()
-  for (const { side, atMs, to } of bench.take()) {
+  for (const { side, atMs, to, hops } of bench.take()) {
     assert.equal(to, at(4433))
+    assert.is(hops, side! < 40_160 ? 2 : undefined, 'the early ones send openers alone')
     perSide.set(side!, [...(perSide.get(side!) ?? []), atMs])
   }
-  assert.is(perSide.size, 256)
+  assert.is(perSide.size, 320)
+  assert.not(bench.open.has(40_000), 'an early one made way')
   for (const times of perSide.values())
     for (let i = 1; i < times.length; i++) assert.ok(times[i]! - times[i - 1]! >= 2000)
-  assert.is(perSide.get(40_000)?.length, 3)
+  assert.is(perSide.get(40_100)?.length, 3)
   await bench.pass(3000)
   assert.is(bench.open.size, 0)
   assert.is(bench.over, 1)
