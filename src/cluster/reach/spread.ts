@@ -2,12 +2,13 @@
  * A spread: many sockets of ours, each with one question to the same address, because our NAT gives every socket another
  * port and nobody knows which. The other end asks at random ports of ours meanwhile (sweep.ts).
  *
- * A NAT that accepts UDP to itself spoils a pair of ports when a packet from outside comes before the one from inside. So
- * half of the sockets are opened at once, with openers alone, which open our NAT and do not come as far as the other: what the
- * other end asks from then on comes in, whichever of the two NATs is of that kind.
+ * A NAT that accepts UDP to itself spoils a pair of ports when a packet from outside comes before the one from inside. And
+ * Linux gives each new flow of a port what its latest one has: from the first spoiled pair on, all that the other end asks
+ * leaves from another port than we send to. So most sockets are opened at once, with openers alone, which open our NAT and
+ * do not come as far as the other: what the other end asks from then on comes in, whichever of the NATs is of that kind.
  *
- * Where no router lies between the two NATs an opener does come as far, and spoils the pair if the other NAT is of that
- * kind. So the other half is opened late and asks as usual: the other end has asked at most of their ports by then.
+ * Where no router lies between the two NATs an opener does come as far. So others are opened towards the end and ask as
+ * usual: they find what the other end asked before it was spoiled. Whatever was not found by then they may spoil.
  */
 import type { Clock, Timer } from '../../../transport/clock.ts'
 import type { Side } from './side-ways.ts'
@@ -15,14 +16,11 @@ import { SWEEP_MS } from './sweep.ts'
 
 /** Sockets of one spread that are open at once. */
 export const SPREAD_SOCKETS = 256
-/**
- * More than that in all: an early one gives way when the other end has asked at most ports. Each kind meets four or
- * five on average, where it meets any.
- */
-const EARLY_SOCKETS = 208
-const LATE_SOCKETS = 176
+/** More than that in all: early ones give way when the other end has asked at most ports. */
+const EARLY_SOCKETS = 224
+const LATE_SOCKETS = 224
 /** When the late ones begin to be opened, evenly until the end of the sweep. */
-const LATE_MS = 0.75 * SWEEP_MS
+const LATE_MS = 0.8 * SWEEP_MS
 const TICK_MS = 10
 /** After the event loop was late the pace is caught up with, but not at once. */
 const MAX_OPENED_PER_TICK = 8

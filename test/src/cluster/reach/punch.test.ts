@@ -189,7 +189,7 @@ test('a spread opens sockets at once and late ones, 256 of them at a time, repea
   const bench = new Bench()
   bench.begin([]).spread(at(4433))
   await bench.pass(1000)
-  assert.is(bench.open.size, 160)
+  assert.is(bench.open.size, 224)
   let most = 0
   for (let ms = 0; ms < 3500; ms += 10) {
     await bench.pass(10)
@@ -200,14 +200,14 @@ test('a spread opens sockets at once and late ones, 256 of them at a time, repea
   const perSide = new Map<number, number[]>()
   for (const { side, atMs, to, hops } of bench.take()) {
     assert.equal(to, at(4433))
-    assert.is(hops, side! < 40_160 ? 2 : undefined, 'the early ones send openers alone')
+    assert.is(hops, side! < 40_224 ? 2 : undefined, 'the early ones send openers alone')
     perSide.set(side!, [...(perSide.get(side!) ?? []), atMs])
   }
-  assert.is(perSide.size, 320)
+  assert.is(perSide.size, 448)
   assert.not(bench.open.has(40_000), 'an early one made way')
   for (const times of perSide.values())
     for (let i = 1; i < times.length; i++) assert.ok(times[i]! - times[i - 1]! >= 2000)
-  assert.is(perSide.get(40_100)?.length, 3)
+  assert.is(perSide.get(40_200)?.length, 3)
   await bench.pass(3000)
   assert.is(bench.open.size, 0)
   assert.is(bench.over, 1)
