@@ -14,8 +14,11 @@ import type { Way } from './way.ts'
 /** Packets start at this size and grow by probing: fits every Ethernet with room for tunnels; WAN starts at QUIC's minimum. */
 const BASE_PACKET_BYTES = { loopback: 1350, lan: 1350, wan: 1200 } as const
 const LARGEST_PACKET_BYTES = { loopback: MAX_PACKET_BYTES, lan: 1472, wan: 1472 } as const
-/** quiche gives up after this much silence; nodes tick every second, so only the dead get there. */
-const IDLE_TIMEOUT_MS = 15_000
+/**
+ * Silence after which a connection is given up by the carrier itself. Nodes tick, and the failure detector is far quicker; its
+ * most patient preset waits 24 s, and may not be forestalled.
+ */
+export const IDLE_TIMEOUT_MS = 30_000
 /** One slow receiver parks at most this much of one lane, bytes. */
 export const STREAM_WINDOW_BYTES = 4 << 20
 /**

@@ -15,7 +15,7 @@ import { BulkRoom } from './bulk-room.ts'
 import type { Clock, Timer } from './clock.ts'
 import { boundedCloseMessage, codeOfWire, wireCodeOf } from './close-codes.ts'
 import { OutgoingStreams } from './memory-streams.ts'
-import { MAX_PEER_STREAMS, STREAM_WINDOW_BYTES } from './path-settings.ts'
+import { IDLE_TIMEOUT_MS, MAX_PEER_STREAMS, STREAM_WINDOW_BYTES } from './path-settings.ts'
 import { FRAME, FrameReader, FrameWriter, limitsOf, MAX_DATA_BYTES } from './tcp-frames.ts'
 import type { TcpGate } from './tcp-gate.ts'
 import { TcpPace } from './tcp-pace.ts'
@@ -34,8 +34,6 @@ import {
 const SOCKET_BUFFER_BYTES = 256 * 1024
 /** Messages of `sendDatagram` that wait for room. */
 const MAX_DATAGRAMS_WAITING = 64
-/** Silence that ends a connection, as on QUIC. */
-const IDLE_TIMEOUT_MS = 15_000
 /** After this much silence the peer is asked whether it is there, which also keeps the way through a NAT open. */
 const KEEPALIVE_MS = 5000
 /** A goodbye has this long to leave, and the peer to hear it. */

@@ -20,7 +20,7 @@ import {
   until,
 } from './quic-support.ts'
 
-/** Far less than the 15 s of silence after which QUIC gives up by itself. */
+/** Far less than the 30 s of silence after which QUIC gives up by itself. */
 const RESET_PATIENCE_MS = 3000
 const SEED = 20261123
 
