@@ -294,6 +294,7 @@ const SILENT_ENDS: readonly string[] = [
   'closed',
   'ERR_SKEIN_CONNECT_TIMEOUT',
   'ERR_SKEIN_CONNECTION_LOST',
+  'ERR_SKEIN_NO_RELAY',
 ] satisfies readonly (ErrorCode | 'closed')[]
 
 /** Nobody wanted the end of that connection. */

@@ -1,4 +1,7 @@
-/** Three processes on hosts of a LAN whose links are cut one by one: who steps back, and that all are back afterwards. */
+/**
+ * Three processes on hosts of a LAN whose links are cut one by one: a relay makes up for a single link, and without relays one
+ * of the two steps back; that all are back afterwards.
+ */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
@@ -19,6 +22,14 @@ interface Event {
   readonly node?: string
   readonly lost?: readonly string[]
   readonly reason?: string
+  readonly way?: string
+}
+
+interface Shared {
+  readonly seed: string
+  readonly cookieFile: string
+  /** Whether they relay for each other. */
+  readonly relay: boolean
 }
 
 /** A node on its host, started from the command line; the first one is the seed of the others. */
@@ -30,7 +41,8 @@ class Machine {
   readonly child: ChildProcess
   #wake = (): void => {}
 
-  constructor(t: TestContext, host: LanHost, name: string, seed: string, cookieFile: string) {
+  constructor(t: TestContext, host: LanHost, name: string, shared: Shared) {
+    const { seed, cookieFile, relay } = shared
     this.name = name
     this.host = host
     const args = ['--import', 'tsx', MAIN, 'start', '--json', '--name', name, '--cookie-file', cookieFile]
@@ -39,6 +51,7 @@ class Machine {
       SKEIN_PORT: String(PORT),
       SKEIN_DISCOVERY: 'none',
       SKEIN_SEEDS: `${seed}:${PORT}`,
+      SKEIN_RELAY: String(relay),
     }
     this.child = host.spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -79,11 +92,12 @@ class Machine {
   }
 }
 
-const start = async (t: TestContext): Promise<[Machine, Machine, Machine]> => {
+const start = async (t: TestContext, relay: boolean): Promise<[Machine, Machine, Machine]> => {
   const hosts = lan(t, 3)
   const file = join(await temporaryFolder(t), 'cookie')
   await writeFile(file, 'a cookie for this test', { mode: 0o600 })
-  const machine = (index: number, name: string): Machine => new Machine(t, hosts[index]!, name, hosts[0]!.ipv4, file)
+  const shared = { seed: hosts[0]!.ipv4, cookieFile: file, relay }
+  const machine = (index: number, name: string): Machine => new Machine(t, hosts[index]!, name, shared)
   const machines: [Machine, Machine, Machine] = [machine(0, 'a@one'), machine(1, 'b@two'), machine(2, 'c@three')]
   await meshed(machines)
   return machines
@@ -93,13 +107,36 @@ const meshed = async (machines: readonly Machine[]): Promise<void> => {
   await Promise.all(machines.map((machine) => machine.until(() => machine.connected.size === machines.length - 1)))
 }
 
+/** As it told last of the connection to anybody. */
+const isRelayed = ({ events }: Machine): boolean => events.findLast(({ type }) => type === 'moved')?.way === 'relay'
+
 const hasSteppedBack = ({ events }: Machine): boolean => events.some(({ type }) => type === 'overlappingPartition')
 
 for (const way of ['both ways', 'one way'] as const) {
   test(
-    `the link between two of three cut ${way}: one of the two steps back, and comes again`,
+    `the link between two of three cut ${way}: the third relays, and back it goes when the link is whole`,
     async (t) => {
-      const machines = await start(t)
+      const machines = await start(t, true)
+      const [, b, c] = machines
+      b.deaf(t, c)
+      if (way === 'both ways') c.deaf(t, b)
+      await Promise.all([b, c].map((machine) => machine.until(() => isRelayed(machine))))
+      b.hear(t)
+      if (way === 'both ways') c.hear(t)
+      await Promise.all([b, c].map((machine) => machine.until(() => !isRelayed(machine))))
+      for (const { events } of machines)
+        assert.equal(
+          events.filter(({ type }) => type === 'nodedown' || type === 'overlappingPartition'),
+          [],
+        )
+    },
+    { deadlineMs: 60_000 },
+  )
+
+  test(
+    `the link between two of three cut ${way}, without relays: one of the two steps back, and comes again`,
+    async (t) => {
+      const machines = await start(t, false)
       const [a, b, c] = machines
       b.deaf(t, c)
       if (way === 'both ways') c.deaf(t, b)
@@ -134,7 +171,7 @@ for (const way of ['both ways', 'one way'] as const) {
 test(
   'one node cut off from both others: they stay together, and it is back within seconds of the healing',
   async (t) => {
-    const machines = await start(t)
+    const machines = await start(t, true)
     const [a, b, c] = machines
     c.deaf(t, a, b)
     a.deaf(t, c)
