@@ -371,7 +371,6 @@ export class Network {
       view: this.place.view,
       relays: hidden ? false : relay,
       host: {
-        session: (id) => this.#peers.sessionById(id),
         dial: (what, address) => this.#dialler.toAddresses(what, { addresses: [address] }),
         moved: (node) => this.#moved(node),
         defect: (error) => this.defect(error),

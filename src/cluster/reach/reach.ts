@@ -4,7 +4,7 @@
  *
  * - A member that both ends are connected to relays their QUIC packets, unread (relay-service.ts, relay-client.ts).
  * - When the relay tells the two of each other they punch (upgrade.ts), and the connection moves to the way that is found.
- * - A connection that falls silent is given a relay as a second way well before the failure detector gives it up.
+ * - A connection that falls silent is given a relay as a second way well before the failure detector gives it up (session-watch.ts).
  * - Each node tells the others at which address it sees them, which shows them their NAT (self-view.ts).
  *
  * Only members take part, over connections that are up: a stranger gets nothing out of it. Where the carrier has no ways
@@ -31,6 +31,7 @@ import { RelayClient, type RelayedWay } from './relay-client.ts'
 import { isForRelay } from './relay-frames.ts'
 import { RelayService, type RelaySetting } from './relay-service.ts'
 import type { SelfView } from './self-view.ts'
+import { LOOK_MS, SessionWatch } from './session-watch.ts'
 import { Upgrade } from './upgrade.ts'
 
 /** Relays asked for one dial. */
@@ -39,25 +40,12 @@ const MAX_RELAYS_ASKED = 6
 const RELAY_HEAD_START_MS = 400
 /** Introducers dialled for one dial, if nobody who is connected helps. */
 const MAX_INTRODUCERS_DIALLED = 2
-/** How often silence is looked for. */
-const LOOK_MS = 400
-/** Silence after which the dialler looks for a second way; the failure detector waits three times as long. */
-const SILENCE_MS = 1200
-/** The other end does so if the dialler does not. */
-const ACCEPTOR_SILENCE_MS = 1800
 /** A second way that did not help is not looked for again at once. */
 const RESCUE_PAUSE_MS = 2000
-/** A ping that may well be answered yet: less than a look later, or less than so many round trips. */
-const PATIENT_ROUND_TRIPS = 2
 /** How often a member may say at which address it sees this node: it says so when it sees another one. */
 const OBSERVATIONS = { burst: 16, perSecond: 0.5 }
 
-/** Of a ping that is only to keep a connection known to NATs. */
-const PING_TIMEOUT_MS = 5000
-
 export interface ReachHost {
-  /** The member's connection, if it is up. */
-  session(id: string): Session | undefined
   /** Dials one of these addresses, whoever answers. */
   dial(what: string, address: Address): Promise<unknown>
   moved(node: ConnectedNode): void
@@ -82,14 +70,8 @@ interface Linked {
   readonly session: Session
   readonly peer: ReachPeer
   readonly observations: Allowance
+  readonly watch: SessionWatch
   rescuedMs: number
-  /** How much had been sent when it was looked at last, and since when it has been no more. */
-  sentBytes: number
-  sentMs: number
-  /** When it had been heard when it was looked at last. */
-  heardMs: number
-  /** When it was asked whether it is there, as something was sent since then and nothing heard. */
-  askedMs: number | undefined
 }
 
 export class Reach implements DialRelays {
@@ -141,17 +123,14 @@ export class Reach implements DialRelays {
   up(node: ConnectedNode, session: Session): void {
     if (!node.reaches || this.#stopped) return
     const peer = reachPeerOf(node, session)
-    const sentMs = this.#options.clock.now()
+    const nowMs = this.#options.clock.now()
     this.#linked.set(node.id, {
       node,
       session,
       peer,
-      observations: new Allowance(OBSERVATIONS, sentMs),
+      observations: new Allowance(OBSERVATIONS, nowMs),
+      watch: new SessionWatch(session, nowMs),
       rescuedMs: Number.NEGATIVE_INFINITY,
-      sentBytes: 0,
-      sentMs,
-      heardMs: sentMs,
-      askedMs: undefined,
     })
     this.#upgrades.get(node.id)?.up(session)
     this.#tellObserved(session)
@@ -406,7 +385,9 @@ export class Reach implements DialRelays {
     if (this.#look !== undefined || this.#stopped || this.#linked.size === 0) return
     this.#look = this.#options.clock.after(LOOK_MS, () => {
       this.#look = undefined
-      for (const linked of this.#linked.values()) this.#lookAt(linked)
+      const nowMs = this.#options.clock.now()
+      for (const linked of this.#linked.values())
+        if (linked.watch.look(nowMs, this.#options.view.keepaliveMs)) this.#rescue(linked)
       this.#dropRemains()
       this.#lookLater()
     })
@@ -418,47 +399,13 @@ export class Reach implements DialRelays {
       if (!relayed.isOpen && session?.isOver !== false) this.#drop(id)
   }
 
-  #lookAt(linked: Linked): void {
-    const { session } = linked
-    if (session.isOver || session.way === 'tcp') return
-    const nowMs = this.#options.clock.now()
-    this.#follow(linked, nowMs)
-    const patienceMs = session.role === 'initiator' ? SILENCE_MS : ACCEPTOR_SILENCE_MS
-    if (linked.askedMs === undefined || nowMs - linked.heardMs < patienceMs) return
-    const answerMs = Math.max(LOOK_MS, PATIENT_ROUND_TRIPS * session.lanes.connection.stats().rttMs)
-    if (nowMs - linked.askedMs >= answerMs) this.#rescue(linked)
-  }
-
-  /**
-   * Silence alone means nothing: where ticks are rare, or there are none, nobody has anything to say. So a ping goes out as
-   * soon as something was sent that brought no answer, an acknowledgement at least; and one when nothing was sent for
-   * long, so that no NAT on the way forgets the connection.
-   */
-  #follow(linked: Linked, nowMs: number): void {
-    const { session } = linked
-    const { sentBytes } = session.lanes.connection.stats()
-    const { lastHeardMs } = session.lanes
-    const isHeard = lastHeardMs !== linked.heardMs
-    const hasSent = sentBytes !== linked.sentBytes
-    linked.heardMs = lastHeardMs
-    linked.sentBytes = sentBytes
-    if (hasSent) linked.sentMs = nowMs
-    if (isHeard) linked.askedMs = undefined
-    const isInDoubt = !isHeard && hasSent && linked.askedMs === undefined
-    if (isInDoubt) linked.askedMs = nowMs
-    if (isInDoubt || nowMs - linked.sentMs >= this.#options.view.keepaliveMs)
-      void session.ping(PING_TIMEOUT_MS).catch(() => {})
-  }
-
   /** Looks for a second way through a relay, not one that is silent itself. */
   #rescue(linked: Linked): void {
     const nowMs = this.#options.clock.now()
     if (nowMs - linked.rescuedMs < RESCUE_PAUSE_MS) return
     linked.rescuedMs = nowMs
     const { id } = linked.node
-    const isThere = ({ session, askedMs }: Linked): boolean =>
-      askedMs === undefined || nowMs - session.lanes.lastHeardMs < SILENCE_MS
-    const relays = this.#relaysTo(id, []).filter(isThere)
+    const relays = this.#relaysTo(id, []).filter(({ watch }) => watch.isThere(nowMs))
     void this.#askAny(relays, id).catch((error: unknown) => this.#options.host.defect(error))
   }
 }

@@ -80,7 +80,6 @@ export class Member {
       view: this.view,
       relays: true,
       host: {
-        session: (id) => this.ends.get(id)?.asSession,
         dial: async (_what, address) => {
           this.dialled.push(address)
           this.onDial(address)
