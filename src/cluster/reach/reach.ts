@@ -225,14 +225,13 @@ export class Reach implements DialRelays {
     const dialled = this.#client.dial(relay.peer, id)
     if (dialled === undefined) return undefined
     const { way, opened } = dialled
-    opened.then(
-      (relayed) => {
-        if (relayed.isOpen) this.#relayed(relayed)
-      },
-      () => {},
-    )
-    const close = (): void => void opened.then((relayed) => this.#close(relayed)).catch(() => {})
-    return { way, close }
+    /** A refusal is told by the way that goes. */
+    const once = (work: (relayed: RelayedWay) => void): void =>
+      void opened.then(work, () => {}).catch((error: unknown) => this.#options.host.defect(error))
+    once((relayed) => {
+      if (relayed.isOpen) this.#relayed(relayed)
+    })
+    return { way, close: () => once((relayed) => this.#close(relayed)) }
   }
 
   /** Rejects with ERR_SKEIN_NO_RELAY. */
