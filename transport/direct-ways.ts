@@ -31,7 +31,7 @@ export class DirectWay implements Way {
   }
 
   send(bytes: Uint8Array, length: number): void {
-    this.#socket.send(Uint8Array.from(bytes.subarray(0, length)), length, this.wireHost, this.port)
+    this.#socket.send(Uint8Array.from(bytes.subarray(0, length)), this.wireHost, this.port)
   }
 }
 

@@ -21,6 +21,7 @@ export const failedConnection = (
     way: undefined,
     peer: undefined,
     lastHeardMs: clock.now(),
+    sentBytes: 0,
     openStream: () => -1,
     write: () => 0,
     blocked: () => true,

@@ -84,13 +84,19 @@ export class InLane {
       scratch.set(this.#carry)
       this.#carry = undefined
     }
+    const room = scratch.length - carried
     const { bytes, finished, reset } = connection.read(this.stream, carried === 0 ? scratch : scratch.subarray(carried))
     if (reset) return this.#cutOff()
     this.#finished = finished
     if (bytes === 0 && carried > 0) this.#carry = Buffer.from(scratch.subarray(0, carried))
     if (bytes === 0) return finished ? this.#end() : 'waiting'
     const outcome = this.#parse(scratch, 0, carried + bytes, maxFrameBytes, take)
-    return outcome === 'next' ? bytes : outcome === 'pause' ? 'paused' : 'closed'
+    return outcome === 'next' ? this.#afterRead(bytes, room) : outcome === 'pause' ? 'paused' : 'closed'
+  }
+
+  /** A read that left room took all there was: the next one would find nothing. */
+  #afterRead(bytes: number, room: number): PumpResult | number {
+    return bytes < room && !this.#finished ? 'waiting' : bytes
   }
 
   #readLarge(connection: Connection, take: TakeFrame): PumpResult | number {
@@ -100,22 +106,21 @@ export class InLane {
       buffer.copy(grown, 0, 0, this.#largeFilled)
       this.#large = buffer = grown
     }
-    const { bytes, finished, reset } = connection.read(
-      this.stream,
-      buffer.subarray(this.#largeFilled, Math.min(buffer.length, this.#largeLength)),
-    )
+    const end = Math.min(buffer.length, this.#largeLength)
+    const room = end - this.#largeFilled
+    const { bytes, finished, reset } = connection.read(this.stream, buffer.subarray(this.#largeFilled, end))
     if (reset) return this.#cutOff()
     this.#finished = finished
     if (bytes === 0) return finished ? this.#end() : 'waiting'
     this.#largeFilled += bytes
-    if (this.#largeFilled < this.#largeLength) return bytes
+    if (this.#largeFilled < this.#largeLength) return this.#afterRead(bytes, room)
     const length = this.#largeLength
     this.#largeLength = 0
     this.#largeFilled = 0
     const outcome = take(this, buffer, 0, length)
     if (buffer.length > FIRST_LARGE_BYTES) this.#large = undefined
     if (outcome === 'pause') this.paused = true
-    return outcome === 'next' ? bytes : outcome === 'pause' ? 'paused' : 'closed'
+    return outcome === 'next' ? this.#afterRead(bytes, room) : outcome === 'pause' ? 'paused' : 'closed'
   }
 
   /** Hands out the whole frames of buffer[start..end) and keeps the rest. */

@@ -136,10 +136,7 @@ export class OutLane {
       chunk.start += taken
       written += taken
       this.queuedBytes -= taken
-      if (chunk.start === chunk.end) {
-        this.#chunks.shift()
-        this.#pool.giveBack(chunk)
-      }
+      if (chunk.start === chunk.end) this.#emptied(chunk)
       if (taken < offered) return written
       if (last) this.finished = true
     }
@@ -148,6 +145,17 @@ export class OutLane {
       this.finished = true
     }
     return written
+  }
+
+  /** A lane that carries little fills its only chunk again and again. */
+  #emptied(chunk: Chunk): void {
+    if (this.#chunks.length === 1 && chunk.bytes.length === SMALL_CHUNK_BYTES) {
+      chunk.start = 0
+      chunk.end = 0
+      return
+    }
+    this.#chunks.shift()
+    this.#pool.giveBack(chunk)
   }
 
   /** The last chunk, or a new one, with `bytes` of room in one piece. */

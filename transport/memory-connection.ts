@@ -74,6 +74,7 @@ export class MemoryConnection implements Connection {
   readonly key: number
   peer: VerifiedPeer | undefined
   lastHeardMs: number
+  sentBytes = 0
   readonly #port: ConnectionPort
   #handler: ConnectionHandler | undefined
   #state: State = 'connecting'
@@ -98,7 +99,6 @@ export class MemoryConnection implements Connection {
   #messages = 0
   /** The latest one heard of those that share a place. */
   readonly #messagesHeard: number[] = []
-  #sentBytes = 0
   #receivedBytes = 0
 
   constructor(role: 'initiator' | 'acceptor', key: number, remote: Address, port: ConnectionPort, timeoutMs: number) {
@@ -164,7 +164,7 @@ export class MemoryConnection implements Connection {
   sendDatagram(bytes: Uint8Array): boolean {
     if (this.#state !== 'open' || bytes.length > MAX_DATAGRAM_BYTES) return false
     const sizeBytes = PACKET_OVERHEAD_BYTES + bytes.length
-    this.#sentBytes += sizeBytes
+    this.sentBytes += sizeBytes
     this.#port.transmit(
       {
         kind: 'message',
@@ -212,7 +212,7 @@ export class MemoryConnection implements Connection {
   stats(): ConnectionStats {
     return {
       rttMs: this.#recovery.rttMs,
-      sentBytes: this.#sentBytes,
+      sentBytes: this.sentBytes,
       receivedBytes: this.#receivedBytes,
       lostPackets: this.#recovery.lostPackets,
       pathSizeBytes: this.#port.limits.pathSizeBytes,
@@ -343,7 +343,7 @@ export class MemoryConnection implements Connection {
     const recovery = this.#recovery
     const number = frames.length > 0 ? recovery.sent(frames, sizeBytes, now) : undefined
     this.#owesAcknowledgement = false
-    this.#sentBytes += sizeBytes
+    this.sentBytes += sizeBytes
     this.#port.transmit(
       {
         kind: this.#state === 'connecting' ? 'handshake' : 'data',

@@ -166,6 +166,10 @@ export class QuicConnection implements Connection {
     return this.#path.lastHeardMs
   }
 
+  get sentBytes(): number {
+    return this.#path.sentBytes
+  }
+
   /** Datagrams that brought nothing: damaged, forged, or here before. Exact once the handshake is over. */
   get invalidDatagrams(): number {
     return Math.max(0, this.#datagrams - this.#handshakeSurplus - this.#session.tally().receivedPackets)
@@ -198,9 +202,12 @@ export class QuicConnection implements Connection {
    */
   #readStreams(): void {
     const session = this.#session
-    const usual = this.#lastReadable
-    if (usual >= 0 && session.streamReadable(usual)) this.handler.onReadable(usual)
     if (!session.anyReadable) return
+    const usual = this.#lastReadable
+    if (usual >= 0 && session.streamReadable(usual)) {
+      this.handler.onReadable(usual)
+      if (!session.anyReadable) return
+    }
     for (const stream of session.readable()) {
       if (!this.#carriesStreams) return
       if (stream === usual) continue

@@ -76,6 +76,9 @@ export class QuicPath implements DatagramListener {
   #lastDatagramMs: number
   #lastHeardMs: number
   #packetsHeard = 0
+  /** Datagrams came in since packets were counted last. */
+  #isUncounted = true
+  #sentBytes = 0
   #changeIdAtMs = Number.POSITIVE_INFINITY
 
   constructor(
@@ -114,6 +117,10 @@ export class QuicPath implements DatagramListener {
     return this.#confirmed
   }
 
+  get sentBytes(): number {
+    return this.#sentBytes
+  }
+
   confirm(): void {
     this.#confirmed = true
   }
@@ -130,6 +137,7 @@ export class QuicPath implements DatagramListener {
   receive(datagram: Uint8Array, way: Way): boolean {
     if (!this.#confirmed || way === this.#way || way.key === this.#way.key) {
       this.#cameBy = this.#way
+      this.#isUncounted = true
       this.#lastDatagramMs = this.#host.clock.now()
       return this.#session.receive(datagram) !== undefined
     }
@@ -256,7 +264,7 @@ export class QuicPath implements DatagramListener {
       const length = session.nextPacket(this.#host.packetBuffer(PROOF_PACKET_BYTES))
       if (length === 0) break
       const isInside = session.datagramsToSend === 0
-      this.#host.transmit(length, isInside ? way : this.#way)
+      this.#transmit(length, isInside ? way : this.#way)
       if (isInside) return true
     }
     session.dropDatagrams()
@@ -279,7 +287,7 @@ export class QuicPath implements DatagramListener {
       }
       const length = session.nextPacket(host.packetBuffer(count < smallPackets ? this.#baseBytes : size))
       if (length === 0) return true
-      host.transmit(length, this.#way)
+      this.#transmit(length, this.#way)
     }
     return false
   }
@@ -287,8 +295,13 @@ export class QuicPath implements DatagramListener {
   /** Sends a packet of this size at most, if there is something to send. */
   sendPacket(sizeBytes: number): boolean {
     const length = this.#session.nextPacket(this.#host.packetBuffer(sizeBytes))
-    if (length > 0) this.#host.transmit(length, this.#way)
+    if (length > 0) this.#transmit(length, this.#way)
     return length > 0
+  }
+
+  #transmit(length: number, by: Way): void {
+    this.#sentBytes += length
+    this.#host.transmit(length, by)
   }
 
   /** Sends a packet of the size to be tried, if one is due; the peer answers it in a DATAGRAM frame. */
@@ -343,6 +356,8 @@ export class QuicPath implements DatagramListener {
 
   /** Packets counted so far. What was not counted before came by the present way. */
   #count(): number {
+    if (!this.#isUncounted) return this.#packetsHeard
+    this.#isUncounted = false
     const { receivedPackets } = this.#session.tally()
     if (receivedPackets > this.#packetsHeard) {
       this.#packetsHeard = receivedPackets

@@ -15,6 +15,7 @@ import { isSkeinError, SkeinError } from '../certs/errors.ts'
 import type { Identity } from '../certs/identity.ts'
 import { type Address, formatAddress } from './address.ts'
 import { Admission } from './admission.ts'
+import { BusyPoll } from './busy-poll.ts'
 import type { Clock } from './clock.ts'
 import { CONNECTION_ID_BYTES, ConnectionIds } from './connection-id.ts'
 import { ConnectionTable } from './connection-table.ts'
@@ -52,6 +53,8 @@ const ACCEPT_TIMEOUT_MS = 3000
 const SINGLES_BEFORE_INLINE = 2
 /** RFC 9000 7.2: a client's first choice of our id is unpredictable. */
 const MIN_CLIENT_ID_BYTES = 8
+/** Lengths of packets that have a view of their own: the full ones, and nearly all short ones. */
+const MAX_VIEWS = 1024
 /** A closing port waits so long at most for its goodbyes to leave; only those behind bulk have to wait at all. */
 const FAREWELL_TIMEOUT_MS = 500
 
@@ -119,6 +122,7 @@ export class QuicTransport implements Transport, ConnectionHost {
   /** Views of #out by length, so that a packet costs no allocation. */
   #views = new Map<number, Uint8Array>()
   readonly #spent = new SpentBuffers()
+  readonly #busyPoll: BusyPoll
   #turnDatagrams = 0
   #singleTurns = 0
   readonly #resets = new ResetLimit()
@@ -128,6 +132,7 @@ export class QuicTransport implements Transport, ConnectionHost {
     this.#engine = engine
     this.clock = options.clock
     this.random = options.random
+    this.#busyPoll = new BusyPoll(options.clock)
     this.#gate = new Gate(options.gateKeys)
     // Bound to the identity, not to this run: our successor on this port can reset what we left behind.
     this.#ids = new ConnectionIds(
@@ -202,8 +207,8 @@ export class QuicTransport implements Transport, ConnectionHost {
       return
     }
     const copy = Uint8Array.from(bytes)
-    if (hops === undefined) this.#socket.send(copy, copy.length, to.host, to.port)
-    else this.#socket.sendNear(copy, copy.length, to.host, to.port, hops)
+    if (hops === undefined) this.#socket.send(copy, to.host, to.port)
+    else this.#socket.sendNear(copy, to.host, to.port, hops)
     this.#counters.sent++
     this.#counters.sentBytes += bytes.length
   }
@@ -396,6 +401,7 @@ export class QuicTransport implements Transport, ConnectionHost {
     this.#dirty = new Set()
     for (const connection of dirty) connection.work()
     this.#spent.release()
+    this.#busyPoll.inputHandled()
   }
 
   /**
@@ -430,7 +436,7 @@ export class QuicTransport implements Transport, ConnectionHost {
     let view = this.#views.get(sizeBytes)
     if (view === undefined) {
       view = this.#out.subarray(0, sizeBytes)
-      this.#views.set(sizeBytes, view)
+      if (this.#views.size < MAX_VIEWS) this.#views.set(sizeBytes, view)
     }
     return view
   }
@@ -440,7 +446,7 @@ export class QuicTransport implements Transport, ConnectionHost {
     this.#counters.sent++
     this.#counters.sentBytes += sealed
     if (!(by instanceof DirectWay)) return by.send(this.#out, sealed)
-    if (this.#socket.send(this.#out, sealed, by.wireHost, by.port)) return
+    if (this.#socket.send(this.packetBuffer(sealed), by.wireHost, by.port)) return
     // The kernel's queue is full and libuv still holds this buffer: write the next packet elsewhere.
     this.#out = new Uint8Array(MAX_PACKET_BYTES + GATE_TAG_BYTES)
     this.#views.clear()

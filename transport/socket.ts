@@ -22,12 +22,15 @@ const MAX_PORTS_TRIED = 8
 
 export type ReceiveDatagram = (datagram: Buffer, host: string, port: number) => void
 
-/** Takes the place of the name service: only literal addresses come this way, and node:dgram would wait a tick for each. */
+/**
+ * Takes the place of the name service: only literal addresses come this way, and node:dgram would wait a tick for each. A
+ * socket says of which family it is, and looking at the address costs a microsecond a datagram.
+ */
 export const noLookup = (
   host: string,
-  _options: unknown,
+  options: unknown,
   callback: (error: null, address: string, family: number) => void,
-): void => callback(null, host, isIPv6(host) ? 6 : 4)
+): void => callback(null, host, typeof options === 'number' ? options : isIPv6(host) ? 6 : 4)
 
 /** For whoever has to close the socket at once, or know of it in another thread. */
 export interface SocketWatch {
@@ -80,18 +83,18 @@ export class UdpSocket {
     }
   }
 
-  /** Sends buffer[0..length). True when the kernel has it and the buffer may be used again; false while it is still needed. */
-  send(buffer: Uint8Array, length: number, host: string, port: number): boolean {
+  /** True when the kernel has it and the buffer may be used again; false while it is still needed. */
+  send(datagram: Uint8Array, host: string, port: number): boolean {
     // node:dgram throws for both: a closed socket, and port 0, from which anybody can send but to which nobody can.
     if (this.#isClosed || port === 0) return true
     const socket = this.#for(host)
-    socket.send(buffer, 0, length, port, host)
+    socket.send(datagram, port, host)
     return socket.getSendQueueCount() === 0
   }
 
   /** As `send`, but it goes no further than so many routers, the last of which drops it; if that cannot be had, it goes as any. */
-  sendNear(buffer: Uint8Array, length: number, host: string, port: number, hops: number): void {
-    if (!this.#isClosed) withHops(this.#for(host), hops, () => this.send(buffer, length, host, port))
+  sendNear(datagram: Uint8Array, host: string, port: number, hops: number): void {
+    if (!this.#isClosed) withHops(this.#for(host), hops, () => this.send(datagram, host, port))
   }
 
   /** The kernel's buffer was full: some of what was sent has not left this process. */

@@ -287,10 +287,14 @@ export class TcpConnection implements Connection {
     this.#fail('closed', 'the endpoint was closed', false)
   }
 
+  get sentBytes(): number {
+    return this.#socket.bytesWritten
+  }
+
   stats(): ConnectionStats {
     return {
       rttMs: this.#pace.rttMs,
-      sentBytes: this.#socket.bytesWritten,
+      sentBytes: this.sentBytes,
       receivedBytes: this.#receivedBytes,
       lostPackets: 0,
       pathSizeBytes: MAX_DATA_BYTES,

@@ -67,6 +67,8 @@ export interface Connection {
   readonly early?: boolean
   /** Monotonic time (ms, the clock's) at which the last valid packet of the peer arrived. */
   readonly lastHeardMs: number
+  /** Bytes sent so far: unlike `stats` cheap to ask for again and again. */
+  readonly sentBytes: number
   /** A new outgoing stream, or -1 while the peer allows no more. Urgent streams leave first when several wait. */
   openStream(urgent: boolean): number
   /** Takes as many bytes as windows allow and returns how many; `finish` ends the stream if all were taken. Only within onFlush. */

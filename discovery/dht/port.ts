@@ -60,7 +60,7 @@ export const openDhtPort = async ({ host, port, saved, ...options }: DhtPortOpti
     isAnywhere ? localHosts(dualStack).map((local) => ({ host: local, port: bound.port })) : [bound]
   const send = (bytes: Uint8Array, to: Address): void => {
     const wire = wireAddress(to, bound.host, dualStack)
-    if (wire !== undefined) socket.send(bytes, bytes.length, wire.host, wire.port)
+    if (wire !== undefined) socket.send(bytes, wire.host, wire.port)
   }
   dht = new Dht({ ...options, ...saved, send, families: familiesOf(addresses()) })
   let closing: Promise<void> | undefined

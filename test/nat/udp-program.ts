@@ -32,8 +32,8 @@ const open = async (port: number, host = '0.0.0.0'): Promise<void> => {
 
 const send = ({ from, to, text, hops }: Extract<UdpCommand, { do: 'send' }>): void => {
   const bytes = Buffer.from(text)
-  if (hops === undefined) sockets.get(from)?.send(bytes, bytes.length, to.address, to.port)
-  else sockets.get(from)?.sendNear(bytes, bytes.length, to.address, to.port, hops)
+  if (hops === undefined) sockets.get(from)?.send(bytes, to.address, to.port)
+  else sockets.get(from)?.sendNear(bytes, to.address, to.port, hops)
 }
 
 const server = serve<UdpCommand, UdpReport>((command) =>

@@ -8,6 +8,7 @@ export class HandConnection implements Connection {
   readonly way = undefined
   readonly peer = undefined
   readonly lastHeardMs = 0
+  readonly sentBytes = 0
   /** How many more bytes the connection takes, and single streams take. */
   roomBytes = Number.POSITIVE_INFINITY
   /** What bulk may write beside light senders. */

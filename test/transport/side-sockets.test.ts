@@ -40,7 +40,7 @@ test('each socket has a port of its own, and what comes in tells by which', asyn
   assert.ok(peer.heard.every((one) => Buffer.from(one.bytes).toString() === '0123' && one.from.host === LOOPBACK))
   const ports = peer.heard.map(({ from }) => from.port)
   assert.equal(new Set(ports), new Set(sockets.map((socket) => socket!.port)))
-  for (const port of ports) peer.socket.send(Buffer.from(`to ${port}`), `to ${port}`.length, LOOPBACK, port)
+  for (const port of ports) peer.socket.send(Buffer.from(`to ${port}`), LOOPBACK, port)
   await until(() => heard.length === 16, 'all are answered')
   for (const { text, port, from } of heard) assert.equal([text, from], [`to ${port}`, peer.at])
 })
@@ -114,7 +114,7 @@ test(
       })
       worker.postMessage('exit')
       while (!isOver) {
-        for (const port of ports) socket.send(Buffer.alloc(100), 100, LOOPBACK, port)
+        for (const port of ports) socket.send(Buffer.alloc(100), LOOPBACK, port)
         await new Promise((resolve) => setImmediate(resolve))
       }
       await exit

@@ -31,7 +31,7 @@ const openEnd = async (t: TestContext): Promise<End> => {
   })
   t.defer(() => socket.close())
   const send = (to: Address, bytes: Uint8Array, length: number): void =>
-    void socket.send(bytes, length, to.host, to.port)
+    void socket.send(bytes.subarray(0, length), to.host, to.port)
   const puncher = new Puncher({
     clock: systemClock,
     random: systemRandom,

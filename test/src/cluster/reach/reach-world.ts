@@ -227,7 +227,10 @@ export class End {
         get way() {
           return end.current
         },
-        stats: () => ({ sentBytes: end.sentBytes, rttMs: 2 * DELAY_MS }),
+        get sentBytes() {
+          return end.sentBytes
+        },
+        stats: () => ({ rttMs: 2 * DELAY_MS }),
         offer: (way: Way) => {
           end.offered.push(way.key)
         },
