@@ -17,7 +17,7 @@ const MAX_SPARE_CHUNKS = 16
 /** What a heavy lane writes per round, bytes. */
 const QUANTUM_BYTES = 16 * 1024
 /** Who waits for room on a lane goes on when no more than this is queued, bytes. */
-export const LOW_WATER_BYTES = 128 * 1024
+const LOW_WATER_BYTES = 128 * 1024
 
 interface Chunk {
   readonly bytes: Buffer

@@ -5,14 +5,11 @@
  * acknowledged is a light sender again. What is promised and why is told in lanes.ts, which also keeps the lanes.
  */
 import type { LaneSender } from './lane.ts'
-import { type DedicatedLane, FRAME_HEADER_BYTES, LOW_WATER_BYTES, type OutLane } from './lane-out.ts'
+import { type DedicatedLane, FRAME_HEADER_BYTES, type OutLane } from './lane-out.ts'
 import type { Lanes } from './lanes.ts'
 
 /** Queued by one sender between two flushes: about three packets, so a lane of its own costs nothing extra. */
 const PROMOTE_BYTES = 4 * 1024
-/** `send` says false above this, per lane, bytes; `drained` resolves below LOW_WATER_BYTES. */
-const HIGH_WATER_BYTES = 256 * 1024
-
 export class Sender implements LaneSender {
   readonly #lanes: Lanes
   readonly #shared: OutLane
@@ -41,12 +38,12 @@ export class Sender implements LaneSender {
       lane = this.#own ?? this.#shared
     }
     lanes.append(lane, type, head, headLength, body)
-    return lane.queuedBytes < HIGH_WATER_BYTES
+    return lane.queuedBytes < lanes.highWaterBytes
   }
 
   drained(): Promise<void> {
     const lane = this.#own ?? this.#shared
-    if (this.#lanes.closed || lane.queuedBytes <= LOW_WATER_BYTES) return Promise.resolve()
+    if (this.#lanes.closed || lane.queuedBytes <= this.#lanes.lowWaterBytes(lane)) return Promise.resolve()
     return new Promise((resolve) => lane.waiters.push(resolve))
   }
 

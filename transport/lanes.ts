@@ -41,6 +41,15 @@ const SHARED_LANES = 2
 const MAX_DEDICATED_LANES = 256
 /** A dedicated lane without traffic for one to two of these is finished. */
 const LANE_IDLE_MS = 2000
+/** `send` says false above this, per lane, bytes. */
+const HIGH_WATER_BYTES = 256 * 1024
+/**
+ * When more than this waits in all lanes (Erlang's +zdbbl is as large), each lane may keep only a little: what many
+ * senders queue early only grows old, and while they do so no acknowledgement is heard.
+ */
+const BUSY_BYTES = 1 << 20
+const BUSY_HIGH_WATER_BYTES = 16 * 1024
+const BUSY_LOW_WATER_BYTES = 8 * 1024
 /** Waiting in all lanes of a connection; beyond it frames are refused. */
 const MAX_QUEUED_BYTES = 64 << 20
 /** Waiting in the control lane: a peer that leaves so much unread is cut off. Its lists of nodes are far smaller. */
@@ -177,6 +186,16 @@ export class Lanes implements ConnectionHandler, LaneConnection {
 
   // ---- for senders
 
+  /** A lane with this much is full. */
+  get highWaterBytes(): number {
+    return this.queuedBytes < BUSY_BYTES ? HIGH_WATER_BYTES : BUSY_HIGH_WATER_BYTES
+  }
+
+  /** Who waits for room on this lane goes on when no more than this is queued there. */
+  lowWaterBytes(lane: OutLane): number {
+    return this.queuedBytes < BUSY_BYTES ? lane.lowWaterBytes : Math.min(lane.lowWaterBytes, BUSY_LOW_WATER_BYTES)
+  }
+
   get closed(): boolean {
     return this.#state === 'closing' || this.#state === 'closed'
   }
@@ -311,7 +330,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     }
     const written = lane.writeTo(this.connection, limitBytes)
     if (lane.kind !== 'stream') this.queuedBytes -= written
-    if (lane.queuedBytes <= lane.lowWaterBytes) lane.release()
+    if (lane.queuedBytes <= this.lowWaterBytes(lane)) lane.release()
     return written
   }
 

@@ -185,6 +185,11 @@ export class QuicConnection implements Connection {
     if (this.#path.receive(datagram, way)) this.#refused = true
   }
 
+  /** Before a batch is worked through, which can take a millisecond: the peer may go on meanwhile. */
+  acknowledge(): void {
+    if (this.#state === 'open' && this.#path.confirmed) this.#path.sendPackets()
+  }
+
   /** After all datagrams of a turn: read what they brought. */
   work(): void {
     const session = this.#session

@@ -394,11 +394,13 @@ export class QuicTransport implements Transport, ConnectionHost {
 
   /** The turn's datagrams are in. */
   #inputIsIn(): void {
-    this.#singleTurns = this.#turnDatagrams === 1 ? this.#singleTurns + 1 : 0
+    const isBatch = this.#turnDatagrams > 1
+    this.#singleTurns = isBatch ? 0 : this.#singleTurns + 1
     this.#turnDatagrams = 0
     const dirty = this.#dirty
     // A relayed datagram comes in within the work of another connection: it belongs to the next round.
     this.#dirty = new Set()
+    if (isBatch) for (const connection of dirty) connection.acknowledge()
     for (const connection of dirty) connection.work()
     this.#spent.release()
     this.#busyPoll.inputHandled()
