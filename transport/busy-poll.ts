@@ -6,12 +6,10 @@
  * follow each other closely, the event loop looks for the next one without sleeping, as Erlang's schedulers (+sbwt) and the
  * kernel's own busy polling do. It only looks: timers, other sockets and processes go on as ever.
  *
- * Looking must pay. A datagram that does not come in time is a miss; after MAX_MISSES of them it stays away for a while,
- * twice as long each time, and an idle node never looks. So what is wasted is bounded: the looks of MAX_MISSES misses in
- * each rest.
- *
- * A miss makes the next look longer. Two processes that wake each other are often put on one core, and then who looks keeps
- * the other from answering; the system's next tick moves one of them to an idle core, if both want to run then.
+ * Looking must pay. A look in vain costs credit, and one that paid gives some; without credit it stays away for a while,
+ * twice as long each time up to LONGEST_REST_MS, and an idle node never looks. So looking in vain costs a core a hundredth
+ * of its time at most once it is clear that it does not pay: the peer is slow, or shares the processor with us. While it
+ * pays it can fill a core, for as long as datagrams keep coming closer than LOOK_MS.
  */
 import type { Clock } from './clock.ts'
 
@@ -21,7 +19,7 @@ const LOOK_MS = 0.3
 const NEAR_MS = 0.5
 /** So many near ones in a row begin it. */
 const NEAR_TURNS = 8
-/** A miss takes as much credit as so many looks that paid give. */
+/** A look in vain takes as much credit as so many looks that paid give. */
 const MISS_COST = 4
 const FIRST_CREDIT = 32
 const MOST_CREDIT = 128
