@@ -21,6 +21,7 @@ import { bad, boolean, checkKeys, fail, isRecord, oneOf, string, within } from '
 import type { AllowRule } from './process/rights.ts'
 import type { Tracer } from './process/tracing.ts'
 import { DEFAULT_MAX_MESSAGE_BYTES } from './wire/codec-types.ts'
+import { type CompressionOptions, MAX_PACKED_BODY_BYTES } from './wire/packing.ts'
 
 const DEFAULT_CLUSTER = 'default'
 const DEFAULT_LIVENESS: LivenessPresetName = 'lan'
@@ -31,6 +32,8 @@ const FULL_MESH_NODES_RANGE: readonly [number, number] = [2, 4096]
 const MAX_MESSAGE_BYTES_RANGE: readonly [number, number] = [1024, 256 * 1024 * 1024]
 /** From QUIC's least (RFC 9000 14.1) to what the engine writes at most. */
 const DATAGRAM_BYTES_RANGE: readonly [number, number] = [MIN_INITIAL_BYTES, MAX_PACKET_BYTES]
+/** Below, packing costs more time than the bytes would take on any path; above nothing is packed. */
+const COMPRESSION_BYTES_RANGE: readonly [number, number] = [1024, MAX_PACKED_BODY_BYTES]
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -78,6 +81,8 @@ export interface StartOptions {
   readonly allow?: readonly AllowRule[]
   readonly maxMessageBytes?: number
   readonly maxDatagramBytes?: number
+  readonly compression?: CompressionOptions
+  readonly busyPoll?: boolean
   readonly tracing?: Tracer
   readonly logger?: Logger
   readonly logLevel?: LogLevel
@@ -109,6 +114,8 @@ export interface Config {
   readonly allow: readonly AllowRule[]
   readonly maxMessageBytes: number
   readonly maxDatagramBytes: number
+  readonly compression: CompressionOptions | undefined
+  readonly busyPoll: boolean
   readonly tracing: Tracer | undefined
   readonly logger: Logger | undefined
   readonly logLevel: LogLevel
@@ -229,6 +236,19 @@ export const OPTIONS = {
     default: String(DATAGRAM_BYTES_RANGE[1]),
     meaning: 'Datagrams grow up to this size where probing shows that the path carries them.',
   },
+  compression: {
+    values: `\`{ aboveBytes }\`, ${COMPRESSION_BYTES_RANGE.join(' to ')}`,
+    default: 'none',
+    meaning:
+      'Messages with a body above this size are compressed where that saves a tenth. It lets sizes tell of contents, so weigh it first: see [security](security.md#compression).',
+  },
+  busyPoll: {
+    variable: 'SKEIN_BUSY_POLL',
+    values: 'true or false',
+    default: 'true',
+    meaning:
+      'Stays awake for a fraction of a millisecond while datagrams follow each other closely, which halves a round trip; see [performance](performance.md#busy-polling). False saves power.',
+  },
   tracing: {
     values: 'a Tracer',
     default: 'none',
@@ -308,6 +328,11 @@ export const resolveConfig = (options: StartOptions, env: Environment, hostname:
       DATAGRAM_BYTES_RANGE,
       options.maxDatagramBytes ?? DATAGRAM_BYTES_RANGE[1],
     ),
+    compression: compression(options.compression),
+    busyPoll: boolean(
+      'busyPoll',
+      options.busyPoll ?? textToBoolean('SKEIN_BUSY_POLL', variable('SKEIN_BUSY_POLL')) ?? true,
+    ),
     tracing: tracing(options.tracing),
     logger: logger(options.logger),
     logLevel: oneOf('logLevel', LOG_LEVELS, options.logLevel ?? variable('SKEIN_LOG_LEVEL') ?? 'warn'),
@@ -358,6 +383,13 @@ const strategy = ({ mesh, strategy: given = {} }: StartOptions, byVariable: Mesh
     fullMeshNodes: within('strategy.fullMeshNodes', FULL_MESH_NODES_RANGE, fullMeshNodes),
     preventOverlappingPartitions: boolean('strategy.preventOverlappingPartitions', preventOverlappingPartitions),
   }
+}
+
+const compression = (value: CompressionOptions | undefined): CompressionOptions | undefined => {
+  if (value === undefined) return undefined
+  if (!isRecord(value)) return fail('compression', '{ aboveBytes }', value)
+  checkKeys(value, ['aboveBytes'], 'option compression.')
+  return { aboveBytes: within('compression.aboveBytes', COMPRESSION_BYTES_RANGE, value.aboveBytes) }
 }
 
 const relay = (value: RelaySetting): RelaySetting => {

@@ -88,6 +88,7 @@ export const startConfigured = async (
       loopMeter: machineMeter(),
       tracing: config.tracing,
       maxMessageBytes: config.maxMessageBytes,
+      compression: config.compression,
       sources,
       ...(dht === undefined ? {} : { dht: () => reportOf(dht) }),
       resolve: resolveBySystem,
@@ -110,11 +111,12 @@ const identityFor = ({ identity }: Config, clock: Clock): Promise<Identity> => {
 /** A policy that is a function stays in its thread. */
 const machineSettings = (config: Config): MachineSettings => {
   const { cluster, tcp, hidden, relay, allow, maxMessageBytes, maxDatagramBytes, logLevel, liveness } = config
-  const { strategy, host } = config
+  const { strategy, host, busyPoll } = config
   const { mesh, ...others } = strategy
   const policy = mesh === 'none' ? 'none' : 'full'
-  const shared = { cluster, tcp, hidden, relay, allow, maxMessageBytes, maxDatagramBytes, logLevel, liveness }
-  return { host, options: { ...shared, strategy: others, mesh: policy } }
+  const shared = { cluster, tcp, hidden, relay, allow, maxMessageBytes, maxDatagramBytes, logLevel, liveness, busyPoll }
+  const packing = config.compression === undefined ? {} : { compression: config.compression }
+  return { host, options: { ...shared, ...packing, strategy: others, mesh: policy } }
 }
 
 /** Nobody chose an address: both families, or IPv4 alone where the machine has no IPv6. */
@@ -134,6 +136,7 @@ const openPort = async (
     clock,
     random: systemRandom,
     maxPacketBytes: config.maxDatagramBytes,
+    busyPoll: config.busyPoll,
     ...(watch && { watch }),
   }
   try {

@@ -12,6 +12,8 @@ import type { Connection } from './transport.ts'
 const LIGHT_BYTES = 2 * 1024
 /** After a light sender wrote, bulk is kept short of filling queues for this long. */
 const LIGHT_ACTIVE_MS = 100
+/** How soon bulk that was held back looks for room again if nothing is acknowledged: as soon as a timer can. */
+const ROOM_LOOK_MS = 1
 
 export class BulkTurns {
   readonly #clock: Clock
@@ -20,6 +22,8 @@ export class BulkTurns {
   readonly #ready: OutLane[] = []
   #turn = 0
   #lightUntilMs = Number.NEGATIVE_INFINITY
+  /** Written since the connection was last asked for room. */
+  #writtenBytes = 0
   #roomTimer: Timer | undefined
 
   constructor(clock: Clock, write: (lane: OutLane, limitBytes: number) => number) {
@@ -48,8 +52,9 @@ export class BulkTurns {
     if (ready.length === 0 || connection.blocked()) return
     this.#writeLight()
     // Beside light senders bulk only fills the path, not the queues along it; what is acknowledged makes room for more.
-    let roomBytes = this.#clock.now() < this.#lightUntilMs ? connection.bulkRoomBytes() : Number.POSITIVE_INFINITY
-    if (roomBytes <= 0) this.#lookAgainLater(connection)
+    const isLimited = this.#clock.now() < this.#lightUntilMs
+    let roomBytes = isLimited ? connection.bulkRoomBytes(this.#writtenBytes) : Number.POSITIVE_INFINITY
+    this.#writtenBytes = 0
     let fruitless = 0
     while (ready.length > 0 && fruitless < ready.length && roomBytes > 0 && !connection.blocked()) {
       if (this.#turn >= ready.length) this.#turn = 0
@@ -59,6 +64,7 @@ export class BulkTurns {
       const written = this.#write(lane, offered)
       lane.deficitBytes -= written
       roomBytes -= written
+      this.#writtenBytes += written
       if (lane.isAtRest) {
         lane.deficitBytes = 0
         this.#unlist(this.#turn)
@@ -71,6 +77,7 @@ export class BulkTurns {
         this.#turn++
       }
     }
+    if (roomBytes <= 0 && ready.length > 0) this.#lookAgainLater(connection)
   }
 
   close(): void {
@@ -88,13 +95,13 @@ export class BulkTurns {
     }
   }
 
-  /** Acknowledgements make room; should none come, bulk goes on when light senders have been silent for a while. */
+  /** Time and acknowledgements make room; should none come, bulk goes on when light senders have been silent for a while. */
   #lookAgainLater(connection: Connection): void {
     const look = (): void => {
       this.#roomTimer = undefined
       connection.requestFlush()
     }
-    this.#roomTimer ??= this.#clock.after(LIGHT_ACTIVE_MS, look, true)
+    this.#roomTimer ??= this.#clock.after(ROOM_LOOK_MS, look, true)
   }
 
   #unlist(index: number): void {

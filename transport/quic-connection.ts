@@ -15,6 +15,7 @@ import type { BulkRoom, PathFigures } from './bulk-room.ts'
 import type { Timer } from './clock.ts'
 import { boundedCloseMessage, wireCodeOf } from './close-codes.ts'
 import { closeReasonOf } from './close-reason.ts'
+import { DeadlineTimer } from './deadline-timer.ts'
 import type { PathSetting } from './path-settings.ts'
 import { type PathHost, QuicPath } from './quic-path.ts'
 import type { QuicSession } from './quiche.ts'
@@ -28,8 +29,6 @@ const URGENT_RANK = 10
 const BULK_RANK = 127
 /** Enough for a packet that only asks for an acknowledgement. */
 const PING_PACKET_BYTES = 64
-/** Acknowledgement timers and the like are never re-armed for less than this, ms. */
-const TIMER_SLACK_MS = 1
 
 /** What the connection needs of its endpoint. */
 export interface ConnectionHost extends PathHost {
@@ -72,8 +71,7 @@ export class QuicConnection implements Connection {
   #flushedThisRound = false
   #budgetBytes = 0
   #budgetSpent = false
-  #timer: Timer | undefined
-  #timerAtMs = Number.POSITIVE_INFINITY
+  readonly #timer: DeadlineTimer
   #deadline: Timer | undefined
   #reason: CloseReason | undefined
   /** What the peer is still to be told about the end. */
@@ -91,7 +89,6 @@ export class QuicConnection implements Connection {
   readonly #newRound = (): void => {
     this.#flushedThisRound = false
   }
-  readonly #onTimer = (): void => this.#timerFired()
   readonly #nothing: ReadResult = { bytes: 0, finished: false, reset: false }
 
   constructor(
@@ -106,6 +103,7 @@ export class QuicConnection implements Connection {
     this.#bulkRoom = setting.bulkRoom
     this.#session = session
     this.#host = host
+    this.#timer = new DeadlineTimer(host.clock, () => this.#timerFired())
     const listener = {
       message: (bytes: Uint8Array): void => {
         if (this.#state === 'open') this.handler.onDatagram?.(bytes)
@@ -255,11 +253,12 @@ export class QuicConnection implements Connection {
     return this.#gauge >= 0 && this.#session.capacity(this.#gauge) === 0
   }
 
-  bulkRoomBytes(): number {
+  bulkRoomBytes(writtenBytes: number): number {
     if (this.#gaugeBytes === 0 && !this.#openGauge()) return Number.POSITIVE_INFINITY
     const freeBytes = this.#session.capacity(this.#gauge)
     const packetBytes = this.#path.packetBytes
-    return this.#bulkRoom.bytes(this.#host.clock.now(), freeBytes, this.#gaugeBytes, packetBytes, this.#pathFigures)
+    const now = this.#host.clock.now()
+    return this.#bulkRoom.bytes(now, writtenBytes, freeBytes, this.#gaugeBytes, packetBytes, this.#pathFigures)
   }
 
   /** A stream that stays unused keeps all its credit; the peer never hears of it. */
@@ -419,25 +418,15 @@ export class QuicConnection implements Connection {
     this.#handshakeSurplus = this.#datagrams - this.#session.tally().receivedPackets
   }
 
-  /** One timer for all deadlines. It is only moved forward: firing early costs a look, moving it on each packet costs more. */
   #armTimer(): void {
     if (this.#state === 'ended') return
     const now = this.#host.clock.now()
-    let dueMs = this.#session.timeoutMs() ?? Number.POSITIVE_INFINITY
-    if (this.#state === 'open') dueMs = Math.min(dueMs, Math.max(0, this.#path.deadlineMs(now) - now))
-    if (dueMs === Number.POSITIVE_INFINITY) return
-    const atMs = now + dueMs + TIMER_SLACK_MS
-    if (this.#timer !== undefined) {
-      if (atMs >= this.#timerAtMs) return
-      this.#timer.cancel()
-    }
-    this.#timerAtMs = atMs
-    this.#timer = this.#host.clock.after(atMs - now, this.#onTimer)
+    const dueMs = this.#session.timeoutMs() ?? Number.POSITIVE_INFINITY
+    const pathMs = this.#state === 'open' ? Math.max(0, this.#path.deadlineMs(now) - now) : Number.POSITIVE_INFINITY
+    this.#timer.arm(now, Math.min(dueMs, pathMs))
   }
 
   #timerFired(): void {
-    this.#timer = undefined
-    this.#timerAtMs = Number.POSITIVE_INFINITY
     if (this.#session.timeoutMs() === 0) {
       this.#session.onTimeout()
       // The packets that follow a timeout are sent whatever the congestion window says.
@@ -505,7 +494,7 @@ export class QuicConnection implements Connection {
     if (this.#reason === undefined)
       this.#finish({ code: 'closed', message: 'the endpoint was closed', byPeer: false, wireCode: 0 })
     this.#state = 'ended'
-    this.#timer?.cancel()
+    this.#timer.cancel()
     this.#deadline?.cancel()
     this.#host.ended(this)
   }

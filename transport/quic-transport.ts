@@ -10,6 +10,7 @@
  * stateless reset only goes to someone who names a connection id that we sealed (connection-id.ts).
  */
 import { createHmac } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { type VerifiedPeer, verifyCertificate } from '../certs/certificate.ts'
 import { isSkeinError, SkeinError } from '../certs/errors.ts'
 import type { Identity } from '../certs/identity.ts'
@@ -72,6 +73,8 @@ export interface QuicTransportOptions {
   readonly random: Random
   /** Caps the datagram size, bytes; 1200 to 16383. */
   readonly maxPacketBytes?: number
+  /** Stays awake while datagrams follow each other closely (busy-poll.ts); true by default. A machine with one core never does. */
+  readonly busyPoll?: boolean
   readonly watch?: SocketWatch
 }
 
@@ -122,7 +125,7 @@ export class QuicTransport implements Transport, ConnectionHost {
   /** Views of #out by length, so that a packet costs no allocation. */
   #views = new Map<number, Uint8Array>()
   readonly #spent = new SpentBuffers()
-  readonly #busyPoll: BusyPoll
+  readonly #busyPoll: BusyPoll | undefined
   #turnDatagrams = 0
   #singleTurns = 0
   readonly #resets = new ResetLimit()
@@ -132,7 +135,7 @@ export class QuicTransport implements Transport, ConnectionHost {
     this.#engine = engine
     this.clock = options.clock
     this.random = options.random
-    this.#busyPoll = new BusyPoll(options.clock)
+    if (options.busyPoll !== false && availableParallelism() > 1) this.#busyPoll = new BusyPoll(options.clock)
     this.#gate = new Gate(options.gateKeys)
     // Bound to the identity, not to this run: our successor on this port can reset what we left behind.
     this.#ids = new ConnectionIds(
@@ -403,7 +406,7 @@ export class QuicTransport implements Transport, ConnectionHost {
     if (isBatch) for (const connection of dirty) connection.acknowledge()
     for (const connection of dirty) connection.work()
     this.#spent.release()
-    this.#busyPoll.inputHandled()
+    this.#busyPoll?.inputHandled()
   }
 
   /**

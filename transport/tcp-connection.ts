@@ -208,10 +208,10 @@ export class TcpConnection implements Connection {
     return isBlocked
   }
 
-  bulkRoomBytes(): number {
+  bulkRoomBytes(writtenBytes: number): number {
     const { windowBytes, underWayBytes } = this.#pace
     const freeBytes = windowBytes - underWayBytes
-    return this.#bulkRoom.bytes(this.#host.clock.now(), freeBytes, windowBytes, MAX_DATA_BYTES, () =>
+    return this.#bulkRoom.bytes(this.#host.clock.now(), writtenBytes, freeBytes, windowBytes, MAX_DATA_BYTES, () =>
       this.#pace.figures(),
     )
   }

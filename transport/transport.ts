@@ -38,7 +38,7 @@ export interface ConnectionHandler {
   onOpen(): void
   /** TLS is done on a connection that was open before. Called before anything is read that came later. */
   onConfirmed?(): void
-  /** Bytes, or the end, of this incoming stream can be read; read until it gives 0 bytes, or leave it to hold the peer back. */
+  /** Bytes, or the end, of this incoming stream can be read; a read that leaves room took all there was. Leave it to hold the peer back. */
   onReadable(stream: number): void
   /** A chance to write: called once for each flush; write what is most urgent first. */
   onFlush(): void
@@ -77,9 +77,9 @@ export interface Connection {
   blocked(): boolean
   /**
    * How many more bytes of bulk may be under way while light senders are active: about what the path itself holds. More
-   * would only stand in queues, in front of whatever comes next.
+   * would only stand in queues, in front of whatever comes next. `writtenBytes` of bulk went since this was last asked.
    */
-  bulkRoomBytes(): number
+  bulkRoomBytes(writtenBytes: number): number
   read(stream: number, target: Uint8Array): ReadResult
   /**
    * Sends an unreliable message (RFC 9221) of at most MAX_DATAGRAM_BYTES: it arrives once, late, out of order or never.

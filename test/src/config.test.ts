@@ -39,6 +39,9 @@ test('port mapping: code, then variable, then no', () => {
   assert.is(resolve({}, { SKEIN_PORT_MAPPING: 'true' }).portMapping, true)
   assert.is(resolve({ portMapping: false }, { SKEIN_PORT_MAPPING: '1' }).portMapping, false)
   assert.is(resolve({ portMapping: true }).portMapping, true)
+  assert.is(resolve().busyPoll, true)
+  assert.is(resolve({}, { SKEIN_BUSY_POLL: 'false' }).busyPoll, false)
+  assert.is(resolve({ busyPoll: true }, { SKEIN_BUSY_POLL: 'false' }).busyPoll, true)
   assert.is(
     codeOf(() => resolve({}, { SKEIN_PORT_MAPPING: 'yes' })),
     'ERR_SKEIN_BAD_OPTION',
@@ -187,6 +190,11 @@ test('the strategy: code beats environment, mesh beats the mesh of the strategy'
   assert.is(resolve({ mesh: wants }).strategy.mesh, wants)
 })
 
+test('compression: off unless asked for', () => {
+  assert.is(resolve().compression, undefined)
+  assert.equal(resolve({ compression: { aboveBytes: 16_384 } }).compression, { aboveBytes: 16_384 })
+})
+
 test('a misspelt option is refused with the nearest name', () => {
   const cases = [
     [{ nmae: 'x' }, 'name'],
@@ -235,12 +243,17 @@ test('every bad value has its code', () => {
     [{ mesh: 'half' }, 'ERR_SKEIN_BAD_OPTION'],
     [{ hidden: 1 }, 'ERR_SKEIN_BAD_OPTION'],
     [{ portMapping: 'yes' }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ busyPoll: 1 as never }, 'ERR_SKEIN_BAD_OPTION'],
     [{ relay: 'yes' }, 'ERR_SKEIN_BAD_OPTION'],
     [{ relay: {} }, 'ERR_SKEIN_BAD_OPTION'],
     [{ relay: { bytesPerSecond: 65_535 } }, 'ERR_SKEIN_BAD_OPTION'],
     [{ relay: { bytesPerSecond: 2 ** 30 + 1 } }, 'ERR_SKEIN_BAD_OPTION'],
     [{ relay: { bytesPerSecond: 100_000, burst: 1 } }, 'ERR_SKEIN_BAD_OPTION'],
     [{ maxMessageBytes: 10 }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ compression: true }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ compression: {} }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ compression: { aboveBytes: 100 } }, 'ERR_SKEIN_BAD_OPTION'],
+    [{ compression: { aboveBytes: 8192, level: 9 } }, 'ERR_SKEIN_BAD_OPTION'],
     [{ maxMessageBytes: Number.NaN }, 'ERR_SKEIN_BAD_OPTION'],
     [{ logger: { info: 1 } }, 'ERR_SKEIN_BAD_OPTION'],
     [{ logLevel: 'loud' }, 'ERR_SKEIN_BAD_OPTION'],

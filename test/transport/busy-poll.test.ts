@@ -10,7 +10,7 @@ const ROUND_MS = 0.004
 
 const loop = () => {
   let nowMs = 0
-  let waiting: (() => void)[] = []
+  const waiting: (() => void)[] = []
   let rounds = 0
   const poll = new BusyPoll({ ...systemClock, now: () => nowMs, afterInput: (fn) => void waiting.push(fn) })
   return {
