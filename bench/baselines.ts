@@ -4,27 +4,34 @@ import { connect } from 'node:tls'
 import { startPeer } from './peer.ts'
 import { median } from './report.ts'
 
-/** The far end of the baselines, and how to measure each of them once more. */
+/** The far end of the baselines, and how to measure each of them once more; `part` of the usual amount of work. */
 export interface Baselines {
   /** One way, 1350-byte datagrams without loss, bytes/s. */
-  dgramBytesPerSecond(): Promise<number>
-  /** 64-byte ping-pong, median, us. */
+  dgramBytesPerSecond(part?: number): Promise<number>
+  /** 64-byte ping-pong, each round trip, us. */
+  dgramRoundTrips(part?: number): Promise<number[]>
+  /** Median of these. */
   dgramPingPongUs(): Promise<number>
   /** 64 KiB writes, bytes/s. */
-  tlsBytesPerSecond(): Promise<number>
+  tlsBytesPerSecond(part?: number): Promise<number>
+  tlsRoundTrips(part?: number): Promise<number[]>
   tlsPingPongUs(): Promise<number>
   stop(): Promise<void>
 }
 
+/** Messages that all benchmarks send, in encoded bytes. */
+export const SMALL_BYTES = 100
+export const LARGE_BYTES = 64 * 1024
 const DATAGRAM_BYTES = 1350
 const DATAGRAMS = 200_000
 /** Datagrams on their way before an acknowledgement must come: fits the socket buffers, so nothing is lost. */
 const WINDOW = 1024
 const ACK_EVERY = 64
-const PINGS = 5000
-const WARM_UP = 1000
+/** Round trips of a ping-pong, and those before them that are not counted. */
+export const PINGS = 5000
+export const WARM_UP = 1000
 const TLS_BYTES = 256 << 20
-const TLS_CHUNK_BYTES = 64 * 1024
+const TLS_ACK_BYTES = 1 << 20
 
 const open = (): Promise<Socket> =>
   new Promise((resolve) => {
@@ -37,7 +44,9 @@ const open = (): Promise<Socket> =>
     socket.bind(0, '127.0.0.1', () => resolve(socket))
   })
 
-const oneWay = async (port: number): Promise<number> => {
+const oneWay = async (port: number, part: number): Promise<number> => {
+  // In whole acknowledgements.
+  const datagrams = ACK_EVERY * Math.ceil((DATAGRAMS * part) / ACK_EVERY)
   const socket = await open()
   const datagram = Buffer.alloc(DATAGRAM_BYTES, 7)
   let sent = 0
@@ -45,26 +54,30 @@ const oneWay = async (port: number): Promise<number> => {
   const start = performance.now()
   await new Promise<void>((done) => {
     const fill = (): void => {
-      while (sent < DATAGRAMS && sent - acknowledged < WINDOW) {
+      while (sent < datagrams && sent - acknowledged < WINDOW) {
         socket.send(datagram, 0, DATAGRAM_BYTES, port, '127.0.0.1')
         sent++
       }
     }
     socket.on('message', () => {
       acknowledged += ACK_EVERY
-      if (acknowledged >= DATAGRAMS) done()
+      if (acknowledged >= datagrams) done()
       else fill()
     })
     fill()
   })
   const seconds = (performance.now() - start) / 1000
   socket.close()
-  return (DATAGRAMS * DATAGRAM_BYTES) / seconds
+  return (datagrams * DATAGRAM_BYTES) / seconds
 }
 
 /** Times `count` round trips made by `exchange`, after a warm-up; us, in order. */
-export const roundTrips = async (count: number, exchange: () => Promise<unknown>): Promise<number[]> => {
-  for (let i = 0; i < WARM_UP; i++) await exchange()
+export const roundTrips = async (
+  count: number,
+  exchange: () => Promise<unknown>,
+  warmUp: number = WARM_UP,
+): Promise<number[]> => {
+  for (let i = 0; i < warmUp; i++) await exchange()
   const samples: number[] = []
   for (let i = 0; i < count; i++) {
     const start = performance.now()
@@ -74,20 +87,21 @@ export const roundTrips = async (count: number, exchange: () => Promise<unknown>
   return samples
 }
 
-const pingPong = async (port: number): Promise<number> => {
+const pingPong = async (port: number, part: number): Promise<number[]> => {
   const socket = await open()
   const ping = Buffer.alloc(64, 7)
   let answered = (): void => {}
   socket.on('message', () => answered())
-  const samples = await roundTrips(PINGS, () => {
+  const exchange = (): Promise<void> => {
     const answer = new Promise<void>((resolve) => {
       answered = resolve
     })
     socket.send(ping, 0, 64, port, '127.0.0.1')
     return answer
-  })
+  }
+  const samples = await roundTrips(PINGS * part, exchange, WARM_UP * part)
   socket.close()
-  return median(samples)
+  return samples
 }
 
 const tlsSocket = (port: number) =>
@@ -98,60 +112,68 @@ const tlsSocket = (port: number) =>
     })
   })
 
-const tlsBulk = async (port: number): Promise<number> => {
+const tlsBulk = async (port: number, part: number): Promise<number> => {
+  // In whole acknowledgements.
+  const bytes = Math.ceil((TLS_BYTES * part) / TLS_ACK_BYTES) * TLS_ACK_BYTES
   const socket = await tlsSocket(port)
-  const chunk = Buffer.alloc(TLS_CHUNK_BYTES, 7)
+  const chunk = Buffer.alloc(LARGE_BYTES, 7)
   const start = performance.now()
   let written = 0
   let acknowledged = 0
   await new Promise<void>((done) => {
     const fill = (): void => {
-      while (written < TLS_BYTES) {
+      while (written < bytes) {
         written += chunk.length
         if (!socket.write(chunk)) return void socket.once('drain', fill)
       }
     }
     socket.on('data', (acks: Buffer) => {
       acknowledged += acks.length
-      if (acknowledged >= TLS_BYTES >> 20) done()
+      if (acknowledged >= bytes / TLS_ACK_BYTES) done()
     })
     fill()
   })
   const seconds = (performance.now() - start) / 1000
   socket.destroy()
-  return TLS_BYTES / seconds
+  return bytes / seconds
 }
 
-const tlsPingPong = async (port: number): Promise<number> => {
+const tlsPingPong = async (port: number, part: number): Promise<number[]> => {
   const socket = await tlsSocket(port)
   const ping = Buffer.alloc(64, 7)
   let answered = (): void => {}
   socket.on('data', () => answered())
-  const samples = await roundTrips(PINGS, () => {
+  const exchange = (): Promise<void> => {
     const answer = new Promise<void>((resolve) => {
       answered = resolve
     })
     socket.write(ping)
     return answer
-  })
+  }
+  const samples = await roundTrips(PINGS * part, exchange, WARM_UP * part)
   socket.destroy()
-  return median(samples)
+  return samples
 }
 
-export const startBaselines = async (): Promise<Baselines> => {
+/** Starts the far end and does everything once, to be warm; `part` of the usual amount. */
+export const startBaselines = async (part = 1): Promise<Baselines> => {
   const peer = await startPeer(new URL('./baseline-peer.ts', import.meta.url), {})
   const udpPort = peer.ready.udpPort as number
   const tlsPort = peer.ready.tlsPort as number
-  const baselines = {
-    dgramBytesPerSecond: () => oneWay(udpPort),
-    dgramPingPongUs: () => pingPong(udpPort),
-    tlsBytesPerSecond: () => tlsBulk(tlsPort),
-    tlsPingPongUs: () => tlsPingPong(tlsPort),
+  const dgramRoundTrips = (part = 1): Promise<number[]> => pingPong(udpPort, part)
+  const tlsRoundTrips = (part = 1): Promise<number[]> => tlsPingPong(tlsPort, part)
+  const baselines: Baselines = {
+    dgramBytesPerSecond: (part = 1) => oneWay(udpPort, part),
+    dgramRoundTrips,
+    dgramPingPongUs: async () => median(await dgramRoundTrips()),
+    tlsBytesPerSecond: (part = 1) => tlsBulk(tlsPort, part),
+    tlsRoundTrips,
+    tlsPingPongUs: async () => median(await tlsRoundTrips()),
     stop: () => peer.stop(),
   }
-  await baselines.dgramBytesPerSecond()
-  await baselines.dgramPingPongUs()
-  await baselines.tlsBytesPerSecond()
-  await baselines.tlsPingPongUs()
+  await baselines.dgramBytesPerSecond(part)
+  await baselines.dgramRoundTrips(part)
+  await baselines.tlsBytesPerSecond(part)
+  await baselines.tlsRoundTrips(part)
   return baselines
 }

@@ -1,11 +1,15 @@
 /** `npm run bench -- NAME [--json]`: runs one benchmark, or all of them, against baselines measured in the same run. */
 import { type Baselines, startBaselines } from './baselines.ts'
 import { cluster } from './cluster.ts'
+import { codec } from './codec.ts'
 import { connect } from './connect.ts'
 import { dht } from './dht.ts'
+import { guard } from './guard.ts'
 import { local } from './local.ts'
+import { lossy, lossyRounds } from './lossy.ts'
 import { mdns } from './mdns.ts'
 import { messages } from './messages.ts'
+import { comparison, comparisonOptions } from './peers/comparison.ts'
 import { type Measurement, print } from './report.ts'
 import { streams } from './streams.ts'
 import { wire } from './wire.ts'
@@ -24,11 +28,17 @@ const benches: Readonly<Record<string, () => Promise<AsyncGenerator<Measurement>
   dht: async () => dht(),
   cluster: async () => cluster(),
   connect: async () => connect(),
+  lossy: async () => lossy(lossyRounds(args)),
+  codec: async () => codec(),
+  peers: async () => comparison(comparisonOptions(args)),
+  guard: async () => guard(args),
 }
 
 const args = process.argv.slice(2)
 const asJson = args.includes('--json')
-const names = args.filter((arg) => !arg.startsWith('--'))
+/** Options of a benchmark that are followed by a value. */
+const WITH_VALUE: readonly (string | undefined)[] = ['--rounds', '--only']
+const names = args.filter((arg, i) => !arg.startsWith('--') && !WITH_VALUE.includes(args[i - 1]))
 const unknown = names.filter((name) => !(name in benches))
 if (unknown.length > 0) {
   process.stderr.write(`there is no benchmark ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}\n`)

@@ -1,5 +1,5 @@
-/** The receiving node of the message benchmarks: a sink that counts what reached its mailbox, and an echo. */
-import { type CallMessage, type From, startNode } from 'skein'
+/** The receiving node of the message benchmarks: a sink that counts what reached its mailbox, an echo for calls, and one for messages. */
+import { type CallMessage, type From, type Pid, startNode } from 'skein'
 import { serve } from './peer.ts'
 
 await serve(async ({ cookie, maxDatagramBytes }) => {
@@ -36,7 +36,19 @@ await serve(async ({ cookie, maxDatagramBytes }) => {
       if (call.type === 'call') self.reply(call.from, call.request)
     }
   })
+  // Tells who called last its id, and sends back to that caller what comes in plain messages.
+  const partner = node.spawn(async (self) => {
+    let other: Pid | undefined
+    for await (const message of self) {
+      const call = message as CallMessage
+      if (call.type === 'call') {
+        other = call.request as Pid
+        self.reply(call.from, self.pid)
+      } else if (other !== undefined) self.send(other, message)
+    }
+  })
   node.register('sink', sink)
+  node.register('partner', partner)
   node.register('echo', echo)
   const address = node.addresses[0]!
   return { ready: { address: `${address.host}:${address.port}` }, stop: () => node.stop() }
