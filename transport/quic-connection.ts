@@ -255,10 +255,9 @@ export class QuicConnection implements Connection {
 
   bulkRoomBytes(writtenBytes: number): number {
     if (this.#gaugeBytes === 0 && !this.#openGauge()) return Number.POSITIVE_INFINITY
-    const freeBytes = this.#session.capacity(this.#gauge)
-    const packetBytes = this.#path.packetBytes
     const now = this.#host.clock.now()
-    return this.#bulkRoom.bytes(now, writtenBytes, freeBytes, this.#gaugeBytes, packetBytes, this.#pathFigures)
+    const room = this.#session.capacity(this.#gauge)
+    return this.#bulkRoom.bytes(now, writtenBytes, room, this.#gaugeBytes, this.#path.packetBytes, this.#pathFigures)
   }
 
   /** A stream that stays unused keeps all its credit; the peer never hears of it. */
