@@ -23,11 +23,12 @@ const SIZES = [16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576] as c
 /** Per size as many messages as make so many bytes, within bounds. */
 const SIZE_BYTES = 128 << 20
 const SIZE_MESSAGES = { least: 64, most: 200_000 } as const
+const WARM_UP_ROUNDS = 2
 const ROUNDS = 5
 const TEXT = 'x'.repeat(68)
 const CALL_TIMEOUT_MS = 120_000
-/** What a node needs to come to rest after connections or messages. */
-const REST_MS = 2000
+/** What a node needs to come to rest after connections or messages: packet sizes are found meanwhile. */
+const REST_MS = 4000
 const SINK = { name: 'sink', node: 'receiver@bench' }
 
 /** What one round found. */
@@ -74,7 +75,7 @@ const medians = (rounds: readonly Round[]): Round => ({
 })
 
 const repeat = async (measure: () => Promise<Round>, rounds = ROUNDS): Promise<Round[]> => {
-  await measure()
+  for (let round = 0; round < WARM_UP_ROUNDS; round++) await measure()
   const found: Round[] = []
   for (let round = 0; round < rounds; round++) found.push(await measure())
   return found

@@ -86,6 +86,8 @@ const join = async (name: string, keys: ClusterKeys, hubPort: number, sink: Sign
     gateKeys: [keys.gate],
     clock: systemClock,
     random: systemRandom,
+    // Hundreds of ports that stay awake in one process would keep each other from working.
+    busyPoll: false,
   })
   const self = new Origin(name, identity.nodeId, newIncarnation(systemClock, systemRandom))
   const dial = async (): Promise<void> => {

@@ -4,10 +4,12 @@ import { cluster } from './cluster.ts'
 import { codec } from './codec.ts'
 import { connect } from './connect.ts'
 import { dht } from './dht.ts'
+import { growth } from './growth.ts'
 import { guard } from './guard.ts'
 import { local } from './local.ts'
 import { lossy, lossyRounds } from './lossy.ts'
 import { mdns } from './mdns.ts'
+import { memory } from './memory.ts'
 import { messages } from './messages.ts'
 import { comparison, comparisonOptions } from './peers/comparison.ts'
 import { type Measurement, print } from './report.ts'
@@ -28,6 +30,8 @@ const benches: Readonly<Record<string, () => Promise<AsyncGenerator<Measurement>
   dht: async () => dht(),
   cluster: async () => cluster(),
   connect: async () => connect(),
+  growth: async () => growth(args),
+  memory: async () => memory(),
   lossy: async () => lossy(lossyRounds(args)),
   codec: async () => codec(),
   peers: async () => comparison(comparisonOptions(args)),

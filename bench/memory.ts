@@ -25,8 +25,8 @@ const against = (metric: string, unit: Measurement['unit'], value: number, wante
 })
 
 /** Runs a module of its own and gives what it found, once its processes are gone. */
-const measured = async (file: string, args: Record<string, unknown>): Promise<Record<string, unknown>> => {
-  const peer = await startPeer(new URL(file, import.meta.url), args, WITH_COLLECTOR)
+const measured = async (file: URL, args: Record<string, unknown>): Promise<Record<string, unknown>> => {
+  const peer = await startPeer(file, args, WITH_COLLECTOR)
   await peer.stop()
   return peer.ready
 }
@@ -37,18 +37,18 @@ const mustBe = (connected: unknown, wanted: number): void => {
 
 export async function* memory(): AsyncGenerator<Measurement> {
   const cookie = randomBytes(16).toString('hex')
-  const idle = await measured('./memory-idle.ts', { cookie, peers: IDLE_PEERS })
+  const idle = await measured(new URL('./memory-idle.ts', import.meta.url), { cookie, peers: IDLE_PEERS })
   mustBe(idle.connected, IDLE_PEERS)
   yield against(`idle-cpu-${IDLE_PEERS}-peers`, 'part', idle.part as number, WANTED.idlePart)
 
-  const hub = await measured('./memory-hub.ts', { cookie, peers: CONNECTIONS })
+  const hub = await measured(new URL('./memory-hub.ts', import.meta.url), { cookie, peers: CONNECTIONS })
   mustBe(hub.connected, CONNECTIONS)
   yield against('connection', 'bytes', hub.rssBytes as number, WANTED.connectionBytes)
   yield { bench: BENCH, metric: 'connection-heap', unit: 'bytes', value: hub.heapBytes as number }
 
   const monitors = new URL('./memory-monitors.ts', import.meta.url)
   const watched = await startPeer(monitors, { name: 'watched@bench', cookie, actors: ACTORS }, WITH_COLLECTOR)
-  const both = await measured('./memory-monitors.ts', {
+  const both = await measured(monitors, {
     name: 'watching@bench',
     cookie,
     actors: ACTORS,

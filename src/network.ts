@@ -37,6 +37,7 @@ import type { Router, SignalSink } from './route.ts'
 import type { Reason } from './signals.ts'
 import type { MessageCodec } from './wire/codec.ts'
 import { DEFAULT_MAX_MESSAGE_BYTES } from './wire/codec-types.ts'
+import { Packer } from './wire/packing.ts'
 import { Wire } from './wire/wire.ts'
 
 const DEFAULT_PING_TIMEOUT_MS = 5000
@@ -103,7 +104,7 @@ export class Network {
       transport,
       clock,
       random,
-      wire: new Wire(codec),
+      wire: new Wire(codec, parts.compression && new Packer(parts.compression)),
       maxFrameBytes: (parts.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES) + FRAME_HEAD_BYTES,
       sink: host,
       observer: this.#observer(),

@@ -16,6 +16,7 @@ import type { DhtReport } from './dht-report.ts'
 import type { AllowRule } from './process/rights.ts'
 import type { Tracer } from './process/tracing.ts'
 import type { LoopMeter } from './services/supervision/load.ts'
+import type { CompressionOptions } from './wire/packing.ts'
 
 /** What the workers of a node take over from it. */
 export interface MachineSettings {
@@ -52,6 +53,8 @@ export interface NodeParts {
   /** Whether it relays for others; it does unless told not to. */
   readonly relay?: RelaySetting
   readonly maxMessageBytes?: number
+  /** Large bodies are packed for those who understand that; without it none are. */
+  readonly compression?: CompressionOptions | undefined
   readonly liveness?: LivenessPreset
   /** How busy the event loop is, told to other nodes; without it: not at all. */
   readonly loopMeter?: LoopMeter

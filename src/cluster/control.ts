@@ -26,6 +26,9 @@ export const CONTROL = {
   /** From protocol version 2 on: sight.ts, and idle-connections.ts. 10 to 13 are those of membership/frames.ts. */
   sight: 20,
   idle: 21,
+  /** Only between nodes with the capability `keys`: wire/key-tables.ts. */
+  keys: 22,
+  keysKnown: 23,
   /** Only between nodes with the capability `reach`: reach/reach.ts. */
   observed: 30,
   relayAsk: 31,

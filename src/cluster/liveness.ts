@@ -1,7 +1,7 @@
 /**
  * When is a silent peer a dead one? Pure bookkeeping: the node layer brings the time and acts on the verdict.
  *
- * In a full mesh each side sends a tick every `tickIntervalMs`, so a live peer is never silent for longer than that plus
+ * In a full mesh each side sends a tick, or an acknowledgement of one, every `tickIntervalMs`, so a live peer is never silent for longer than that plus
  * the way. Beyond it there are no ticks: silence begins with a ping that is not answered. A peer that is silent for some
  * time is asked for (membership/detector.ts), and down after `downAfterMs`, later where the round trip is long, where this
  * process is slow itself, or where others hear the peer. The time during which this process itself did not run does not

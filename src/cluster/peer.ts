@@ -13,8 +13,10 @@ import type { Hold, LaneConnection, LaneSender } from '../../transport/lane.ts'
 import { Origin } from '../pid.ts'
 import type { Route, SignalSink } from '../route.ts'
 import { type Signal, withoutTrace } from '../signals.ts'
+import { encodeKeys, learnKeys, SentKeys } from '../wire/key-tables.ts'
 import { TRACE_BYTES } from '../wire/trace-context.ts'
 import { FIRST_TRACED_VERSION, FRAME_TYPES, type FrameParts, STREAMS_VERSION, TRACED, type Wire } from '../wire/wire.ts'
+import { CONTROL, encodeNumber } from './control.ts'
 
 /** What may wait for a dial to end; a sender beyond that is told ERR_SKEIN_QUEUE_FULL. */
 export const MAX_WAITING_SIGNALS = 4096
@@ -58,6 +60,15 @@ interface Dialling {
   readonly onSettled: (() => void)[]
 }
 
+/** Sends a frame of the control lane. */
+type TellPeer = (type: number, body: Uint8Array) => void
+
+/** What a peer said it can do. */
+export interface PeerAbilities {
+  readonly packs?: boolean
+  readonly tell?: TellPeer | undefined
+}
+
 interface Up {
   readonly phase: 'up'
   readonly lanes: LaneConnection
@@ -65,6 +76,13 @@ interface Up {
   readonly version: number
   /** The peer knows traces. */
   readonly traces: boolean
+  /** The peer understands packed bodies. */
+  readonly packs: boolean
+  /** Undefined: the peer knows no keys by number. */
+  readonly tell: TellPeer | undefined
+  readonly keys: SentKeys | undefined
+  /** What the peer announced. */
+  readonly known: string[]
   /** By number of the sending process. */
   readonly senders: Map<number, LaneSender>
 }
@@ -128,12 +146,24 @@ export class Peer implements Route {
   }
 
   /** The session is up: everything that waited goes out, in order. */
-  attach(lanes: LaneConnection, origin: Origin, version: number): void {
+  attach(lanes: LaneConnection, origin: Origin, version: number, { packs, tell }: PeerAbilities = {}): void {
     const before = this.#state
     if (before.phase !== 'dialling') return
     this.#origin = origin
     const traces = version >= FIRST_TRACED_VERSION
-    const state: Up = { phase: 'up', lanes, origin, version, traces, senders: new Map() }
+    const keys = tell && new SentKeys((texts) => tell(CONTROL.keys, encodeKeys(texts)))
+    const state: Up = {
+      phase: 'up',
+      lanes,
+      origin,
+      version,
+      traces,
+      packs: packs === true,
+      tell,
+      keys,
+      known: [],
+      senders: new Map(),
+    }
     this.#state = state
     this.#sendWaiting(state, before)
   }
@@ -169,7 +199,13 @@ export class Peer implements Route {
     this.#used = true
     const state = this.#state
     if (state.phase === 'up') {
-      const parts = this.#host.wire.encode(state.traces ? signal : withoutTrace(signal), state.origin)
+      const parts = this.#host.wire.encode(
+        state.traces ? signal : withoutTrace(signal),
+        state.origin,
+        state.packs,
+        state.keys,
+      )
+      state.keys?.tellNews()
       const sender = state.senders.get(signal.from) ?? this.#openSender(state, signal.from)
       this.#host.traffic.sent++
       return sender.send(parts.type, parts.head, parts.headLength, parts.body)
@@ -212,9 +248,22 @@ export class Peer implements Route {
     if (state === undefined) return undefined
     this.#used = true
     this.#host.traffic.received++
-    const signal = this.#host.wire.decode(type, buffer, start, end, state.origin)
-    const hold = this.#host.sink.deliver(this, signal, end - start)
+    const signal = this.#host.wire.decode(type, buffer, start, end, state.origin, state.known)
+    const hold = this.#host.sink.deliver(this, signal, end - start + this.#host.wire.unpackedBytes)
     return hold === undefined ? undefined : this.#counted(hold)
+  }
+
+  /** Keys and names it will use by number. Throws ERR_SKEIN_PROTOCOL. */
+  learnKeys(body: Uint8Array): void {
+    const up = this.#up
+    if (up === undefined) return
+    learnKeys(up.known, body)
+    up.tell?.(CONTROL.keysKnown, encodeNumber(up.known.length))
+  }
+
+  /** It knows so many of ours. Throws ERR_SKEIN_PROTOCOL. */
+  keysKnown(count: number): void {
+    this.#up?.keys?.acknowledge(count)
   }
 
   #counted(hold: Hold): Hold {

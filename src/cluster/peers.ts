@@ -16,6 +16,7 @@ import type { WayKind } from '../../transport/way.ts'
 import { Origin } from '../pid.ts'
 import type { Route, Router, SignalSink } from '../route.ts'
 import type { Wire } from '../wire/wire.ts'
+import { abilitiesOf, ownCapabilities, REACH } from './capabilities.ts'
 import { type ConnectionFigures, figuresOf } from './connection-figures.ts'
 import { MAX_NODE_ADDRESSES, NONCE_BYTES, type PeerHint } from './control.ts'
 import type { DialOptions, DialOutcome, DialTable } from './dialler.ts'
@@ -40,8 +41,6 @@ const MAX_HANDSHAKES = 1024
 /** A name that was just now not to be reached is not dialled again for every message. */
 const QUIET_AFTER_FAILURE_MS = 1000
 const MAX_REMEMBERED_FAILURES = 1024
-/** Can be reached through relays and by punching, and can relay itself: reach/reach.ts. */
-export const REACH = 'reach'
 
 /** How a dial ends that would begin after the stop. */
 const STOPPED: SessionEnd = {
@@ -300,7 +299,7 @@ export class Peers implements Router, SessionHost, DialTable {
       incarnation: self.incarnation,
       publicKey,
       versions: this.#options.versions ?? PROTOCOL_VERSIONS,
-      capabilities: transport.ways === undefined ? [] : [REACH],
+      capabilities: ownCapabilities(transport.ways !== undefined),
       addresses: this.#options.observer.addresses().slice(0, MAX_NODE_ADDRESSES),
       hidden,
       replace,
@@ -380,7 +379,7 @@ export class Peers implements Router, SessionHost, DialTable {
     this.#byName.set(hello.name, peer)
     this.#failures.delete(hello.name)
     this.#options.observer.nodeUp(node, session)
-    peer.attach(session.lanes, origin, version)
+    peer.attach(session.lanes, origin, version, abilitiesOf(capabilities, session))
     this.#settleDial(session, { type: 'up', peer })
     for (const waiter of [...this.#upWaiters]) if (waiter.id === id) waiter.settle(peer)
     return peer

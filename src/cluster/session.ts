@@ -391,6 +391,12 @@ export class Session implements LanesHandler {
       case CONTROL.idle:
         this.#host.meshFrame(this, type, body)
         break
+      case CONTROL.keys:
+        this.#peer?.learnKeys(body)
+        break
+      case CONTROL.keysKnown:
+        this.#peer?.keysKnown(decodeNumber(body))
+        break
       case CONTROL.observed:
       case CONTROL.relayAsk:
       case CONTROL.relayOpened:

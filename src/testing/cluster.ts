@@ -22,6 +22,7 @@ import { DEFAULT_PORT } from '../discovery-config.ts'
 import { type SkeinNode, startNodeOn } from '../node.ts'
 import type { NodeParts } from '../node-parts.ts'
 import type { AllowRule } from '../process/rights.ts'
+import type { CompressionOptions } from '../wire/packing.ts'
 
 export interface SimulationOptions {
   /** Decides every chance of the run. Default: 1. */
@@ -37,6 +38,7 @@ export interface SimulationOptions {
   readonly liveness?: LivenessPreset
   /** As the option of startNode. */
   readonly allow?: readonly AllowRule[]
+  readonly compression?: CompressionOptions
   /** Delay, loss and limits of the network. */
   readonly network?: Omit<MemoryNetworkOptions, 'clock' | 'random'>
 }
@@ -130,6 +132,7 @@ export class SimulatedCluster {
       ...(options.protocolVersions && { protocolVersions: options.protocolVersions }),
       ...(liveness === undefined ? {} : { liveness }),
       ...(this.#options.allow === undefined ? {} : { allow: this.#options.allow }),
+      compression: this.#options.compression,
     }
     const node = startNodeOn(parts)
     this.nodes[index] = node

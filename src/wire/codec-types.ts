@@ -6,6 +6,9 @@
  */
 import { SkeinError } from '../../certs/errors.ts'
 
+/** In place of a key: a byte with its number follows (key-tables.ts). MessagePack never uses it. */
+export const KNOWN_KEY = 0xc1
+
 /** Application extension types of MessagePack (0 to 127 are ours to give). Numbers are never reused. */
 export const EXTENSION_UNDEFINED = 0
 export const EXTENSION_PID = 1

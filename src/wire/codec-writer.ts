@@ -5,7 +5,9 @@
  * Invariant: no more than the limit (and a little slack for one scalar) is ever allocated; what would need more is refused
  * by `tooLarge` before it is.
  */
+import { Buffer } from 'node:buffer'
 import type { SkeinError } from '../../certs/errors.ts'
+import { KNOWN_KEY } from './codec-types.ts'
 
 const INITIAL_BYTES = 8192
 /** A buffer that one large message made larger than this is not kept for the next. */
@@ -14,6 +16,8 @@ const KEPT_BYTES = 1024 * 1024
 const SCALAR_ROOM = 32
 /** Below this a loop over characters beats the native call (measured). With its header it fits into SCALAR_ROOM. */
 const SHORT_STRING = 32
+/** Below this a loop over bytes beats the call into the engine (measured). */
+const SHORT_BYTES = 96
 /** Type, four bytes of length, number of the extension. */
 const EXTENSION_HEADER_BYTES = 6
 
@@ -75,6 +79,7 @@ export abstract class Writer {
 
   /** The shortest integer form up to 32 bits, a double for anything else (-0 too). */
   protected number(value: number): void {
+    this.scalarRoom()
     const bytes = this.bytes
     let position = this.position
     if (value >>> 0 === value && !Object.is(value, -0)) {
@@ -115,9 +120,23 @@ export abstract class Writer {
       bytes[position++] = 0xcb
       this.#double[0] = value
       const from = this.#doubleBytes
-      for (let i = 7; i >= 0; i--) bytes[position++] = from[i]!
+      bytes[position] = from[7]!
+      bytes[position + 1] = from[6]!
+      bytes[position + 2] = from[5]!
+      bytes[position + 3] = from[4]!
+      bytes[position + 4] = from[3]!
+      bytes[position + 5] = from[2]!
+      bytes[position + 6] = from[1]!
+      bytes[position + 7] = from[0]!
+      position += 8
     }
     this.position = position
+  }
+
+  protected knownKey(number: number): void {
+    this.scalarRoom()
+    this.byte(KNOWN_KEY)
+    this.byte(number)
   }
 
   protected string(value: string): void {
@@ -179,10 +198,33 @@ export abstract class Writer {
     }
   }
 
+  /** Corrects the number in a header that was written at `start` for at least as many. */
+  protected setCount(start: number, count: number): void {
+    const bytes = this.bytes
+    if (bytes[start] === 0xde || bytes[start] === 0xdc) bytes.writeUInt16BE(count, start + 1)
+    else if (bytes[start] === 0xdf || bytes[start] === 0xdd) bytes.writeUInt32BE(count, start + 1)
+    else bytes[start] = (bytes[start]! & 0xf0) | count
+  }
+
+  protected binHeader(length: number): void {
+    if (length < 0x100) {
+      this.byte(0xc4)
+    } else {
+      this.byte(0xc6)
+      this.byte(length >>> 24)
+      this.byte(length >>> 16)
+      this.byte(length >>> 8)
+    }
+    this.byte(length)
+  }
+
   protected append(content: Uint8Array): void {
-    this.room(content.length + SCALAR_ROOM)
-    this.bytes.set(content, this.position)
-    this.position += content.length
+    const { length } = content
+    this.room(length + SCALAR_ROOM)
+    const { bytes, position } = this
+    if (length > SHORT_BYTES) bytes.set(content, position)
+    else for (let i = 0; i < length; i++) bytes[position + i] = content[i]!
+    this.position = position + length
   }
 
   /** Always with a length of 4 bytes, filled in by `closeExtension`: bodies are written where they stay. */

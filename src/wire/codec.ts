@@ -6,11 +6,12 @@
  * nodes are written short, relative to it. Both are synchronous, so one codec serves all connections of a node in turn.
  * The format, for other languages: docs/wire.md.
  */
-
+import type { Buffer } from 'node:buffer'
 import { Origin } from '../pid.ts'
 import { Decoder } from './codec-decoder.ts'
 import { Encoder } from './codec-encoder.ts'
 import { DEFAULT_MAX_MESSAGE_BYTES, type WireType, WireTypes } from './codec-types.ts'
+import type { KnownKeys, SentKeys } from './key-tables.ts'
 
 export interface Codec {
   /** The bytes are valid until the next encode. Throws ERR_SKEIN_UNSERIALISABLE or ERR_SKEIN_MESSAGE_TOO_LARGE. */
@@ -33,14 +34,14 @@ export class MessageCodec implements Codec {
   /** The node at the other end; undefined until it is known (then only its own pids cannot be decoded). */
   peer: Origin | undefined
   readonly #types: WireTypes
-  readonly #maxBytes: number
+  readonly maxMessageBytes: number
   readonly #encoder: Encoder
   readonly #decoder: Decoder
 
   constructor(options: CodecOptions, types = new WireTypes()) {
     const maxBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
     this.#types = types
-    this.#maxBytes = maxBytes
+    this.maxMessageBytes = maxBytes
     this.#encoder = new Encoder(options.local, this.#types, maxBytes)
     this.#decoder = new Decoder(options.local, this.#types, maxBytes)
   }
@@ -52,7 +53,7 @@ export class MessageCodec implements Codec {
 
   /** A codec with the same registered types for bytes that are kept: pids are whole in them, whoever reads them. */
   forStorage(): Codec {
-    return new MessageCodec({ local: NOWHERE, maxMessageBytes: this.#maxBytes }, this.#types)
+    return new MessageCodec({ local: NOWHERE, maxMessageBytes: this.maxMessageBytes }, this.#types)
   }
 
   encode(value: unknown): Uint8Array {
@@ -61,8 +62,8 @@ export class MessageCodec implements Codec {
   }
 
   /** As `encode`, behind `reserved` bytes left to the caller; returns the end in `encoded` and saves the view on it. */
-  encodeBehind(reserved: number, value: unknown): number {
-    return this.#encoder.encode(value, this.peer, reserved)
+  encodeBehind(reserved: number, value: unknown, keys?: SentKeys): number {
+    return this.#encoder.encode(value, this.peer, reserved, keys)
   }
 
   /** Where `encodeBehind` wrote; valid until the next encode. */
@@ -70,7 +71,12 @@ export class MessageCodec implements Codec {
     return this.#encoder.encoded
   }
 
-  decode(buffer: Uint8Array, start: number, end: number): unknown {
-    return this.#decoder.decode(buffer, start, end, this.peer)
+  decode(buffer: Uint8Array, start: number, end: number, known?: KnownKeys): unknown {
+    return this.#decoder.decode(buffer, start, end, this.peer, known)
+  }
+
+  /** A name in the head of a frame: UTF-8 in bytes[start..start + length), which must be there. */
+  text(bytes: Buffer, start: number, length: number): string {
+    return this.#decoder.text(bytes, start, length)
   }
 }

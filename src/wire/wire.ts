@@ -8,12 +8,16 @@
  *
  * It does not know lanes, connections or the handshake.
  */
+import { Buffer } from 'node:buffer'
 import { isSkeinError, SkeinError } from '../../certs/errors.ts'
 import type { Origin } from '../pid.ts'
 import { type Signal, type To, Unreadable } from '../signals.ts'
 import type { MessageCodec } from './codec.ts'
 import { MAX_NAME_BYTES } from './codec-types.ts'
 import { MAX_VARINT_BYTES, readVarint, varintBytes, writeVarint } from './codec-varint.ts'
+import type { KnownKeys, SentKeys } from './key-tables.ts'
+import { NameBytes } from './name-bytes.ts'
+import { PACKED, type Packer, unpack } from './packing.ts'
 import { readTrace, TRACE_BYTES, writeTrace } from './trace-context.ts'
 
 /** Numbers of frame types, 0x01 to 0x1f, on the wire; never reused. */
@@ -69,6 +73,9 @@ const SPAWN_OPTIONS = SPAWN_LINKED | SPAWN_STARTED | SPAWN_NAMED | SPAWN_VERSION
 /** Frames up to here are handed over in one piece, as nothing but head: one copy instead of two and no view. */
 const ONE_PIECE_BYTES = 256
 
+/** In place of the sender for whose sake a body is packed. */
+const AS_IT_IS = -1
+
 /** What LaneSender.send takes. The object and its buffers are reused by the next encode. */
 export interface FrameParts {
   readonly type: number
@@ -84,21 +91,34 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
 export class Wire {
   readonly #codec: MessageCodec
+  readonly #packer: Packer | undefined
+  readonly #names = new NameBytes()
   readonly #parts: Writable<FrameParts>
   /** For frames without a body: three numbers at most, one of which may be a name. */
   readonly #bare = Buffer.alloc(2 * MAX_VARINT_BYTES + 1 + MAX_NAME_BYTES)
+  /** Whoever the signal being encoded goes to understands packed bodies. */
+  #packs = false
+  /** What whoever it goes to knows by number, and what the sender of the one being decoded does. */
+  #keys: SentKeys | undefined
+  #known: KnownKeys | undefined
+  /** By how much the body of the frame decoded last was larger than the frame. */
+  unpackedBytes = 0
   #bytes: Uint8Array = new Uint8Array(0)
   #position = 0
   #end = 0
 
-  constructor(codec: MessageCodec) {
+  /** Without a packer all bodies go as they are. */
+  constructor(codec: MessageCodec, packer?: Packer) {
     this.#codec = codec
+    this.#packer = packer
     this.#parts = { type: 0, head: codec.encoded, headLength: 0, body: undefined }
   }
 
   /** Throws ERR_SKEIN_UNSERIALISABLE, ERR_SKEIN_MESSAGE_TOO_LARGE, or ERR_SKEIN_BAD_ARGUMENT for a name that cannot be. */
-  encode(signal: Signal, peer: Origin): FrameParts {
+  encode(signal: Signal, peer: Origin, packs = false, keys?: SentKeys): FrameParts {
     this.#codec.peer = peer
+    this.#keys = keys
+    this.#packs = packs
     switch (signal.type) {
       case 'send':
         return this.#frame(FRAME_TYPES.send, signal.from, signal.to, -1, true, signal.message, signal.trace)
@@ -148,11 +168,13 @@ export class Wire {
   }
 
   /** The signal in buffer[start..end), sent by `peer`. */
-  decode(type: number, buffer: Uint8Array, start: number, end: number, peer: Origin): Signal {
+  decode(type: number, buffer: Uint8Array, start: number, end: number, peer: Origin, known?: KnownKeys): Signal {
     this.#codec.peer = peer
+    this.#known = known
     this.#bytes = buffer
     this.#position = start
     this.#end = Math.min(end, buffer.length)
+    this.unpackedBytes = 0
     if ((type & TRACED) !== 0) return this.#traced(type & ~TRACED)
     return this.#signal(type)
   }
@@ -252,24 +274,25 @@ export class Wire {
     content: unknown,
     trace?: string,
   ): FrameParts {
-    const nameBytes = typeof to === 'string' ? lengthOfName(to) : 0
-    const toBytes = typeof to === 'string' ? 1 + nameBytes : to < 0 ? 0 : varintBytes(to)
+    const keys = this.#keys
+    const name = typeof to === 'string' ? this.#names.of(to, keys) : undefined
+    const toBytes = name !== undefined ? name.length : (to as number) < 0 ? 0 : varintBytes(to as number)
     const traceBytes = trace === undefined ? 0 : TRACE_BYTES
     const headBytes = traceBytes + varintBytes(from) + toBytes + (number < 0 ? 0 : varintBytes(number))
-    const end = hasBody ? this.#codec.encodeBehind(headBytes, content) : headBytes
+    const packFor = this.#packs ? from : AS_IT_IS
+    const end = hasBody ? this.#codec.encodeBehind(headBytes, content, keys) : headBytes
     // The codec's own buffer may just now hold half of a message whose getter is sending this frame.
     const bytes = hasBody ? this.#codec.encoded : this.#bare
     if (trace !== undefined) writeTrace(bytes, 0, trace)
     let position = writeVarint(bytes, traceBytes, from)
-    if (typeof to === 'string') {
-      bytes[position] = nameBytes
-      position += 1 + bytes.write(to, position + 1, 'utf8')
-    } else if (to >= 0) {
-      position = writeVarint(bytes, position, to)
+    if (name !== undefined) {
+      for (let i = 0; i < name.length; i++) bytes[position++] = name[i]!
+    } else if ((to as number) >= 0) {
+      position = writeVarint(bytes, position, to as number)
     }
     if (number >= 0) writeVarint(bytes, position, number)
-    const flags = (typeof to === 'string' ? NAMED : 0) | (trace === undefined ? 0 : TRACED)
-    return this.#cut(type | flags, bytes, headBytes, end)
+    const flags = (name !== undefined ? NAMED : 0) | (trace === undefined ? 0 : TRACED)
+    return this.#cut(type | flags, bytes, headBytes, end, packFor)
   }
 
   #sendMany({ from, to, message, trace }: SignalOf<'sendMany'>): FrameParts {
@@ -280,7 +303,8 @@ export class Wire {
       headBytes += varintBytes(number - last)
       last = number
     }
-    const end = this.#codec.encodeBehind(headBytes, message)
+    const packFor = this.#packs ? from : AS_IT_IS
+    const end = this.#codec.encodeBehind(headBytes, message, this.#keys)
     const bytes = this.#codec.encoded
     if (trace !== undefined) writeTrace(bytes, 0, trace)
     let position = writeVarint(bytes, traceBytes, from)
@@ -290,7 +314,7 @@ export class Wire {
       position = writeVarint(bytes, position, number - last)
       last = number
     }
-    return this.#cut(FRAME_TYPES.sendMany | (trace === undefined ? 0 : TRACED), bytes, headBytes, end)
+    return this.#cut(FRAME_TYPES.sendMany | (trace === undefined ? 0 : TRACED), bytes, headBytes, end, packFor)
   }
 
   #targets(count: number): number[] {
@@ -316,17 +340,18 @@ export class Wire {
   #numbered(type: number, numbers: readonly number[], names: readonly string[], content: unknown): FrameParts {
     let headBytes = 0
     for (const number of numbers) headBytes += varintBytes(number)
-    for (const text of names) headBytes += 1 + lengthOfName(text)
-    const end = this.#codec.encodeBehind(headBytes, content)
+    for (const name of names) headBytes += this.#names.of(name).length
+    const packFor = this.#packs ? numbers[0]! : AS_IT_IS
+    const end = this.#codec.encodeBehind(headBytes, content, this.#keys)
     const bytes = this.#codec.encoded
     let position = 0
     for (const number of numbers) position = writeVarint(bytes, position, number)
-    for (const text of names) {
-      const length = bytes.write(text, position + 1, 'utf8')
-      bytes[position] = length
-      position += 1 + length
+    for (const name of names) {
+      const encoded = this.#names.of(name)
+      bytes.set(encoded, position)
+      position += encoded.length
     }
-    return this.#cut(type, bytes, headBytes, end)
+    return this.#cut(type, bytes, headBytes, end, packFor)
   }
 
   #streamOf(from: number, to: number): SignalOf<'stream'> {
@@ -350,14 +375,18 @@ export class Wire {
   }
 
   /** Gives bytes[0..end) in one piece if it is short or all head, else cut where the head ends. */
-  #cut(type: number, bytes: Uint8Array, headBytes: number, end: number): FrameParts {
+  #cut(type: number, bytes: Buffer, headBytes: number, end: number, packFor: number): FrameParts {
     const parts = this.#parts
     parts.type = type
     parts.head = bytes
     const onePiece = headBytes === end || end <= ONE_PIECE_BYTES
     parts.headLength = onePiece ? end : headBytes
-    parts.body = onePiece ? undefined : bytes.subarray(headBytes, end)
+    parts.body = onePiece ? undefined : (this.#packed(bytes, headBytes, end, packFor) ?? bytes.subarray(headBytes, end))
     return parts
+  }
+
+  #packed(bytes: Buffer, start: number, end: number, sender: number): Uint8Array | undefined {
+    return sender === AS_IT_IS ? undefined : this.#packer?.pack(sender, bytes, start, end)
   }
 
   #number(): number {
@@ -380,20 +409,33 @@ export class Wire {
   #name(): string {
     const start = this.#position + 1
     const length = start <= this.#end ? this.#bytes[this.#position]! : 0
+    if (length === 0 && start < this.#end && this.#known !== undefined) return this.#knownName(this.#known, start)
     if (length === 0 || length > this.#end - start) throw broken('a name is malformed')
     this.#position = start + length
-    const bytes = this.#bytes
-    const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-    return buffer.toString('utf8', start, start + length)
+    return this.#codec.text(bufferOf(this.#bytes), start, length)
+  }
+
+  #knownName(known: KnownKeys, position: number): string {
+    const name = known[this.#bytes[position]!]
+    if (name === undefined) throw broken('a name was not announced')
+    this.#position = position + 1
+    return name
   }
 
   #body(): unknown {
     try {
-      return this.#codec.decode(this.#bytes, this.#position, this.#end)
+      if (this.#bytes[this.#position] === PACKED && this.#position < this.#end) return this.#unpacked()
+      return this.#codec.decode(this.#bytes, this.#position, this.#end, this.#known)
     } catch (error) {
       if (isSkeinError(error, 'ERR_SKEIN_UNKNOWN_TYPE')) return new Unreadable(error)
       throw error
     }
+  }
+
+  #unpacked(): unknown {
+    const body = unpack(bufferOf(this.#bytes), this.#position, this.#end, this.#codec.maxMessageBytes)
+    this.unpackedBytes = Math.max(0, body.length - (this.#end - this.#position))
+    return this.#codec.decode(body, 0, body.length, this.#known)
   }
 
   /** Who waits for a reason must get one: one that cannot be read is replaced by the error that says so. */
@@ -409,16 +451,11 @@ export class Wire {
   }
 }
 
+const bufferOf = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+
 const isTraceable = (signal: Signal): signal is SignalOf<'send' | 'sendMany' | 'cast' | 'call'> =>
   signal.type === 'send' || signal.type === 'sendMany' || signal.type === 'cast' || signal.type === 'call'
-
-const lengthOfName = (name: string): number => {
-  const length = Buffer.byteLength(name)
-  if (length === 0 || length > MAX_NAME_BYTES) {
-    throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', `A process name has 1 to ${MAX_NAME_BYTES} bytes, not ${length}`)
-  }
-  return length
-}
 
 const broken = (why: string): SkeinError =>
   new SkeinError('ERR_SKEIN_PROTOCOL', `The head of a frame is broken: ${why}`)

@@ -3,8 +3,8 @@
  * and to nobody, and floods whatever channels it gets, and others, with datagrams. It knows the cookie, so it is one of us.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { REACH } from '../../src/cluster/capabilities.ts'
 import { CONTROL } from '../../src/cluster/control.ts'
-import { REACH } from '../../src/cluster/peers.ts'
 import { encodeRelayAsk, RELAY_HEAD_BYTES, writeHead } from '../../src/cluster/reach/relay-frames.ts'
 import type { Address } from '../../transport/address.ts'
 import { Rogue } from '../e2e/support.ts'

@@ -7,7 +7,7 @@
  * are all by a hidden node, which is told no news. What it does not do: judge what comes.
  */
 import type { Clock } from '../../../transport/clock.ts'
-import { bucketOf, encodeDigest, MEMBERSHIP_FRAMES, MEMBERSHIP_VERSION } from './frames.ts'
+import { bucketOf, encodeDigest, MEMBERSHIP_FRAMES, MEMBERSHIP_VERSION, NO_MESH } from './frames.ts'
 import type { Grapevine, Link } from './grapevine.ts'
 import { hintOf, isLoopback } from './member-record.ts'
 import type { MemberRecord, Roster } from './roster.ts'
@@ -20,9 +20,6 @@ const MIN_ASK_BACK_INTERVAL_MS = 5000
 /** Pause between two digests of our own accord, in all; it doubles while they bring nothing new. */
 const MIN_ASK_INTERVAL_MS = 1000
 const MAX_ASK_INTERVAL_MS = 60_000
-
-/** The checksum of a node that takes part in no mesh. */
-export const NO_MESH = 0
 
 export interface AntiEntropyOptions {
   readonly clock: Clock

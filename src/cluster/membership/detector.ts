@@ -1,7 +1,8 @@
 /**
  * Who of the connected nodes still lives: ticks, pings, questions to third parties, and the verdict on a connection.
  *
- * In a full mesh every peer gets a tick each interval. Beyond it there is one ping with each beat, to the peer that was
+ * In a full mesh whoever dialled a peer sends it a tick each interval. The carrier's acknowledgement shows that the peer
+ * lives, so the peer sends none of its own while those come and tell it nothing new: half the packets. Beyond it there is one ping with each beat, to the peer that was
  * not heard for longest, so the traffic does not grow with the number of connections. A peer that is silent is pinged, and
  * up to three others are asked to ping it; while any of them hears it the verdict waits, up to a limit. One timer per
  * node. A verdict is about one's own connection alone: what it means for the membership of the cluster gossip.ts decides.
@@ -16,6 +17,7 @@ import {
   encodeProbed,
   MEMBERSHIP_FRAMES,
   MEMBERSHIP_VERSION,
+  NO_MESH,
 } from './frames.ts'
 import { IndirectProbes, MAX_HELPERS } from './indirect-probes.ts'
 
@@ -29,6 +31,8 @@ export interface Carrier {
   readonly id: string
   readonly version: number
   readonly isHidden: boolean
+  /** The peer dialled, and what it sends is acknowledged at once, by this node and not by its kernel: it needs no ticks of ours. */
+  readonly acknowledgesTicks?: boolean
   /** Monotonic time of the last byte of the peer. */
   readonly lastHeardMs: number
   rttMs(): number
@@ -60,6 +64,8 @@ interface Link {
   readonly carrier: Carrier
   readonly liveness: Liveness
   isSilent: boolean
+  /** A tick came since ours was due last, and there is nothing to tell in return. */
+  isTickAnswered: boolean
   /** How often it was asked for since it is silent. */
   asks: number
 }
@@ -89,7 +95,7 @@ export class Detector {
 
   up(carrier: Carrier): void {
     const liveness = new Liveness(this.#host.preset, this.#host.clock.now())
-    this.#links.set(carrier.id, { carrier, liveness, isSilent: false, asks: 0 })
+    this.#links.set(carrier.id, { carrier, liveness, isSilent: false, isTickAnswered: false, asks: 0 })
   }
 
   down(id: string): void {
@@ -118,6 +124,14 @@ export class Detector {
   /** A third party hears it, or it has spoken through others. */
   confirmed(id: string): void {
     this.#links.get(id)?.liveness.confirmed(this.#host.clock.now())
+  }
+
+  /** A tick of the peer. */
+  ticked(id: string, checksum: number): void {
+    const link = this.#links.get(id)
+    if (link?.carrier.acknowledgesTicks !== true) return
+    const own = this.#host.checksum()
+    link.isTickAnswered = checksum === own || checksum === NO_MESH || own === NO_MESH
   }
 
   /** The answer to a `probe` of a carrier. */
@@ -172,7 +186,10 @@ export class Detector {
       carrier.giveUp()
       return
     }
-    if (beat.tick && ticks) carrier.tick(checksum)
+    if (beat.tick) {
+      if (ticks && !link.isTickAnswered) carrier.tick(checksum)
+      link.isTickAnswered = false
+    }
     link.isSilent = verdict === 'silent'
     if (!link.isSilent) link.asks = 0
     else if (!this.#pulse.isSlow || link.asks > 0 || liveness.silenceMs >= this.#host.preset.downAfterMs) {

@@ -21,6 +21,9 @@ export const MEMBERSHIP_FRAMES = {
   digest: 13,
 } as const
 
+/** The checksum of a node that takes part in no mesh. */
+export const NO_MESH = 0
+
 /** Parts of a digest: members are spread over them by their id. */
 export const BUCKETS = 64
 /** Items are put into one frame up to this size; the control lane takes 64 KiB. */

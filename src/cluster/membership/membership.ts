@@ -98,6 +98,7 @@ export class Membership {
   }
 
   ticked(from: string, checksum: number): void {
+    this.#detector.ticked(from, checksum)
     this.#gossip.ticked(from, checksum)
   }
 

@@ -16,6 +16,7 @@ export const gossipPeerOf = (node: ConnectedNode, session: Session): GossipPeer 
     id: node.id,
     version: node.version,
     isHidden: node.hidden,
+    acknowledgesTicks: !node.dialled && session.lanes.connection.carrier !== 'tcp',
     get lastHeardMs() {
       return session.lanes.lastHeardMs
     },

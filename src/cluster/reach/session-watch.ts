@@ -51,10 +51,11 @@ export class SessionWatch {
 
   #follow(nowMs: number, keepaliveMs: number): void {
     const { lanes } = this.#session
-    const { sentBytes } = lanes.connection.stats()
-    const isHeard = lanes.lastHeardMs !== this.#heardMs
+    const { lastHeardMs } = lanes
+    const { sentBytes } = lanes.connection
+    const isHeard = lastHeardMs !== this.#heardMs
     const hasSent = sentBytes !== this.#sentBytes
-    this.#heardMs = lanes.lastHeardMs
+    this.#heardMs = lastHeardMs
     this.#sentBytes = sentBytes
     if (hasSent) this.#sentMs = nowMs
     if (isHeard) this.#askedMs = undefined

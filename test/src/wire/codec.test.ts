@@ -91,6 +91,63 @@ test('objects without a prototype and of another realm are plain objects', () =>
   assert.ok(e instanceof TypeError && e.message === 'x')
 })
 
+test('only what an object itself has is sent, whatever Object.prototype has got', () => {
+  const root = Object.prototype as { inherited?: number }
+  const foreign: unknown = runInNewContext('Object.prototype.more = 1; ({ a: 1 })')
+  assert.equal(Object.keys(transfer(foreign) as object), ['a'])
+  try {
+    root.inherited = 1
+    assert.equal(Object.keys(transfer({ a: { b: 2 } }) as object), ['a'])
+    assert.equal(transfer([{ inherited: 5, z: 1 }, {}]), [{ inherited: 5, z: 1 }, {}])
+    const many = Object.fromEntries(Array.from({ length: 15 }, (_, i) => [`k${i}`, i]))
+    assert.equal(Object.keys(transfer(many) as object), Object.keys(many))
+  } finally {
+    delete root.inherited
+  }
+  assert.equal(transfer({ a: 1 }), { a: 1 })
+})
+
+test('a getter that takes away what is still to come, or adds to it, leaves a sound message', () => {
+  for (const count of [3, 15, 16, 70_000]) {
+    const shrinking: Record<string, unknown> = {}
+    Object.defineProperty(shrinking, 'first', {
+      enumerable: true,
+      get: () => {
+        delete shrinking.k1
+        return 'taken'
+      },
+    })
+    for (let i = 0; i < count; i++) shrinking[`k${i}`] = i
+    const got = transfer([shrinking, 'behind']) as [Record<string, unknown>, string]
+    assert.is(got[1], 'behind')
+    assert.equal(Object.keys(got[0]), Object.keys(shrinking))
+    assert.is(Object.keys(got[0]).length, count)
+  }
+  const growing: Record<string, unknown> = {
+    get first() {
+      growing.more = 1
+      return 1
+    },
+    last: 2,
+  }
+  assert.equal(transfer([growing, 3]), [{ first: 1, last: 2 }, 3])
+})
+
+test('texts that look alike stay apart', () => {
+  const codec = codecOf(BOB, ALICE)
+  const sender = codecOf(ALICE, BOB)
+  for (let length = 1; length <= 26; length++) {
+    const base = 'abcdefghijklmnopqrstuvwxyz'.slice(0, length)
+    const alike = [base]
+    for (let at = 0; at < length; at++)
+      alike.push(`${base.slice(0, at)}!${base.slice(at + 1)}`, `${base.slice(0, at)}é${base.slice(at + 1)}`)
+    for (const text of [...alike, ...alike]) {
+      const bytes = sender.encode({ [text]: text })
+      assert.equal(codec.decode(bytes, 0, bytes.length), { [text]: text })
+    }
+  }
+})
+
 test('many entries, and as deep as allowed', () => {
   for (const count of [15, 16, 65535, 65536]) {
     same(Array.from({ length: count }, (_, i) => i))

@@ -183,6 +183,25 @@ test('an answer counts from who was asked and with the nonce of the question onl
   assert.ok(victim.downAtMs !== undefined && victim.downAtMs <= downAfterMs + CHECK_MS)
 })
 
+test('ticks that are acknowledged and bring no news need none in return', () => {
+  const all = bench(4)
+  const [dialler, stranger, overTcp, silent] = all.peers as [FakePeer, FakePeer, FakePeer, FakePeer]
+  for (const peer of [dialler, stranger, silent]) Object.assign(peer, { acknowledgesTicks: true })
+  for (let passedMs = 0; passedMs < 20 * tickIntervalMs; passedMs += tickIntervalMs) {
+    pass(all, tickIntervalMs, [])
+    all.detector.ticked(dialler.id, 7)
+    // It sees other members than this node does.
+    all.detector.ticked(stranger.id, 8)
+    all.detector.ticked(overTcp.id, 7)
+  }
+  const ticks = ({ sent }: FakePeer): number => sent.filter(({ what }) => what === 'tick').length
+  assert.ok(ticks(dialler) <= 1, String(ticks(dialler)))
+  for (const peer of [stranger, overTcp, silent]) assert.ok(ticks(peer) >= 19, String(ticks(peer)))
+  const before = ticks(dialler)
+  pass(all, 3 * tickIntervalMs, [])
+  assert.ok(ticks(dialler) >= before + 2, 'where none come it sends its own')
+})
+
 test('peers of version 1 are not asked', () => {
   const all = bench(4, { versions: [2, 1, 1, 1] })
   pass(all, 5000, [all.peers[0]!])
