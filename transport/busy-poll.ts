@@ -21,10 +21,11 @@ const NEAR_MS = 0.5
 const NEAR_TURNS = 8
 /** A look in vain takes as much credit as so many looks that paid give. */
 const MISS_COST = 4
-const FIRST_CREDIT = 32
+const FIRST_CREDIT = 16
 const MOST_CREDIT = 128
+/** Long beside the looks that the first credit buys, short beside a conversation. */
 const SHORTEST_REST_MS = 50
-const LONGEST_REST_MS = 3200
+const LONGEST_REST_MS = 200
 
 export class BusyPoll {
   readonly #clock: Clock
