@@ -125,7 +125,9 @@ export class BulkRoom {
     if (this.#rttMs < LEAST_SPREAD_RTT_MS) return Number.POSITIVE_INFINITY
     const holdsBytes = this.#holdsBytes(packetBytes)
     const leastBytes = Math.min(LEAST_BURST_PACKETS * packetBytes, this.#leastBytes)
-    const grown = this.#spreadBytes - writtenBytes + ((nowMs - this.#spreadMs) * holdsBytes) / this.#rttMs
+    // What went while nobody limited it is under way, and told there. Taken off here it would stop bulk for seconds.
+    const left = Math.max(0, this.#spreadBytes - writtenBytes)
+    const grown = left + ((nowMs - this.#spreadMs) * holdsBytes) / this.#rttMs
     this.#spreadBytes = Math.min(grown, Math.max(leastBytes, holdsBytes * LARGEST_BURST_PART))
     this.#spreadMs = nowMs
     return this.#spreadBytes >= leastBytes ? this.#spreadBytes : 0

@@ -52,9 +52,11 @@ export class BulkTurns {
     if (ready.length === 0 || connection.blocked()) return
     this.#writeLight()
     // Beside light senders bulk only fills the path, not the queues along it; what is acknowledged makes room for more.
-    const isLimited = this.#clock.now() < this.#lightUntilMs
-    let roomBytes = isLimited ? connection.bulkRoomBytes(this.#writtenBytes) : Number.POSITIVE_INFINITY
-    this.#writtenBytes = 0
+    let roomBytes = Number.POSITIVE_INFINITY
+    if (this.#clock.now() < this.#lightUntilMs) {
+      roomBytes = connection.bulkRoomBytes(this.#writtenBytes)
+      this.#writtenBytes = 0
+    }
     let fruitless = 0
     while (ready.length > 0 && fruitless < ready.length && roomBytes > 0 && !connection.blocked()) {
       if (this.#turn >= ready.length) this.#turn = 0

@@ -31,6 +31,7 @@ import {
 } from './lane.ts'
 import { type FrameOutcome, InLane, SCRATCH_BYTES } from './lane-in.ts'
 import { ChunkPool, DedicatedLane, FRAME_HEADER_BYTES, LANE_KINDS, OutLane } from './lane-out.ts'
+import { LaneRest } from './lane-rest.ts'
 import { Sender } from './lane-sender.ts'
 import type { StreamCarrier } from './stream-carrier.ts'
 import type { CloseReason, Connection, ConnectionHandler } from './transport.ts'
@@ -79,7 +80,6 @@ export interface LanesOptions {
 }
 
 const NO_HEAD = new Uint8Array(0)
-
 const protocolError = (message: string): SkeinError => new SkeinError('ERR_SKEIN_PROTOCOL', message)
 
 export class Lanes implements ConnectionHandler, LaneConnection {
@@ -115,6 +115,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   readonly #marks = new Set<number>()
   /** Dedicated lanes that wait for their mark. */
   readonly #waiting = new Map<number, InLane>()
+  readonly rest: LaneRest
   readonly #take = (lane: InLane, buffer: Uint8Array, start: number, end: number): FrameOutcome =>
     this.#frame(lane, buffer, start, end)
 
@@ -125,6 +126,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     this.#control = new OutLane('control', this.#pool)
     for (let i = 0; i < SHARED_LANES; i++) this.#shared.push(new OutLane('shared', this.#pool))
     this.#scratch = scratch
+    this.rest = new LaneRest(clock, (lane) => this.#resume(lane))
     this.#bulk = new BulkTurns(clock, (lane, limitBytes) => this.#write(lane, limitBytes))
     this.#streams = new ByteStreamTable(this.#streamCarrier())
     this.#open(this.#control, 0)
@@ -191,9 +193,9 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     return this.queuedBytes < BUSY_BYTES ? HIGH_WATER_BYTES : BUSY_HIGH_WATER_BYTES
   }
 
-  /** Who waits for room on this lane goes on when no more than this is queued there. */
+  /** Who waits for room on this lane goes on when no more than this is queued there. A stream's buffer is its own. */
   lowWaterBytes(lane: OutLane): number {
-    return this.queuedBytes < BUSY_BYTES ? lane.lowWaterBytes : Math.min(lane.lowWaterBytes, BUSY_LOW_WATER_BYTES)
+    return this.queuedBytes < BUSY_BYTES || lane.kind === 'stream' ? lane.lowWaterBytes : BUSY_LOW_WATER_BYTES
   }
 
   get closed(): boolean {
@@ -376,6 +378,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   // ---- receiving
 
   #pump(lane: InLane): void {
+    if (!lane.paused && this.rest.takes(lane)) return
     try {
       this.#scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES)
       const maxFrameBytes = lane.stream < 4 ? MAX_CONTROL_FRAME_BYTES : this.#maxFrameBytes
@@ -432,7 +435,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     const hold = this.#handler.onFrame(type, buffer, start + 1, end)
     if (this.closed) return 'closed'
     // Light senders share their lane with others, who must not wait for one slow receiver.
-    if (hold === undefined || lane.kind === 'shared') return 'next'
+    if (hold === undefined || lane.kind === 'shared') return this.rest.takes(lane) ? 'pause' : 'next'
     hold.onceRelieved(() => this.#clock.endOfTurn(() => this.#resume(lane)))
     return 'pause'
   }

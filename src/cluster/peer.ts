@@ -24,6 +24,8 @@ const MAX_WAITING_BYTES = 16 * 1024 * 1024
 /** From here on `send` answers false while dialling. */
 const HIGH_WATER_SIGNALS = 1024
 const HIGH_WATER_BYTES = 1024 * 1024
+/** As much as is read of a lane in one turn: bodies that were unpacked count in full, however few bytes they came in. */
+const UNPACKED_BYTES_PER_TURN = 512 * 1024
 
 /** Nobody's: what is encoded for a peer not yet known spells out every origin. */
 const UNKNOWN_ORIGIN = new Origin('', '', '')
@@ -107,6 +109,8 @@ export class Peer implements Route {
   #used = true
   /** Lanes that a full mailbox holds up. */
   #holds = 0
+  /** Since the lanes rested last. */
+  #unpackedBytes = 0
 
   constructor(node: string, host: PeerHost) {
     this.node = node
@@ -249,7 +253,9 @@ export class Peer implements Route {
     this.#used = true
     this.#host.traffic.received++
     const signal = this.#host.wire.decode(type, buffer, start, end, state.origin, state.known)
-    const hold = this.#host.sink.deliver(this, signal, end - start + this.#host.wire.unpackedBytes)
+    const { unpackedBytes } = this.#host.wire
+    if (unpackedBytes > 0) this.#countUnpacked(state, unpackedBytes)
+    const hold = this.#host.sink.deliver(this, signal, end - start + unpackedBytes)
     return hold === undefined ? undefined : this.#counted(hold)
   }
 
@@ -264,6 +270,13 @@ export class Peer implements Route {
   /** It knows so many of ours. Throws ERR_SKEIN_PROTOCOL. */
   keysKnown(count: number): void {
     this.#up?.keys?.acknowledge(count)
+  }
+
+  #countUnpacked({ lanes }: Up, sizeBytes: number): void {
+    this.#unpackedBytes += sizeBytes
+    if (this.#unpackedBytes < UNPACKED_BYTES_PER_TURN) return
+    this.#unpackedBytes = 0
+    lanes.rest.begin()
   }
 
   #counted(hold: Hold): Hold {

@@ -183,6 +183,8 @@ export class Encoder extends Writer {
       this.#value(value[key])
       written++
     }
+    // Only a Proxy can do so. The header has no room for more, and nobody has paid for them.
+    if (written > count) throw this.#refused('got more keys while it was read')
     // Something was inherited, or a getter took away what was still to come.
     if (written !== count) this.setCount(start, written)
     this.#depth = last

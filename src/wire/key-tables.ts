@@ -41,7 +41,8 @@ export class SentKeys {
   /** -1: it has none, or the other side does not know it yet. */
   numberOf(text: string): number {
     const length = text.length
-    if (length < MIN_LENGTH) return -1
+    // Before it is kept: a program, or a peer whose words it repeats, may have keys of megabytes.
+    if (length < MIN_LENGTH || length > MAX_LENGTH) return -1
     const mixed = length * 31 + text.charCodeAt(0) * 7 + text.charCodeAt(1) * 13 + text.charCodeAt(length - 1) * 67
     const place = mixed & (PLACES - 1)
     const number = this.#numbers[place]!
@@ -65,7 +66,7 @@ export class SentKeys {
   }
 
   #announce(text: string, place: number): void {
-    if (text.length > MAX_LENGTH || this.#announced === MAX_KNOWN_TEXTS) return
+    if (this.#announced === MAX_KNOWN_TEXTS) return
     this.#numbers[place] = this.#announced++
     this.#news.push(text)
   }

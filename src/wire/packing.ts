@@ -86,7 +86,7 @@ export class Packer {
   }
 }
 
-/** The body that was packed into bytes[start..end). Throws ERR_SKEIN_BAD_MESSAGE for whatever `pack` does not make. */
+/** The body that was packed into bytes[start..end). Throws ERR_SKEIN_BAD_MESSAGE where it is none; what follows the stream is ignored. */
 export const unpack = (bytes: Buffer, start: number, end: number, maxBytes: number): Buffer => {
   const sizeBytes = readVarint(bytes, start + 1, Math.min(end, start + 1 + MAX_VARINT_BYTES))
   const streamStart = start + 1 + varintBytes(Math.max(sizeBytes, 0))

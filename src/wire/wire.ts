@@ -417,7 +417,8 @@ export class Wire {
 
   #knownName(known: KnownKeys, position: number): string {
     const name = known[this.#bytes[position]!]
-    if (name === undefined) throw broken('a name was not announced')
+    // No name is empty, however it is sent; a key may be.
+    if (name === undefined || name === '') throw broken('a name was not announced')
     this.#position = position + 1
     return name
   }

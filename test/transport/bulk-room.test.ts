@@ -102,6 +102,16 @@ test('bulk that waits for its time goes in bursts of full packets', () => {
   }
 })
 
+test('what went while nobody limited bulk does not hold it back later', () => {
+  // It once did: a quarter of a megabyte at 16 KiB a round trip was seconds.
+  const room = new BulkRoom('wan')
+  const path = figures(3_000_000, 0, 200)
+  const first = room.bytes(0, 0, 3_000_000, GAUGE_BYTES, PACKET_BYTES, path)
+  assert.is(room.bytes(1, first + 256 * 1024, 3_000_000, GAUGE_BYTES, PACKET_BYTES, path), 0)
+  const sent = sentIn(room, 2, 300, path)
+  assert.ok(sent >= 8 * PACKET_BYTES, `${sent} bytes in one and a half round trips`)
+})
+
 test('the figures are asked for now and then only', () => {
   const room = new BulkRoom('loopback')
   let asked = 0

@@ -114,6 +114,23 @@ test(`shares what little room there is evenly among bulk, whatever the sizes of 
   assert.ok(Math.max(...shares) <= 1.2 * Math.min(...shares), `shares: ${shares}`)
 })
 
+test('on a busy connection each lane keeps little, and all who wait for room go on', async () => {
+  const { connection, lanes } = setUp()
+  const senders = Array.from({ length: 40 }, () => lanes.sender())
+  const body = new Uint8Array(3000)
+  for (const sender of senders) while (sender.send(DATA, NO_HEAD, 0, body));
+  // A mebibyte, the lane that went beyond it, and 16 KiB for each of the others.
+  const most = (1024 + 256 + 40 * 20) * 1024
+  assert.ok(lanes.queuedBytes >= 1024 * 1024 && lanes.queuedBytes <= most, String(lanes.queuedBytes))
+  let waiting = senders.length
+  const all = senders.map((sender) => sender.drained().then(() => waiting--))
+  await Promise.resolve()
+  assert.is(waiting, senders.length)
+  while (lanes.queuedBytes > 0) connection.flush(64 * 1024)
+  await Promise.all(all)
+  assert.ok(senders[39]!.send(DATA, NO_HEAD, 0, new Uint8Array(100_000)), 'and may send much again')
+})
+
 test('ends a lane that fell idle, waits for the acknowledgement, and begins small again', () => {
   const { clock, connection, lanes } = setUp()
   const speaker = new Speaker(1, lanes)

@@ -53,6 +53,19 @@ test('streams share 4 : 2 : 1, and one of normal priority has as much as a heavy
   assert.ok(near(lane / normal, 1), `${lane} : ${normal}`)
 })
 
+test('a writer goes on at half its buffer, however much waits on lanes', () => {
+  const { connection, lanes } = setUp()
+  const speaker = new Speaker(1, lanes)
+  for (let i = 0; i < 700; i++) speaker.say(3000)
+  let rooms = 0
+  const onRoom = (): void => void rooms++
+  const writer = lanes.streams.open(1, 'normal', { onRoom, onDelivered: () => {}, onStopped: () => {} })
+  while (writer.write(new Uint8Array(256 * KIB)) > 0);
+  connection.flush(320 * KIB)
+  assert.ok(lanes.queuedBytes > 1024 * KIB)
+  assert.is(rooms, 1)
+})
+
 test('what is left of a stream is not mistaken for a light sender, and light ones come first', () => {
   const { connection, lanes } = setUp()
   connection.bulkRoom = 10 * KIB

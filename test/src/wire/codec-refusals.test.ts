@@ -38,6 +38,15 @@ test('functions, symbols, promises and their like, with the path to them', () =>
   refused(new URL('http://localhost'), /an instance of URL/)
 })
 
+test('a proxy that has more keys when they are read than when they were counted', () => {
+  let asked = 0
+  const names = Array.from({ length: 20 }, (_, i) => `key-${i}`)
+  const growing = new Proxy(Object.fromEntries(names.map((name) => [name, 1])), {
+    ownKeys: () => names.slice(0, asked++ % 2 === 0 ? 1 : 20),
+  })
+  refused([growing], /got more keys while it was read/)
+})
+
 test('instances of classes that are not registered', () => {
   class Money {
     amount = 1

@@ -1,7 +1,10 @@
 /** Keys and names by number: announced, acknowledged, used, bounded; and what a peer may do to them. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import * as assert from 'uvu/assert'
 import type { Signal } from '../../../src/signals.ts'
 import { encodeKeys, learnKeys, MAX_KNOWN_TEXTS, SentKeys } from '../../../src/wire/key-tables.ts'
+import { NameBytes } from '../../../src/wire/name-bytes.ts'
 import { type FrameParts, Wire } from '../../../src/wire/wire.ts'
 import { suite } from '../../support/suite.ts'
 import { ALICE, BOB, codecOf, codeOf } from './codec-support.ts'
@@ -93,6 +96,40 @@ test('a broken surrogate as a key, and __proto__ as a name', () => {
     codeOf(() => other.decode(0x01, frame, 0, frame.length, ALICE, link.known)),
     'ERR_SKEIN_BAD_MESSAGE',
   )
+})
+
+const LONG_BYTES = 1 << 19
+
+const longText = (i: number): string =>
+  Buffer.from(`${String.fromCharCode(97 + i)}${'x'.repeat(LONG_BYTES)}`).toString('latin1')
+
+/** What the heap holds more after `fn` was called for 26 texts, bytes. */
+const keptBytes = (fn: (text: string) => void): number => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  collect()
+  const before = process.memoryUsage().heapUsed
+  for (let i = 0; i < 26; i++) fn(longText(i))
+  collect()
+  return process.memoryUsage().heapUsed - before
+}
+
+test('no long text is kept, neither as a key nor for a name that was cut out of it', () => {
+  const link = new Link()
+  const asKeys = keptBytes((text) => assert.is(link.keys.numberOf(text), -1))
+  assert.ok(asKeys < 4 * LONG_BYTES, `${asKeys} bytes`)
+  const names = new NameBytes()
+  const asNames = keptBytes((text) => assert.is(names.of(text.slice(0, 20), link.keys).length, 21))
+  assert.ok(asNames < 4 * LONG_BYTES, `${asNames} bytes`)
+  assert.is(link.keys.numberOf('a key'), -1)
+})
+
+test('a name that is none, by number', () => {
+  const decode = (known: string[]): string => {
+    const frame = Buffer.of(1, 0, 0, 5)
+    return codeOf(() => new Wire(codecOf(BOB, ALICE)).decode(0x21, frame, 0, frame.length, ALICE, known))
+  }
+  assert.is(decode(['']), 'ERR_SKEIN_PROTOCOL')
 })
 
 test('a message that is refused half-way, or sends another while it is read, leaves tables sound', () => {
