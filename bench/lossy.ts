@@ -32,7 +32,7 @@ const LOSSES = [
   { lossPercent: 0.1, suffix: '-loss-0.1', part: 0.4, rounds: 0.6 },
   { lossPercent: 0, suffix: '-loss-0', part: 0.4, rounds: 0.6 },
 ] as const
-/** The issue's: at 1 % loss the light sender's p99, and our factors over Erlang's. */
+/** What is wanted: at 1 % loss the light sender's p99, and our factors over Erlang's. */
 const WANTED = { 'light-p99': 1 / 4, bulk: 3 } as const
 const PEER = fileURLToPath(new URL('./lossy-peer.ts', import.meta.url))
 const ERLANG_MODULE = new URL('./peers/bench_lossy.erl', import.meta.url)

@@ -12,6 +12,7 @@ import { mdns } from './mdns.ts'
 import { memory } from './memory.ts'
 import { messages } from './messages.ts'
 import { comparison, comparisonOptions } from './peers/comparison.ts'
+import { pictured } from './peers/picture.ts'
 import { type Measurement, print } from './report.ts'
 import { streams } from './streams.ts'
 import { wire } from './wire.ts'
@@ -34,7 +35,10 @@ const benches: Readonly<Record<string, () => Promise<AsyncGenerator<Measurement>
   memory: async () => memory(),
   lossy: async () => lossy(lossyRounds(args)),
   codec: async () => codec(),
-  peers: async () => comparison(comparisonOptions(args)),
+  peers: async () => {
+    const measurements = comparison(comparisonOptions(args))
+    return args.includes('--plots') ? pictured(measurements) : measurements
+  },
   guard: async () => guard(args),
 }
 

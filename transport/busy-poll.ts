@@ -10,6 +10,8 @@
  * twice as long each time up to LONGEST_REST_MS, and an idle node never looks. So looking in vain costs a core a hundredth
  * of its time at most once it is clear that it does not pay: the peer is slow, or shares the processor with us. While it
  * pays it can fill a core, for as long as datagrams keep coming closer than LOOK_MS.
+ *
+ * Where the loop has other work, or another process took the core, it would not have slept, or should: the look ends.
  */
 import type { Clock } from './clock.ts'
 
@@ -19,6 +21,8 @@ const LOOK_MS = 0.3
 const NEAR_MS = 0.5
 /** So many near ones in a row begin it. */
 const NEAR_TURNS = 8
+/** A round of an event loop with nothing to do takes a few microseconds. */
+const IDLE_ROUND_MS = 0.05
 /** A look in vain takes as much credit as so many looks that paid give. */
 const MISS_COST = 4
 const FIRST_CREDIT = 16
@@ -32,6 +36,8 @@ export class BusyPoll {
   #lastMs = Number.NEGATIVE_INFINITY
   #nearTurns = 0
   #isLooking = false
+  /** When it looked last since there was input. */
+  #lookedMs = Number.POSITIVE_INFINITY
   #credit = FIRST_CREDIT
   #restMs = SHORTEST_REST_MS
   #restUntilMs = Number.NEGATIVE_INFINITY
@@ -46,6 +52,7 @@ export class BusyPoll {
     const nowMs = this.#clock.now()
     this.#nearTurns = nowMs - this.#lastMs <= NEAR_MS ? this.#nearTurns + 1 : 0
     this.#lastMs = nowMs
+    this.#lookedMs = Number.POSITIVE_INFINITY
     if (this.#isLooking) {
       this.#credit = Math.min(MOST_CREDIT, this.#credit + 1)
       if (this.#credit === MOST_CREDIT) this.#restMs = SHORTEST_REST_MS
@@ -57,8 +64,11 @@ export class BusyPoll {
 
   #lookOn(): void {
     const nowMs = this.#clock.now()
-    if (nowMs - this.#lastMs < LOOK_MS) return this.#clock.afterInput(this.#look)
+    const isIdle = nowMs - this.#lookedMs < IDLE_ROUND_MS
+    this.#lookedMs = nowMs
+    if (isIdle && nowMs - this.#lastMs < LOOK_MS) return this.#clock.afterInput(this.#look)
     this.#isLooking = false
+    if (!isIdle) return
     this.#credit -= MISS_COST
     if (this.#credit > 0) return
     this.#credit = FIRST_CREDIT

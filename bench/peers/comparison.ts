@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- peers [--rounds N] [--only NAME,...]`: ours and everybody else's, side by side, doing the same work.
+ * `npm run bench -- peers [--rounds N] [--only NAME,...] [--plots]`: ours and everybody else's, side by side, doing the same work.
  *
  * Every system runs all the time and rests while another is measured. In each round each piece of work is done by all of
  * them, one after the other, in an order that changes from round to round, so that a mood of the machine hits all alike;
@@ -54,7 +54,7 @@ const METRICS = [
 ] as const satisfies readonly { metric: string; of: string; unit: Measurement['unit'] }[]
 
 /**
- * noex is not run: it is told in proportion to Erlang over TCP, by figures once measured on one machine (issue 7): casts
+ * noex is not run: it is told in proportion to Erlang over TCP, by figures once measured on one machine: casts
  * 85 thousand/s where Erlang sent 240 to 300 thousand/s, a call in 232 us where Erlang's ping-pong took 102 us.
  */
 const NOEX = 'noex-in-proportion'

@@ -1,5 +1,5 @@
 /**
- * What issue 7 wants of us beside each peer, by metric: of times at most so much of theirs, of rates at least so much.
+ * What is wanted of us beside each peer, by metric: of times at most so much of theirs, of rates at least so much.
  * The comparison shows it and marks what is missed; it fails nothing.
  */
 export const WANTED: Readonly<Record<string, Readonly<Record<string, number>>>> = {

@@ -8,7 +8,7 @@ const test = suite('busy-poll')
 /** A loop of one thread: each round of it takes so long, and runs what was put behind the input of the round before. */
 const ROUND_MS = 0.004
 
-const loop = () => {
+const loop = (roundMs = ROUND_MS) => {
   let nowMs = 0
   const waiting: (() => void)[] = []
   let rounds = 0
@@ -20,7 +20,7 @@ const loop = () => {
       for (let i = 0; i < times; i++) {
         const dueMs = nowMs + apartMs
         while (waiting.length > 0 && nowMs < dueMs) {
-          nowMs += ROUND_MS
+          nowMs += roundMs
           rounds++
           for (const fn of waiting.splice(0)) fn()
         }
@@ -34,7 +34,7 @@ const loop = () => {
       const before = rounds
       const untilMs = nowMs + ms
       while (waiting.length > 0 && nowMs < untilMs) {
-        nowMs += ROUND_MS
+        nowMs += roundMs
         rounds++
         for (const fn of waiting.splice(0)) fn()
       }
@@ -80,6 +80,13 @@ test('after a bad time it is back soon when looking pays again', () => {
   input(40_000, 0.1)
   const looked = input(1000, 0.1)
   assert.ok(looked > 24_000, `${looked}`)
+})
+
+test('a loop with other work is left to it', () => {
+  const { input } = loop(0.06)
+  // The first round after input may be long: then it looks once more, and lets it be.
+  const looked = input(1000, 0.3)
+  assert.ok(looked > 500 && looked <= 2000, `${looked}`)
 })
 
 test('a few misses among many looks that pay change nothing', () => {
