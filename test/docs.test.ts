@@ -63,7 +63,12 @@ const blocksOf = (page: string): Block[] => {
   })
 }
 
-const pages = ['README.md', ...readdirSync(join(ROOT, 'docs')).map((file) => `docs/${file}`)]
+const pages = [
+  'README.md',
+  ...readdirSync(join(ROOT, 'docs'))
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => `docs/${file}`),
+]
 const blocks = pages.flatMap((page) => blocksOf(page))
 
 /** Everything that `skein` exports. */
