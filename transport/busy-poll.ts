@@ -21,8 +21,8 @@ const LOOK_MS = 0.3
 const NEAR_MS = 0.5
 /** So many near ones in a row begin it. */
 const NEAR_TURNS = 8
-/** A round of an event loop with nothing to do takes a few microseconds. */
-const IDLE_ROUND_MS = 0.05
+/** A round of an event loop with nothing to do takes a few microseconds, and an interruption by the system some dozens. */
+const IDLE_ROUND_MS = 0.15
 /** A look in vain takes as much credit as so many looks that paid give. */
 const MISS_COST = 4
 const FIRST_CREDIT = 16

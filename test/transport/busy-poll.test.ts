@@ -83,9 +83,9 @@ test('after a bad time it is back soon when looking pays again', () => {
 })
 
 test('a loop with other work is left to it', () => {
-  const { input } = loop(0.06)
+  const { input } = loop(0.16)
   // The first round after input may be long: then it looks once more, and lets it be.
-  const looked = input(1000, 0.3)
+  const looked = input(1000, 0.4)
   assert.ok(looked > 500 && looked <= 2000, `${looked}`)
 })
 
