@@ -11,6 +11,8 @@
  * of its time at most once it is clear that it does not pay: the peer is slow, or shares the processor with us. While it
  * pays it can fill a core, for as long as datagrams keep coming closer than LOOK_MS.
  *
+ * Bulk is better off asleep: what comes meanwhile is handled at once, with one acknowledgement.
+ *
  * Where the loop has other work, or another process took the core, it would not have slept, or should: the look ends.
  */
 import type { Clock } from './clock.ts'
@@ -36,6 +38,7 @@ export class BusyPoll {
   #lastMs = Number.NEGATIVE_INFINITY
   #nearTurns = 0
   #isLooking = false
+  #isTalk = false
   /** When it looked last since there was input. */
   #lookedMs = Number.POSITIVE_INFINITY
   #credit = FIRST_CREDIT
@@ -47,12 +50,13 @@ export class BusyPoll {
     this.#clock = clock
   }
 
-  /** A turn brought input, and it was handled. */
-  inputHandled(): void {
+  /** A turn brought input, and it was handled. `isTalk`: it looks like a conversation, not like bulk. */
+  inputHandled(isTalk: boolean): void {
     const nowMs = this.#clock.now()
-    this.#nearTurns = nowMs - this.#lastMs <= NEAR_MS ? this.#nearTurns + 1 : 0
+    this.#nearTurns = isTalk && nowMs - this.#lastMs <= NEAR_MS ? this.#nearTurns + 1 : 0
     this.#lastMs = nowMs
     this.#lookedMs = Number.POSITIVE_INFINITY
+    this.#isTalk = isTalk
     if (this.#isLooking) {
       this.#credit = Math.min(MOST_CREDIT, this.#credit + 1)
       if (this.#credit === MOST_CREDIT) this.#restMs = SHORTEST_REST_MS
@@ -64,7 +68,7 @@ export class BusyPoll {
 
   #lookOn(): void {
     const nowMs = this.#clock.now()
-    const isIdle = nowMs - this.#lookedMs < IDLE_ROUND_MS
+    const isIdle = this.#isTalk && nowMs - this.#lookedMs < IDLE_ROUND_MS
     this.#lookedMs = nowMs
     if (isIdle && nowMs - this.#lastMs < LOOK_MS) return this.#clock.afterInput(this.#look)
     this.#isLooking = false

@@ -52,6 +52,8 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 5000
 const ACCEPT_TIMEOUT_MS = 3000
 /** Turns of one datagram before we trust that the next brings one too. */
 const SINGLES_BEFORE_INLINE = 2
+/** A conversation takes no more datagrams than this in a turn, each way; more is bulk. */
+const TALK_DATAGRAMS = 2
 /** RFC 9000 7.2: a client's first choice of our id is unpredictable. */
 const MIN_CLIENT_ID_BYTES = 8
 /** Lengths of packets that have a view of their own: the full ones, and nearly all short ones. */
@@ -127,6 +129,8 @@ export class QuicTransport implements Transport, ConnectionHost {
   readonly #spent = new SpentBuffers()
   readonly #busyPoll: BusyPoll | undefined
   #turnDatagrams = 0
+  /** Datagrams sent when input was handled last. */
+  #sentBefore = 0
   #singleTurns = 0
   readonly #resets = new ResetLimit()
 
@@ -398,6 +402,8 @@ export class QuicTransport implements Transport, ConnectionHost {
   /** The turn's datagrams are in. */
   #inputIsIn(): void {
     const isBatch = this.#turnDatagrams > 1
+    const isTalk = this.#turnDatagrams <= TALK_DATAGRAMS && this.#counters.sent - this.#sentBefore <= TALK_DATAGRAMS
+    this.#sentBefore = this.#counters.sent
     this.#singleTurns = isBatch ? 0 : this.#singleTurns + 1
     this.#turnDatagrams = 0
     const dirty = this.#dirty
@@ -406,7 +412,7 @@ export class QuicTransport implements Transport, ConnectionHost {
     if (isBatch) for (const connection of dirty) connection.acknowledge()
     for (const connection of dirty) connection.work()
     this.#spent.release()
-    this.#busyPoll?.inputHandled()
+    this.#busyPoll?.inputHandled(isTalk)
   }
 
   /**

@@ -15,7 +15,7 @@ const loop = (roundMs = ROUND_MS) => {
   const poll = new BusyPoll({ ...systemClock, now: () => nowMs, afterInput: (fn) => void waiting.push(fn) })
   return {
     /** Input every `apartMs`, so many times; returns how many rounds were spent looking for it. */
-    input: (times: number, apartMs: number): number => {
+    input: (times: number, apartMs: number, isTalk = true): number => {
       const before = rounds
       for (let i = 0; i < times; i++) {
         const dueMs = nowMs + apartMs
@@ -26,7 +26,7 @@ const loop = (roundMs = ROUND_MS) => {
         }
         // Asleep until then.
         nowMs = Math.max(nowMs, dueMs)
-        poll.inputHandled()
+        poll.inputHandled(isTalk)
       }
       return rounds - before
     },
@@ -80,6 +80,14 @@ test('after a bad time it is back soon when looking pays again', () => {
   input(40_000, 0.1)
   const looked = input(1000, 0.1)
   assert.ok(looked > 24_000, `${looked}`)
+})
+
+test('bulk is not looked for, and ends a look', () => {
+  const { input } = loop()
+  assert.is(input(1000, 0.1, false), 0)
+  assert.ok(input(100, 0.1) > 2000)
+  const looked = input(1000, 0.1, false)
+  assert.ok(looked < 100, `${looked}`)
 })
 
 test('a loop with other work is left to it', () => {
