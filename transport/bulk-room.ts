@@ -30,15 +30,12 @@ const RTT_FADE_MS = 0.02
  */
 const RATE_ROUND_TRIPS = 10
 const LEAST_RATE_SPAN_MS = 250
-/**
- * This many times what the path holds, and never less than keeps it going: within a machine a few of its large packets,
- * since with one of them the two ends would take turns (measured: 64 KiB messages at 0.6 of the rate).
- */
+/** This many times what the path holds, and never less than keeps it going. */
 const PATH_FILL = 1.5
 const LEAST_PACKETS = 1
-const LEAST_BYTES = { loopback: 64 * 1024, lan: 16 * 1024, wan: 16 * 1024 } as const
-/** The engine rounds round trips down to whole milliseconds. */
-const ROUNDED_OFF_MS = { loopback: 0.3, lan: 1, wan: 1 } as const
+const LEAST_BYTES = 16 * 1024
+/** The engine rounds round trips down to whole milliseconds. Within a machine that is right, on a wire it would starve bulk. */
+const ROUNDED_OFF_MS = { loopback: 0, lan: 1, wan: 1 } as const
 
 /** Bulk is spread over round trips of this length and more; what shorter paths hold is no more than a burst. */
 const LEAST_SPREAD_RTT_MS = 5
@@ -49,7 +46,6 @@ const LEAST_BURST_PACKETS = 8
 
 export class BulkRoom {
   readonly #roundedOffMs: number
-  readonly #leastBytes: number
   #figures: PathFigures = { windowBytes: 0, bytesPerSecond: 0, rttMs: 0 }
   #lookedMs = Number.NEGATIVE_INFINITY
   /** The shortest round trip is the path's own; longer ones hold queues of our making. */
@@ -64,7 +60,6 @@ export class BulkRoom {
 
   constructor(kind: DestinationKind) {
     this.#roundedOffMs = ROUNDED_OFF_MS[kind]
-    this.#leastBytes = LEAST_BYTES[kind]
   }
 
   /**
@@ -112,7 +107,7 @@ export class BulkRoom {
   #holdsBytes(packetBytes: number): number {
     const bytesPerSecond = Math.max(this.#spanBytesPerSecond, this.#lastBytesPerSecond)
     const pathBytes = (bytesPerSecond * this.#rttMs * PATH_FILL) / 1000
-    return Math.max(LEAST_PACKETS * packetBytes, this.#leastBytes, pathBytes)
+    return Math.max(LEAST_PACKETS * packetBytes, LEAST_BYTES, pathBytes)
   }
 
   #room(freeBytes: number, gaugeBytes: number, packetBytes: number): number {
@@ -124,7 +119,7 @@ export class BulkRoom {
   #spread(nowMs: number, writtenBytes: number, packetBytes: number): number {
     if (this.#rttMs < LEAST_SPREAD_RTT_MS) return Number.POSITIVE_INFINITY
     const holdsBytes = this.#holdsBytes(packetBytes)
-    const leastBytes = Math.min(LEAST_BURST_PACKETS * packetBytes, this.#leastBytes)
+    const leastBytes = Math.min(LEAST_BURST_PACKETS * packetBytes, LEAST_BYTES)
     // What went while nobody limited it is under way, and told there. Taken off here it would stop bulk for seconds.
     const left = Math.max(0, this.#spreadBytes - writtenBytes)
     const grown = left + ((nowMs - this.#spreadMs) * holdsBytes) / this.#rttMs

@@ -86,12 +86,14 @@ export class BulkTurns {
     this.#roomTimer?.cancel()
   }
 
-  /** Streams are never light: what is left of a large piece would hold back all others. */
+  /**
+   * Streams are never light: what is left of a large piece would hold back all others. What is left of a burst on a dedicated
+   * lane goes first, but is no sign of a light sender that bulk has to make room for.
+   */
   #writeLight(): void {
     for (let i = this.#ready.length - 1; i >= 0; i--) {
       const lane = this.#ready[i] as OutLane
       if (lane.kind === 'stream' || lane.queuedBytes > LIGHT_BYTES) continue
-      if (lane.queuedBytes > 0) this.lightWrites()
       const offered = lane.queuedBytes
       if (this.#write(lane, LIGHT_BYTES) === offered && lane.isAtRest) this.#unlist(i)
     }
