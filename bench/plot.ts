@@ -51,7 +51,7 @@ const BAR_GAP = 3
 const GROUP_GAP = 16
 /** About the width of a letter of the font in use; labels are placed by it, never cut. */
 const LETTER = 6.4
-const LEGEND_GAP = 28
+const LEGEND_GAP = 14
 
 const STYLE = `
   text { font: 12px system-ui, sans-serif; fill: #57606a }
