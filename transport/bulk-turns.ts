@@ -10,7 +10,7 @@ import type { Connection } from './transport.ts'
 
 /** A dedicated lane with no more than this queued is served with the light ones. */
 const LIGHT_BYTES = 2 * 1024
-/** After a light sender wrote, bulk is kept short of filling queues for this long. */
+/** When light senders wrote twice within this time, bulk is kept short of filling queues for as long again. */
 const LIGHT_ACTIVE_MS = 100
 /** How soon bulk that was held back looks for room again if nothing is acknowledged: as soon as a timer can. */
 const ROOM_LOOK_MS = 1
@@ -21,6 +21,7 @@ export class BulkTurns {
   readonly #write: (lane: OutLane, limitBytes: number) => number
   readonly #ready: OutLane[] = []
   #turn = 0
+  #lightMs = Number.NEGATIVE_INFINITY
   #lightUntilMs = Number.NEGATIVE_INFINITY
   /** Written since the connection was last asked for room. */
   #writtenBytes = 0
@@ -42,9 +43,11 @@ export class BulkTurns {
     if (lane.listed) this.#unlist(this.#ready.indexOf(lane))
   }
 
-  /** A light sender writes in this flush. */
+  /** A light sender writes in this flush. One message alone tells of no other that queues would hold up. */
   lightWrites(): void {
-    this.#lightUntilMs = this.#clock.now() + LIGHT_ACTIVE_MS
+    const nowMs = this.#clock.now()
+    if (nowMs - this.#lightMs < LIGHT_ACTIVE_MS) this.#lightUntilMs = nowMs + LIGHT_ACTIVE_MS
+    this.#lightMs = nowMs
   }
 
   flush(connection: Connection): void {

@@ -274,10 +274,8 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     this.#writeAll(this.#control)
     // Membership first: the peer reads no lane before.
     if (this.#state === 'open') {
-      for (const lane of this.#shared) {
-        if (lane.queuedBytes > 0) this.#bulk.lightWrites()
-        this.#writeAll(lane)
-      }
+      if (this.#shared.some((lane) => lane.queuedBytes > 0)) this.#bulk.lightWrites()
+      for (const lane of this.#shared) this.#writeAll(lane)
       this.#bulk.flush(this.connection)
     }
     if (this.queuedBytes === 0 && this.#flushWaiters.length > 0)

@@ -79,6 +79,11 @@ test('bulk keeps to its room while light senders are active, and has all of it w
   const stream = makeHeavy(connection, bulk)
   clock.advance(IDLE_MS)
   connection.bulkRoom = 20_000
+  // One message alone has nobody behind it that would wait.
+  light.say(10)
+  bulk.say(100_000)
+  connection.flush(ALL)
+  assert.ok(connection.writtenBytes(stream) > 100_000)
   light.say(10)
   connection.writes.length = 0
   for (let i = 0; i < 5; i++) bulk.say(100_000)

@@ -78,6 +78,8 @@ test('what is left of a stream is not mistaken for a light sender, and light one
   const sum = (): number => connection.writes.reduce((bytes, write) => bytes + write.bytes.length, 0)
   assert.is(sum(), 100 * KIB, 'the room for bulk beside light senders does not matter')
   const light = new Speaker(1, lanes)
+  light.say(100)
+  connection.flush(Number.POSITIVE_INFINITY)
   writer.write(new Uint8Array(100 * KIB))
   light.say(100)
   connection.writes.length = 0
