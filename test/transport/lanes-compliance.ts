@@ -367,7 +367,8 @@ export const laneCompliance = (test: Suite, makePair: (t: TestContext) => Promis
     const audience = new Audience()
     const bulk = Array.from({ length: 6 }, (_, id) => new Speaker(id, a.lanes))
     const light = new Speaker(99, a.lanes)
-    const totalBytes = 24 << 20
+    // A receiver that lags reads half a mebibyte of a lane at once: that has to be little beside a share.
+    const totalBytes = 48 << 20
     let shares: number[] | undefined
     let bulkBeforeLight = -1
     b.listener.take = (type, bytes) => {
