@@ -3,6 +3,7 @@
  * count. A thousand of them fit into one process, where a thousand whole nodes would take the machine for themselves.
  */
 import { createIdentity } from '../certs/identity.ts'
+import { Keyring } from '../certs/keyring.ts'
 import { type ClusterKeys, deriveKeys } from '../certs/keys.ts'
 import { Peers, type PeersObserver } from '../src/cluster/peers.ts'
 import { newIncarnation } from '../src/incarnation.ts'
@@ -71,7 +72,7 @@ const observer = (nodeDown: () => void): PeersObserver => ({
   datagram: () => {},
   moved: () => {},
   addresses: () => [],
-  admits: () => true,
+  refusal: () => undefined,
   dialByName: async () => {},
   defect: (error) => process.stderr.write(`${String(error)}\n`),
 })
@@ -101,7 +102,7 @@ const join = async (name: string, keys: ClusterKeys, hubPort: number, sink: Sign
   const peers = new Peers({
     self,
     publicKey: identity.publicKey,
-    keys,
+    keys: new Keyring(keys),
     hidden: false,
     transport,
     clock: systemClock,

@@ -14,6 +14,7 @@ import { messages } from './messages.ts'
 import { comparison, comparisonOptions } from './peers/comparison.ts'
 import { pictured } from './peers/picture.ts'
 import { type Measurement, print } from './report.ts'
+import { strangers, strangersRounds } from './strangers.ts'
 import { streams } from './streams.ts'
 import { wire } from './wire.ts'
 
@@ -34,6 +35,7 @@ const benches: Readonly<Record<string, () => Promise<AsyncGenerator<Measurement>
   growth: async () => growth(args),
   memory: async () => memory(),
   lossy: async () => lossy(lossyRounds(args)),
+  strangers: async () => strangers(strangersRounds(args)),
   codec: async () => codec(),
   peers: async () => {
     const measurements = comparison(comparisonOptions(args))

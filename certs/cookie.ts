@@ -39,10 +39,11 @@ export type ResolvedCookie =
  */
 export const resolveCookie = async (options: CookieOptions): Promise<ResolvedCookie> => {
   const { cookie, env } = options
-  if (cookie !== undefined) return { cookie: usable(cookie, 'option cookie'), source: 'option' }
+  if (cookie !== undefined) return { cookie: usableCookie(cookie, 'option cookie'), source: 'option' }
 
   const fromEnvironment = env.SKEIN_COOKIE
-  if (fromEnvironment !== undefined) return { cookie: usable(fromEnvironment, 'SKEIN_COOKIE'), source: 'environment' }
+  if (fromEnvironment !== undefined)
+    return { cookie: usableCookie(fromEnvironment, 'SKEIN_COOKIE'), source: 'environment' }
 
   const named = env.SKEIN_COOKIE_FILE
   if (named !== undefined) return { cookie: await fromNamedFile(named), source: 'file', file: named }
@@ -51,19 +52,54 @@ export const resolveCookie = async (options: CookieOptions): Promise<ResolvedCoo
   return { cookie: await fromUserFile(file), source: 'user-file', file }
 }
 
+export interface AcceptedCookieOptions {
+  /** Texts count as UTF-8. */
+  readonly cookies?: readonly (string | Uint8Array)[] | undefined
+  readonly env: Environment
+}
+
+/**
+ * The cookies that are accepted beside that of the node: the option, or the lines of the file that SKEIN_ACCEPT_COOKIES_FILE
+ * names. Empty lines do not count.
+ *
+ * Throws ERR_SKEIN_BAD_COOKIE, ERR_SKEIN_COOKIE_FILE or ERR_SKEIN_INSECURE_FILE.
+ */
+export const resolveAcceptedCookies = async ({ cookies, env }: AcceptedCookieOptions): Promise<Uint8Array[]> => {
+  if (cookies !== undefined) return cookies.map((cookie) => usableCookie(cookie, 'option acceptCookies'))
+  const file = env.SKEIN_ACCEPT_COOKIES_FILE
+  if (file === undefined) return []
+  const content = await readSecretFile(file).catch(fail(file))
+  if (content === undefined) throw new SkeinError('ERR_SKEIN_COOKIE_FILE', `There is no cookie file ${file}`)
+  return linesOf(content)
+    .filter(({ length }) => length > 0)
+    .map((line) => usableCookie(line, file))
+}
+
+const linesOf = (content: Uint8Array): Uint8Array[] => {
+  const lines: Uint8Array[] = []
+  for (let start = 0; start < content.length; ) {
+    const newline = content.indexOf(NEWLINE, start)
+    const end = newline < 0 ? content.length : newline + 1
+    lines.push(withoutNewline(content.subarray(start, end)))
+    start = end
+  }
+  return lines
+}
+
 const fromNamedFile = async (file: string): Promise<Uint8Array> => {
   const content = await readSecretFile(file).catch(fail(file))
   if (content === undefined) throw new SkeinError('ERR_SKEIN_COOKIE_FILE', `There is no cookie file ${file}`)
-  return usable(content, file)
+  return usableCookie(content, file)
 }
 
 const fromUserFile = async (file: string): Promise<Uint8Array> => {
   const made = new TextEncoder().encode(`${randomBytes(MADE_COOKIE_BYTES).toString('hex')}\n`)
   const content = (await readSecretFile(file).catch(fail(file))) ?? (await makeSecretFile(file, made).catch(fail(file)))
-  return usable(content, file)
+  return usableCookie(content, file)
 }
 
-const usable = (value: string | Uint8Array, where: string): Uint8Array => {
+/** The bytes of a cookie, wherever it comes from. Throws ERR_SKEIN_BAD_COOKIE. */
+export const usableCookie = (value: string | Uint8Array, where: string): Uint8Array => {
   const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : value
   const cookie = new Uint8Array(withoutNewline(bytes))
   if (cookie.length < MIN_COOKIE_BYTES || cookie.length > MAX_COOKIE_BYTES) {

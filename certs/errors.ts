@@ -89,6 +89,14 @@ export const ERRORS = {
     'The other node belongs to another cluster.',
     'Give both nodes the same cluster name.',
   ),
+  ERR_SKEIN_REVOKED: entry(
+    'The other node has revoked this one, or the other way round: it lets it in no more.',
+    'Whoever operates that node can take it back with node.unrevoke, or its option "revoked".',
+  ),
+  ERR_SKEIN_NOT_ADMITTED: entry(
+    'One of the two nodes admits none but those on its list of members, and the other is not on it.',
+    'Add the id of the node to the option "members" there.',
+  ),
   ERR_SKEIN_NAME_TAKEN: entry(
     'A live node with another key already has this name.',
     'Choose another name, or stop the node that has it.',

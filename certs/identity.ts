@@ -15,8 +15,8 @@ import { privateKeyFromSeed, SEED_BYTES } from './signing-key.ts'
 const DAY_MS = 24 * 60 * 60_000
 /** Nobody has to trust a certificate for longer than the key behind it, so this only bounds how long a node may run. */
 const DEFAULT_VALIDITY_MS = 365 * DAY_MS
-/** A saved certificate with less left than this is renewed when it is loaded. */
-const RENEW_BEFORE_MS = 90 * DAY_MS
+/** A certificate with less left than this is renewed: a saved one when it is loaded, that of a running node while it runs. */
+export const RENEW_BEFORE_MS = 90 * DAY_MS
 
 export interface Identity {
   /** Hash of the public key, see node-id.ts. */
@@ -66,6 +66,26 @@ export const loadIdentity = async (file: string, options: { readonly wallNowMs: 
     const renewed = await renewIdentity(saved.identity, options)
     await replaceSecretFile(file, encode(renewed))
     return renewed
+  } catch (cause) {
+    throw unusable(file, cause)
+  }
+}
+
+/** It nears its end, or begins in the future. */
+export const isDueForRenewal = (identity: Identity, wallNowMs: number): boolean =>
+  !isFresh({ identity, notBeforeMs: parseCertificate(identity.certificate).notBeforeMs }, wallNowMs)
+
+/**
+ * Puts a renewed identity into the file it came from. Throws ERR_SKEIN_INSECURE_FILE, or ERR_SKEIN_BAD_IDENTITY if the file
+ * holds another key by now, or cannot be written; then it is as it was.
+ */
+export const saveIdentity = async (file: string, identity: Identity): Promise<void> => {
+  try {
+    const content = await readSecretFile(file)
+    if (content !== undefined && decode(content).identity.nodeId !== identity.nodeId) {
+      throw new Error('it holds the key of another node by now')
+    }
+    await replaceSecretFile(file, encode(identity))
   } catch (cause) {
     throw unusable(file, cause)
   }

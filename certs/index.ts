@@ -10,5 +10,14 @@ export {
   type SkeinErrorOptions,
 } from './errors.ts'
 export { type CreateIdentityOptions, createIdentity, type Identity, loadIdentity, renewIdentity } from './identity.ts'
+export {
+  fingerprintOf,
+  Keyring,
+  MAX_ACCEPTED,
+  type RingChange,
+  type RingEntry,
+  type RingKeys,
+  type RingView,
+} from './keyring.ts'
 export { type ClusterKeys, deriveKeys } from './keys.ts'
 export { nodeIdOf } from './node-id.ts'

@@ -31,6 +31,8 @@ export interface NodeRecord {
   readonly addresses: readonly Address[]
   /** Keyed hash of cookie and cluster, so that clusters on one LAN leave each other alone. Never a secret. */
   readonly clusterTag: string
+  /** Those of other cookies that the node goes by while cookies change: whose nodes are of this cluster, too. */
+  readonly acceptedTags?: readonly string[]
   readonly registrations?: readonly Registration[]
   /** Without it the source may find out by itself. */
   readonly nat?: NatClass

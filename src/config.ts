@@ -9,16 +9,19 @@ import { isIP } from 'node:net'
 import type { Environment } from '../certs/config-folder.ts'
 import { SkeinError } from '../certs/errors.ts'
 import type { Identity } from '../certs/identity.ts'
+import { MAX_ACCEPTED } from '../certs/keyring.ts'
 import { isPort } from '../transport/address.ts'
 import { MAX_PACKET_BYTES, MIN_INITIAL_BYTES } from '../transport/quiche.ts'
+import { resolveIds } from './admission-option.ts'
 import { resolveAllow } from './allow-option.ts'
+import { MAX_ADMISSION_IDS } from './cluster/admission.ts'
 import { LIVENESS_PRESETS, type LivenessPresetName } from './cluster/liveness.ts'
 import { fullNodeName, isShortName } from './cluster/node-name.ts'
 import { RELAY_BYTES_PER_SECOND_RANGE, type RelaySetting } from './cluster/reach/relay-service.ts'
 import { type ClusterStrategy, DEFAULT_STRATEGY, type MeshPolicy } from './cluster/strategy.ts'
 import { DEFAULT_PORT, type DiscoveryConfig, type DiscoveryOptions, resolveDiscovery } from './discovery-config.ts'
 import { bad, boolean, checkKeys, fail, isRecord, oneOf, string, within } from './option-checks.ts'
-import type { AllowRule } from './process/rights.ts'
+import type { Allow } from './process/rights.ts'
 import type { Tracer } from './process/tracing.ts'
 import { DEFAULT_MAX_MESSAGE_BYTES } from './wire/codec-types.ts'
 import { type CompressionOptions, MAX_PACKED_BODY_BYTES } from './wire/packing.ts'
@@ -67,6 +70,7 @@ export interface StartOptions {
   readonly name?: string
   readonly cluster?: string
   readonly cookie?: string | Uint8Array
+  readonly acceptCookies?: readonly (string | Uint8Array)[]
   readonly identity?: string | Identity
   readonly host?: string
   readonly port?: number
@@ -78,7 +82,9 @@ export interface StartOptions {
   readonly liveness?: LivenessPresetName
   readonly hidden?: boolean
   readonly relay?: RelaySetting
-  readonly allow?: readonly AllowRule[]
+  readonly allow?: Allow
+  readonly revoked?: readonly string[]
+  readonly members?: readonly string[]
   readonly maxMessageBytes?: number
   readonly maxDatagramBytes?: number
   readonly compression?: CompressionOptions
@@ -95,6 +101,8 @@ export interface Config {
   readonly cluster: string
   /** As option; undefined: certs/cookie.ts finds it. */
   readonly cookie: string | Uint8Array | undefined
+  /** As option; undefined: certs/cookie.ts looks for them. */
+  readonly acceptCookies: readonly (string | Uint8Array)[] | undefined
   /** A file, an identity, or undefined for one that lives as long as the node. */
   readonly identity: string | Identity | undefined
   /** Literal address to bind; undefined: all of them. */
@@ -111,7 +119,9 @@ export interface Config {
   readonly liveness: LivenessPresetName
   readonly hidden: boolean
   readonly relay: RelaySetting
-  readonly allow: readonly AllowRule[]
+  readonly allow: Allow
+  readonly revoked: readonly string[] | undefined
+  readonly members: readonly string[] | undefined
   readonly maxMessageBytes: number
   readonly maxDatagramBytes: number
   readonly compression: CompressionOptions | undefined
@@ -149,6 +159,13 @@ export const OPTIONS = {
     values: '8 to 1024 bytes',
     default: "the user's own cookie file",
     meaning: 'The shared secret of the cluster. `SKEIN_COOKIE_FILE` names a file that holds it. It is never sent.',
+  },
+  acceptCookies: {
+    variable: 'SKEIN_ACCEPT_COOKIES_FILE',
+    values: `a list of up to ${MAX_ACCEPTED} cookies; as variable a file with one cookie a line`,
+    default: 'none',
+    meaning:
+      'These count too, while the cookie of the cluster changes; see [rotation](rotation.md).',
   },
   identity: {
     values: 'file name, or an Identity',
@@ -221,10 +238,22 @@ export const OPTIONS = {
     meaning: `Whether the node relays between members that cannot reach each other directly, and how much for all of them together: ${RELAY_BYTES_PER_SECOND_RANGE.join(' to ')}; see [NAT](nat.md#relay). A hidden node does not.`,
   },
   allow: {
-    values: 'a list of rules `{ nodes, spawn, send }`',
-    default: 'none: everything is allowed',
+    values: 'default, strict, a list of rules, or `{ preset, rules }`',
+    default: 'default: everything is allowed',
     meaning:
-      'Which nodes may start which behaviours here and address which registered names; see [security](security.md#what-members-may-do).',
+      'What other nodes may do here: start behaviours, address names, register names, join groups and rooms, look, supervise; see [security](security.md#what-members-may-do).',
+  },
+  revoked: {
+    values: `a list of up to ${MAX_ADMISSION_IDS} node ids`,
+    default: 'none',
+    meaning:
+      'Nodes that are not let in although they have the cookie; `node.revoke` adds to them. See [security](security.md#revoking-a-node).',
+  },
+  members: {
+    values: `a list of up to ${MAX_ADMISSION_IDS} node ids`,
+    default: 'none: whoever has the cookie',
+    meaning:
+      'Only these nodes are let in; tools (`skein`) and workers have ids of their own. See [security](security.md#revoking-a-node).',
   },
   maxMessageBytes: {
     values: MAX_MESSAGE_BYTES_RANGE.join(' to '),
@@ -294,6 +323,7 @@ export const resolveConfig = (options: StartOptions, env: Environment, hostname:
     name: name === undefined ? undefined : fullNodeName(string('name', name), hostname),
     cluster: clusterName(options.cluster ?? variable('SKEIN_CLUSTER') ?? DEFAULT_CLUSTER),
     cookie: cookie(options.cookie),
+    acceptCookies: acceptCookies(options.acceptCookies),
     identity: identity(options.identity),
     host: host(options.host ?? variable('SKEIN_HOST')),
     port: isPort(port ?? DEFAULT_PORT) ? (port ?? DEFAULT_PORT) : fail('port', '0 to 65535', port),
@@ -318,6 +348,8 @@ export const resolveConfig = (options: StartOptions, env: Environment, hostname:
     hidden: boolean('hidden', options.hidden ?? false),
     relay: relay(options.relay ?? textToBoolean('SKEIN_RELAY', variable('SKEIN_RELAY')) ?? true),
     allow: resolveAllow(options.allow),
+    revoked: resolveIds('revoked', options.revoked),
+    members: resolveIds('members', options.members),
     maxMessageBytes: within(
       'maxMessageBytes',
       MAX_MESSAGE_BYTES_RANGE,
@@ -348,6 +380,13 @@ const cookie = (value: unknown): string | Uint8Array | undefined =>
   value === undefined || typeof value === 'string' || value instanceof Uint8Array
     ? value
     : fail('cookie', 'a string or a Uint8Array', value)
+
+const acceptCookies = (value: unknown): readonly (string | Uint8Array)[] | undefined => {
+  if (value === undefined) return undefined
+  const isList = Array.isArray(value) && value.length <= MAX_ACCEPTED
+  if (isList && value.every((one) => typeof one === 'string' || one instanceof Uint8Array)) return value
+  return fail('acceptCookies', `a list of up to ${MAX_ACCEPTED} cookies`, value)
+}
 
 const identity = (value: string | Identity | undefined): string | Identity | undefined => {
   if (value === undefined || (typeof value === 'string' && value !== '')) return value

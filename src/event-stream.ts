@@ -8,9 +8,10 @@ import type { ErrorCode } from '../certs/errors.ts'
 import type { SourceStatus } from '../discovery/source.ts'
 import type { Address } from '../transport/address.ts'
 import type { SupervisorReport } from './behaviours/supervisor/report.ts'
+import type { ConnectedNode } from './cluster/connected-node.ts'
 import type { LeaveReason } from './cluster/membership/view.ts'
-import type { ConnectedNode } from './cluster/peers.ts'
 import type { Pid, RemoteName } from './pid.ts'
+import type { ForbiddenAttempt } from './process/forbidden.ts'
 import type { MailboxOverflow } from './process/overflow.ts'
 import type { Issue } from './process/schema.ts'
 import type { DistributedReport } from './services/supervision/report.ts'
@@ -33,7 +34,7 @@ export type NodeEvent =
       readonly way: ConnectedNode['way']
       readonly address: Address
     }
-  /** The connection to a node is gone: connection_closed, net_tick_timeout, disconnect, shutdown (it said goodbye), idle, overlapping_partition. */
+  /** The connection to a node is gone: connection_closed, net_tick_timeout, disconnect, shutdown (it said goodbye), idle, overlapping_partition, revoked. */
   | { readonly type: 'nodedown'; readonly node: string; readonly id: string; readonly reason: string }
   /** A node is a member of the cluster, connected or not: memberclear says that a suspicion was refuted. */
   | {
@@ -80,6 +81,12 @@ export type NodeEvent =
   | ({ readonly type: 'undiscovered' } & DiscoveredNode)
   /** A source of discovery works, or has failed and says why. */
   | { readonly type: 'discoveryStatus'; readonly status: SourceStatus }
+  /** The cookies of this node change; `fingerprint` tells which one it is, and is no secret. */
+  | { readonly type: 'cookieAccepted' | 'cookieUsed' | 'cookieDropped'; readonly fingerprint: string }
+  /** New connections show a new certificate of the same key, good until `notAfterMs` (milliseconds since 1970). */
+  | { readonly type: 'certificateRenewed'; readonly notAfterMs: number }
+  /** It could not be written to the file of the identity; that is tried again. */
+  | { readonly type: 'certificateUnsaved'; readonly file: string; readonly message: string }
   /** The function of a process threw, and the process ended with that. */
   | { readonly type: 'processCrashed'; readonly pid: Pid; readonly reason: unknown }
   /** A worker thread of this node has ended: asked to, or by itself, and then perhaps by an error, the reason. */
@@ -120,6 +127,8 @@ export type NodeEvent =
     }
   /** More comes for a process than it takes: told when that begins and when it is over, not for each message. */
   | MailboxOverflow
+  /** A node tried what this node does not allow it: told once in a while, with how often. */
+  | ForbiddenAttempt
   | Lagged
 
 interface DiscoveredNode {

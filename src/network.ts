@@ -9,14 +9,16 @@ import { signingKeyOf } from '../certs/signing-key.ts'
 import type { NodeRecord } from '../discovery/source.ts'
 import { DiscoveryTable, type KnownNode, type TableEvent } from '../discovery/table.ts'
 import { formatAddress } from '../transport/address.ts'
+import { Admission } from './cluster/admission.ts'
 import { CarrierChoice } from './cluster/carrier-choice.ts'
+import { type ConnectedNode, isOnThisMachine, seenAt } from './cluster/connected-node.ts'
 import type { ConnectionFigures } from './cluster/connection-figures.ts'
-import { encodePeers, MAX_PEERS_IN_FRAME, type PeerHint } from './cluster/control.ts'
+import type { PeerHint } from './cluster/control.ts'
 import { Dialler } from './cluster/dialler.ts'
-import { isLoopback } from './cluster/membership/member-record.ts'
+import { Allowance } from './cluster/membership/allowance.ts'
 import { Membership } from './cluster/membership/membership.ts'
 import { gossipPeerOf, isMembershipFrame } from './cluster/membership/session-carrier.ts'
-import { Notary } from './cluster/membership/statements.ts'
+import { clusterMark, Notary } from './cluster/membership/statements.ts'
 import type { Member, MembershipListener, MembershipView, Topology } from './cluster/membership/view.ts'
 import { Mesh } from './cluster/mesh.ts'
 import { MeshUpkeep } from './cluster/mesh-upkeep.ts'
@@ -24,11 +26,13 @@ import { fullNodeName, hostOfNodeName } from './cluster/node-name.ts'
 import { parseTarget } from './cluster/node-target.ts'
 import type { Traffic } from './cluster/peer.ts'
 import { PeerExchange } from './cluster/peer-exchange.ts'
-import { type ConnectedNode, isOnThisMachine, Peers, type PeersObserver, seenAt } from './cluster/peers.ts'
+import { peerLists } from './cluster/peer-lists.ts'
+import { Peers, type PeersObserver } from './cluster/peers.ts'
 import { OwnPlace } from './cluster/reach/own-place.ts'
 import { Reach, type ReachOptions } from './cluster/reach/reach.ts'
 import type { DownReason, Session, SessionEnd } from './cluster/session.ts'
 import { DEFAULT_STRATEGY } from './cluster/strategy.ts'
+import { Credentials } from './credentials.ts'
 import type { NodeEvent } from './event-stream.ts'
 import { NodeDiscovery } from './node-discovery.ts'
 import type { NodeParts } from './node-parts.ts'
@@ -54,6 +58,9 @@ const QUIET_ENDS: readonly SessionEnd['code'][] = [
   'ERR_SKEIN_STOPPED',
 ]
 
+/** Ends of handshakes with those who are not let in, of which the operator hears. */
+const BARRED_NEWS = { burst: 32, perSecond: 0.1 }
+
 /** Whom the network tells. */
 export interface NetworkHost extends SignalSink {
   /** A member is connected; not told of hidden nodes. */
@@ -73,11 +80,14 @@ export class Network {
   readonly discovery: NodeDiscovery
   /** What the node knows of its own place in the network. */
   readonly place: OwnPlace
+  readonly credentials: Credentials
   readonly #parts: NodeParts
   readonly #self: Origin
   readonly #host: NetworkHost
   readonly #peers: Peers
   readonly #exchange = new PeerExchange()
+  readonly #admission: Admission
+  readonly #barredNews: Allowance
   readonly #membership: Membership
   readonly #table: DiscoveryTable
   readonly #dialler: Dialler
@@ -93,6 +103,11 @@ export class Network {
     this.#parts = parts
     this.#self = self
     this.#host = host
+    this.#admission = new Admission({ selfId: self.id, revoked: parts.revoked, members: parts.members })
+    this.#barredNews = new Allowance(BARRED_NEWS, clock.now())
+    // Before the connections, which begin to ask each other.
+    keys.onChange(() => transport.useGateKeys(keys.all().map(({ gate }) => gate)))
+    keys.onChange(() => this.discovery.changed())
     const takesPart = mesh !== 'none' && !hidden
     const { portMapping = false, dht } = parts
     this.place = new OwnPlace({ clock, random, transport, portMapping, dht, changed: () => this.discovery.changed() })
@@ -110,6 +125,8 @@ export class Network {
       observer: this.#observer(),
       ...(parts.protocolVersions === undefined ? {} : { versions: parts.protocolVersions }),
     })
+    const provenBy = (fingerprint: string): number => this.#peers.provenBy(fingerprint)
+    this.credentials = new Credentials({ parts, provenBy, emit: (event) => host.emit(event) })
     this.#table = new DiscoveryTable({
       sources: [...parts.sources, this.#exchange],
       onEvent: (event) => this.#discovered(event),
@@ -140,7 +157,9 @@ export class Network {
       isUp: (id: string, incarnation: string | undefined) => this.#peers.isUp(id, incarnation),
       dial: (node: KnownNode) => this.#dialKnown(node),
       wants: (node: KnownNode, isLost: boolean) =>
-        this.#upkeep?.wants(node, isLost) === true && (typeof mesh !== 'function' || this.#ask(mesh, node)),
+        (node.id === undefined || this.#admission.admits(node.id)) &&
+        this.#upkeep?.wants(node, isLost) === true &&
+        (typeof mesh !== 'function' || this.#ask(mesh, node)),
       forget: (id: string) => this.#forget(id),
       silent: (node: KnownNode) => this.#upkeep?.silent(node),
     }
@@ -166,7 +185,7 @@ export class Network {
     }
     this.#membership = new Membership({
       self,
-      notary: new Notary(signingKeyOf(identity), keys.clusterTag),
+      notary: new Notary(signingKeyOf(identity), clusterMark(parts.cluster)),
       clock,
       random,
       preset: parts.liveness,
@@ -177,6 +196,7 @@ export class Network {
       addresses: () => this.place.view.advertised(),
       hint: (hint) => this.#heard([hint]),
       forget: (id) => this.#exchange.forget(id),
+      admits: (id) => this.#admission.admits(id),
       knownChanged: () => this.#upkeep?.membersChanged(),
       refused: (node, code, message) => this.#memberRefused(node, code, message),
     })
@@ -221,18 +241,7 @@ export class Network {
 
   /** What this node did for those behind NATs: as a relay, and by punches of its own. Empty where the carrier knows no ways. */
   counters(): Readonly<Record<string, number>> {
-    if (this.#reach === undefined) return {}
-    const { relay, punch } = this.#reach.figures
-    return {
-      relayChannels: relay.channels,
-      relayedBytes: relay.forwardedBytes,
-      relayRefused: relay.refused,
-      relayDropped: relay.dropped,
-      punches: punch.punches,
-      punchProbes: punch.probesSent,
-      punchAnswers: punch.answered,
-      punchRefused: punch.refused,
-    }
+    return this.#reach?.counters() ?? {}
   }
 
   /** How each connection fares, those of hidden nodes included. */
@@ -253,6 +262,26 @@ export class Network {
     const session = this.#peers.sessionByName(this.#fullName(name))
     await session?.goodbye('disconnect')
     return session !== undefined
+  }
+
+  /** As SkeinNode.revoke. */
+  revoke(id: string): boolean {
+    if (!this.#admission.revoke(id)) return false
+    this.#parts.logger.warn({ id }, 'node revoked')
+    const refusal = this.#admission.refusal(id)
+    if (refusal !== undefined) this.#peers.expel(id, refusal)
+    this.#membership.expel(id)
+    this.#forget(id)
+    return true
+  }
+
+  /** As SkeinNode.unrevoke. */
+  unrevoke(id: string): boolean {
+    return this.#admission.unrevoke(id)
+  }
+
+  revoked(): string[] {
+    return this.#admission.revoked()
   }
 
   /** As SkeinNode.ping. */
@@ -277,6 +306,7 @@ export class Network {
     this.rest()
     this.#membership.stop()
     this.#membership.leave()
+    this.credentials.stop()
     // Goodbyes are to go by all ways.
     const farewell = this.#peers.stop().finally(() => this.#reach?.stop())
     await Promise.all([farewell, this.discovery.stop(), this.place.stop()])
@@ -294,6 +324,7 @@ export class Network {
   #record(): NodeRecord {
     const { name, id, incarnation } = this.#self
     const { hidden, keys } = this.#parts
+    const [primary, ...accepted] = keys.all()
     // Without addresses a record is not published: nobody shall find a hidden node.
     return {
       name,
@@ -301,7 +332,8 @@ export class Network {
       incarnation,
       ...this.place.told(),
       ...(hidden === true ? { addresses: [] } : {}),
-      clusterTag: keys.clusterTag,
+      clusterTag: primary.clusterTag,
+      acceptedTags: accepted.map(({ clusterTag }) => clusterTag),
     }
   }
 
@@ -320,7 +352,7 @@ export class Network {
       datagram: (session, bytes) => this.#reach?.datagram(session, bytes),
       moved: (session) => this.#reach?.moved(session),
       addresses: () => this.place.view.advertised(),
-      admits: (id) => this.#upkeep?.admits(id) ?? true,
+      refusal: (id, isMember) => this.#admission.refusal(id) ?? (isMember ? this.#upkeep?.refusal(id) : undefined),
       dialByName: (name) => this.#dialler.toName(name),
       defect: (error) => this.defect(error),
     }
@@ -357,6 +389,8 @@ export class Network {
 
   #refused(session: Session, { code, message, byPeer }: SessionEnd): void {
     if (code === 'closed' || QUIET_ENDS.includes(code)) return
+    const isBarred = code === 'ERR_SKEIN_REVOKED' || code === 'ERR_SKEIN_NOT_ADMITTED'
+    if (isBarred && !this.#barredNews.take(this.#parts.clock.now())) return
     const { claimedName: node, remote: address } = session
     this.#parts.logger.warn({ peer: node, address: formatAddress(address), code, byPeer }, message)
     this.#host.emit({ type: 'refused', node, address, code, message, byPeer })
@@ -371,6 +405,7 @@ export class Network {
       transport,
       view: this.place.view,
       relays: hidden ? false : relay,
+      admits: (id) => this.#admission.admits(id),
       host: {
         dial: (what, address) => this.#dialler.toAddresses(what, { addresses: [address] }),
         moved: (node) => this.#moved(node),
@@ -408,23 +443,14 @@ export class Network {
   }
 
   #heard(hints: readonly PeerHint[]): void {
-    if (this.#exchange.heard(hints)) this.#membership.eager()
+    if (this.#exchange.heard(hints.filter(({ id }) => this.#admission.admits(id)))) this.#membership.eager()
   }
 
-  /** To a peer of version 1. Loopback addresses are of use only to who is on this machine too. */
+  /** To a peer of version 1. */
   #tellPeers(session: Session): void {
-    const local = isOnThisMachine({ address: session.remote, way: session.way })
-    const hints: PeerHint[] = this.#peers
-      .connected()
-      .filter((node) => !node.hidden && node.id !== session.id)
-      .map((node) => {
-        const { name, id, incarnation } = node
-        const addresses = [...seenAt(node), ...node.listens].filter((one) => local || !isLoopback(one))
-        return { name, id, incarnation, addresses }
-      })
-    for (let i = 0; i < hints.length; i += MAX_PEERS_IN_FRAME) {
-      session.tellPeers(encodePeers(hints.slice(i, i + MAX_PEERS_IN_FRAME)))
-    }
+    const isLocal = isOnThisMachine({ address: session.remote, way: session.way })
+    const others = this.#peers.connected().filter((node) => !node.hidden && node.id !== session.id)
+    for (const list of peerLists(others, isLocal)) session.tellPeers(list)
   }
 
   #forget(id: string): void {

@@ -2,18 +2,19 @@
  * What a node is made of: everything that touches the machine, so that the same node runs on other parts too.
  */
 import type { Identity } from '../certs/identity.ts'
-import type { ClusterKeys } from '../certs/keys.ts'
+import type { Keyring } from '../certs/keyring.ts'
 import type { DiscoverySource } from '../discovery/source.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { Random } from '../transport/random.ts'
 import type { Transport } from '../transport/transport.ts'
+import type { RenewalSettings } from './certificate-keeper.ts'
 import type { LivenessPreset } from './cluster/liveness.ts'
 import type { ResolveHost } from './cluster/node-target.ts'
 import type { RelaySetting } from './cluster/reach/relay-service.ts'
 import type { MeshPolicy } from './cluster/strategy.ts'
 import type { Logger, StartOptions } from './config.ts'
 import type { DhtReport } from './dht-report.ts'
-import type { AllowRule } from './process/rights.ts'
+import type { Allow } from './process/rights.ts'
 import type { Tracer } from './process/tracing.ts'
 import type { LoopMeter } from './services/supervision/load.ts'
 import type { CompressionOptions } from './wire/packing.ts'
@@ -31,8 +32,10 @@ export interface NodeParts {
   /** name@host */
   readonly name: string
   readonly cluster: string
-  readonly identity: Pick<Identity, 'nodeId' | 'publicKey' | 'privateKeyPem'>
-  readonly keys: ClusterKeys
+  readonly identity: Identity
+  /** Where its certificate is renewed before it ends, by itself; without it only on demand. */
+  readonly renewal?: RenewalSettings
+  readonly keys: Keyring
   readonly transport: Transport
   readonly clock: Clock
   readonly random: Random
@@ -61,7 +64,11 @@ export interface NodeParts {
   /** Where the node runs on a real machine, which can have workers that do too. */
   readonly machine?: MachineSettings
   /** What other nodes may do here; without it everything. */
-  readonly allow?: readonly AllowRule[]
+  readonly allow?: Allow
+  /** Ids of nodes that are not let in. */
+  readonly revoked?: readonly string[] | undefined
+  /** Ids of the only nodes that are let in; without it all are. */
+  readonly members?: readonly string[] | undefined
   /** Oldest and newest protocol version to speak; all that this code knows unless said otherwise. */
   readonly protocolVersions?: readonly [number, number]
   /** Keeps track of which trace messages belong to. */

@@ -7,10 +7,10 @@
  */
 import { SkeinError } from '../certs/errors.ts'
 import type { Address } from '../transport/address.ts'
+import type { ConnectedNode } from './cluster/connected-node.ts'
 import type { Member } from './cluster/membership/view.ts'
-import type { ConnectedNode } from './cluster/peers.ts'
+import type { Cookies } from './cookies.ts'
 import { EVENT_CHANNEL, type EventNews } from './diagnostics.ts'
-import { reportReach } from './doctor/reach-report.ts'
 import { EventStream, type NodeEvent } from './event-stream.ts'
 import { newIncarnation } from './incarnation.ts'
 import { Network, type NetworkHost } from './network.ts'
@@ -42,6 +42,7 @@ import type { DistributedSupervisor } from './services/supervision/distributed-s
 import type { SuperviseOptions } from './services/supervision/options.ts'
 import type { Reason } from './signals.ts'
 import type { DuplexStream, OpenedStream, OpenStreamOptions } from './streams/streams.ts'
+import { systemHost } from './system-host.ts'
 import { SYSTEM_PROCESS, systemProcess } from './system-process.ts'
 import { MessageCodec } from './wire/codec.ts'
 import { DEFAULT_MAX_MESSAGE_BYTES, type WireType } from './wire/codec-types.ts'
@@ -73,6 +74,7 @@ export class SkeinNode implements AsyncDisposable {
     this.#processes = new Processes({
       origin: this.#origin,
       clock,
+      random,
       router: {
         toOrigin: (origin) => this.#network.router.toOrigin(origin),
         toNode: (node) => this.#network.router.toNode(node),
@@ -106,6 +108,16 @@ export class SkeinNode implements AsyncDisposable {
   /** Who is there: register, lookup, list and status. */
   get discovery(): NodeDiscovery {
     return this.#network.discovery
+  }
+
+  /** The cookies that it goes by, to be changed while it runs. */
+  get cookies(): Cookies {
+    return this.#network.credentials.cookies
+  }
+
+  /** A new certificate for the same key, which new connections show; gives its end, milliseconds since 1970. */
+  renewCertificate(): Promise<number> {
+    return this.#network.credentials.certificate.renew()
   }
 
   /** Where others can reach this node. */
@@ -157,6 +169,24 @@ export class SkeinNode implements AsyncDisposable {
   /** Ends the connection to a node; it is left alone until someone needs it. False if it was not connected. */
   disconnect(name: string): Promise<boolean> {
     return this.#network.disconnect(name)
+  }
+
+  /**
+   * Ends whatever there is with the node of this id, and lets it in no more: here, and until the node is started again.
+   * False: it was revoked before. Throws ERR_SKEIN_BAD_ARGUMENT, ERR_SKEIN_SELF or ERR_SKEIN_LIMIT.
+   */
+  revoke(id: string): boolean {
+    return this.#network.revoke(id)
+  }
+
+  /** Lets it in again. False: it was not revoked. */
+  unrevoke(id: string): boolean {
+    return this.#network.unrevoke(id)
+  }
+
+  /** Ids of nodes that are not let in. */
+  revoked(): string[] {
+    return this.#network.revoked()
   }
 
   /** Milliseconds to a node and back, connecting if need be. Rejects as `connect`, or with ERR_SKEIN_CONNECT_TIMEOUT. */
@@ -343,9 +373,10 @@ export class SkeinNode implements AsyncDisposable {
     this.#codec.registerType(type)
   }
 
-  /** Counts since the start, of the port (received, sent, gated, and so on), of relaying and of punches. */
+  /** Counts since the start, of the port (received, sent, gated, and so on), of relaying, of punches, and of what was forbidden. */
   counters(): Readonly<Record<string, number>> {
-    return { ...this.#parts.transport.counters(), ...this.#network.counters() }
+    const forbidden = this.#processes.rights.forbidden.count
+    return { ...this.#parts.transport.counters(), ...this.#network.counters(), forbidden }
   }
 
   /**
@@ -362,34 +393,7 @@ export class SkeinNode implements AsyncDisposable {
   }
 
   #begin(): void {
-    const { cluster, clock } = this.#parts
-    const info = () => ({
-      name: this.name,
-      id: this.id,
-      incarnation: this.incarnation,
-      cluster,
-      addresses: this.addresses,
-      nodes: this.nodes(),
-      processes: this.#processes.count,
-      registered: this.#processes.registered(),
-      discovery: this.discovery.status(),
-      counters: this.counters(),
-    })
-    const { dht = () => undefined } = this.#parts
-    const reach = {
-      connectedNodes: () => this.connectedNodes(),
-      connect: (name: string) => this.connect(name),
-      nat: () => this.discovery.record().nat ?? 'unknown',
-    }
-    const system = systemProcess({
-      name: this.name,
-      info,
-      connectedNodes: () => this.connectedNodes(),
-      dht,
-      snapshot: () => this.#observer.local(),
-      wallNow: () => clock.wallNow(),
-      reach: (name) => reportReach(reach, name),
-    })
+    const system = systemProcess(systemHost(this, this.#parts, this.#processes))
     this.#processes.spawn(system, { name: SYSTEM_PROCESS })
     this.#network.start()
   }

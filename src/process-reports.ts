@@ -32,6 +32,12 @@ export const passOn = (report: ProcessReport, logger: Logger, emit: (event: Node
       emit(report)
       break
     }
+    case 'forbidden': {
+      const { node: peer, id, attempt, count } = report
+      logger.warn({ peer, id, attempt, count }, 'a node tried what it may not')
+      emit(report)
+      break
+    }
     default: {
       const { type, supervisor, id } = report
       const err = 'reason' in report ? report.reason : undefined

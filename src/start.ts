@@ -6,9 +6,10 @@
  */
 import { hostname } from 'node:os'
 import { pino } from 'pino'
-import { resolveCookie } from '../certs/cookie.ts'
+import { resolveAcceptedCookies, resolveCookie } from '../certs/cookie.ts'
 import { isSkeinError, type SkeinError } from '../certs/errors.ts'
 import { createIdentity, type Identity, loadIdentity } from '../certs/identity.ts'
+import { Keyring } from '../certs/keyring.ts'
 import { type ClusterKeys, deriveKeys } from '../certs/keys.ts'
 import { signingKeyOf } from '../certs/signing-key.ts'
 import type { Dht } from '../discovery/dht/dht.ts'
@@ -47,19 +48,21 @@ export const startNode = async (options: StartOptions = {}): Promise<SkeinNode> 
   const env = processEnvironment()
   const config = resolveConfig(options, env, hostname())
   const { cookie } = await resolveCookie({ env, ...(config.cookie === undefined ? {} : { cookie: config.cookie }) })
-  return startConfigured(config, deriveKeys(cookie, config.cluster))
+  const accepted = await resolveAcceptedCookies({ env, cookies: config.acceptCookies })
+  const keysOf = (one: Uint8Array): ClusterKeys => deriveKeys(one, config.cluster)
+  return startConfigured(config, new Keyring(keysOf(cookie), accepted.map(keysOf)))
 }
 
 /** As `startNode`, with settings that were checked and the keys of the cluster; `clock` may show another calendar time. */
 export const startConfigured = async (
   config: Config,
-  keys: ClusterKeys,
+  keys: Keyring,
   watch?: SocketWatch,
   clock: Clock = systemClock,
 ): Promise<SkeinNode> => {
   const name = config.name ?? madeUpName()
   const identity = await identityFor(config, clock)
-  const transport = await openPort(config, identity, keys.gate, { clock, watch })
+  const transport = await openPort(config, identity, keys, { clock, watch })
   try {
     const logger = config.logger ?? defaultLogger(config, name)
     if (transport.missing !== undefined) warnOfMissing(transport.missing, config, logger)
@@ -71,6 +74,7 @@ export const startConfigured = async (
       cluster: config.cluster,
       identity,
       keys,
+      renewal: { file: typeof config.identity === 'string' ? config.identity : undefined },
       transport,
       clock,
       random: systemRandom,
@@ -84,6 +88,8 @@ export const startConfigured = async (
       relay: config.relay,
       portMapping: config.portMapping,
       allow: config.allow,
+      revoked: config.revoked,
+      members: config.members,
       machine: machineSettings(config),
       loopMeter: machineMeter(),
       tracing: config.tracing,
@@ -115,15 +121,17 @@ const machineSettings = (config: Config): MachineSettings => {
   const { mesh, ...others } = strategy
   const policy = mesh === 'none' ? 'none' : 'full'
   const shared = { cluster, tcp, hidden, relay, allow, maxMessageBytes, maxDatagramBytes, logLevel, liveness, busyPoll }
-  const packing = config.compression === undefined ? {} : { compression: config.compression }
-  return { host, options: { ...shared, ...packing, strategy: others, mesh: policy } }
+  const { compression, revoked, members } = config
+  const packing = compression && { compression }
+  const admission = { ...(revoked && { revoked }), ...(members && { members }) }
+  return { host, options: { ...shared, ...packing, ...admission, strategy: others, mesh: policy } }
 }
 
 /** Nobody chose an address: both families, or IPv4 alone where the machine has no IPv6. */
 const openPort = async (
   config: Config,
   identity: Identity,
-  gateKey: Uint8Array,
+  keys: Keyring,
   { clock, watch }: { readonly clock: Clock; readonly watch: SocketWatch | undefined },
 ): Promise<Carriers> => {
   const options: CarriersOptions = {
@@ -132,7 +140,7 @@ const openPort = async (
     portFallback: config.portFallback,
     tcp: config.tcp,
     identity,
-    gateKeys: [gateKey],
+    gateKeys: keys.all().map(({ gate }) => gate),
     clock,
     random: systemRandom,
     maxPacketBytes: config.maxDatagramBytes,
@@ -190,7 +198,7 @@ const startDht = async ({ discovery, hidden }: Config, transport: Transport): Pr
 const dhtSourceFor = (
   dht: Dht,
   { discovery, strategy }: Config,
-  { identity, keys }: { readonly identity: Identity; readonly keys: ClusterKeys },
+  { identity, keys }: { readonly identity: Identity; readonly keys: Keyring },
 ): DiscoverySource =>
   dhtSource({
     dht,

@@ -10,11 +10,12 @@ import { isSkeinError } from '../certs/errors.ts'
 import type { SourceStatus } from '../discovery/source.ts'
 import type { Address } from '../transport/address.ts'
 import { genServer } from './behaviours/gen-server.ts'
-import type { ConnectedNode } from './cluster/peers.ts'
+import type { ConnectedNode } from './cluster/connected-node.ts'
 import type { DhtReport } from './dht-report.ts'
 import type { ReachReport } from './doctor/reach-report.ts'
 import type { NodeSnapshot } from './observe/snapshot.ts'
 import type { From } from './process/calls.ts'
+import type { Grants } from './process/rights.ts'
 import type { Self } from './process/self.ts'
 
 /** Snapshots that others wait for at once. */
@@ -99,7 +100,8 @@ export const systemProcess = (host: SystemHost) => {
     },
     label: 'what tools ask',
   })
-  return Object.assign(behaviour, { traits: { ...behaviour.traits, guarded: true } })
+  const mayCall = (grants: Grants, request: unknown): boolean => grants.mayAsk(typeOf(request))
+  return Object.assign(behaviour, { traits: { ...behaviour.traits, guarded: true, mayCall } })
 }
 
 /** A caller whose connection is full asks again. */

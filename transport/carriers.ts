@@ -5,6 +5,7 @@
  * only where TCP is listened on. Whoever listens on both has one port number for both.
  */
 import { isSkeinError, type SkeinError } from '../certs/errors.ts'
+import type { Identity } from '../certs/identity.ts'
 import type { Address } from './address.ts'
 import { openQuicTransport, type QuicTransportOptions } from './quic-transport.ts'
 import { openTcpTransport, type TcpTransport } from './tcp-transport.ts'
@@ -88,6 +89,16 @@ export class Carriers implements Transport {
 
   onDatagram(kind: DatagramKind, handler: (bytes: Uint8Array, from: Address) => void): void {
     this.#main.onDatagram(kind, handler)
+  }
+
+  useGateKeys(keys: readonly Uint8Array[]): void {
+    this.#quic?.useGateKeys(keys)
+    this.#tcp.useGateKeys(keys)
+  }
+
+  useIdentity(identity: Identity): void {
+    this.#quic?.useIdentity(identity)
+    this.#tcp.useIdentity(identity)
   }
 
   /** Those of TCP with a prefix. */

@@ -7,6 +7,7 @@
  * whenever another id than before comes up.
  */
 import { CONNECTION_ID_BYTES, type ConnectionIds, connectionKey } from './connection-id.ts'
+import { LONG_ID_AT, longUseOf } from './long-form.ts'
 import type { QuicConnection } from './quic-connection.ts'
 import type { LongHeader } from './quic-header.ts'
 import type { QuicSession } from './quiche.ts'
@@ -94,6 +95,17 @@ export class ConnectionTable {
   /** Of an id by which no connection is found: it was given back to one that lives. */
   isLate(id: Uint8Array): boolean {
     return this.#families.has(this.#ids.family(id))
+  }
+
+  /** Whether this long header, whose tag is still to be checked, may concern a connection, or open one. */
+  mayConcern(sealed: Uint8Array): boolean {
+    const use = longUseOf(sealed)
+    return use === 'any' || (use === 'known' && this.#isKnown(sealed, LONG_ID_AT))
+  }
+
+  /** Whether the id at `offset`, of the length that stands before it, is one of a connection here. */
+  #isKnown(datagram: Uint8Array, offset: number): boolean {
+    return datagram[offset - 1] === CONNECTION_ID_BYTES && this.#byId.has(connectionKey(datagram, offset))
   }
 
   /** Whose long header this is. A client names its own choice of id until it has heard ours, which is derived from it. */

@@ -23,11 +23,16 @@ const MAX_GATE_KEYS = 4
 const MIN_GATE_KEY_BYTES = 16
 
 export class Gate {
-  readonly #sealing: KeyObject
-  readonly #opening: readonly KeyObject[]
+  #sealing!: KeyObject
+  #opening!: readonly KeyObject[]
 
   /** The first key seals, all open; one to four keys. Throws ERR_SKEIN_BAD_ARGUMENT otherwise. */
   constructor(keys: readonly Uint8Array[]) {
+    this.useKeys(keys)
+  }
+
+  /** From now on these keys count instead. Throws as the constructor; then nothing has changed. */
+  useKeys(keys: readonly Uint8Array[]): void {
     if (keys.length < 1 || keys.length > MAX_GATE_KEYS || keys.some((key) => key.length < MIN_GATE_KEY_BYTES)) {
       throw new SkeinError(
         'ERR_SKEIN_BAD_ARGUMENT',

@@ -1,30 +1,50 @@
 /**
  * A pause of all incoming lanes of one connection after something that was costly to take in: they go on when pending
  * input and timers had their turn. What a peer sends few bytes for thus holds up a node no longer at a time than many
- * bytes would. The control lane does not rest; whoever was left over comes first the next time.
+ * bytes would. Where so little makes so much work that it can only be meant to (`long`), the pause is longer than the work
+ * was, and the more so the longer the work kept everybody else waiting. The control lane does not rest; whoever was left
+ * over comes first the next time.
  */
 import type { Clock } from './clock.ts'
 import type { InLane } from './lane-in.ts'
+
+/** A long rest is so many times the work before it, and for work of more milliseconds than this as many times as that. */
+const LEAST_REST_FACTOR = 4
+/** A connection is not to be held up without end, whatever the machine was busy with. */
+const MAX_REST_MS = 10_000
 
 export class LaneRest {
   readonly #clock: Clock
   readonly #resume: (lane: InLane) => void
   /** Those that wait for the end of the rest; undefined: there is none. */
   #lanes: InLane[] | undefined
+  /** The work now under way began then. */
+  #beganMs = 0
 
   constructor(clock: Clock, resume: (lane: InLane) => void) {
     this.#clock = clock
     this.#resume = resume
   }
 
-  begin(): void {
+  begin(kind: 'short' | 'long' = 'short'): void {
     if (this.#lanes !== undefined) return
     const lanes: InLane[] = []
     this.#lanes = lanes
-    this.#clock.afterInput(() => {
+    const over = (): void => {
       this.#lanes = undefined
       this.#end(lanes)
-    })
+    }
+    const spentMs = kind === 'long' ? this.#clock.now() - this.#beganMs : 0
+    const restMs = Math.min(MAX_REST_MS, spentMs * Math.max(LEAST_REST_FACTOR, spentMs))
+    if (restMs < 1) this.#clock.afterInput(over)
+    else this.#clock.after(restMs, over, true)
+  }
+
+  /** The lane has something to read. False: not now. */
+  admits(lane: InLane): boolean {
+    if (!lane.paused && this.takes(lane)) return false
+    this.#beganMs = this.#clock.now()
+    return true
   }
 
   /** True: there is a rest, and the lane waits for its end. */

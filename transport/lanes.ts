@@ -51,7 +51,7 @@ const HIGH_WATER_BYTES = 256 * 1024
 const BUSY_BYTES = 1 << 20
 const BUSY_HIGH_WATER_BYTES = 16 * 1024
 const BUSY_LOW_WATER_BYTES = 8 * 1024
-/** Waiting in all lanes of a connection; beyond it frames are refused. */
+/** Waiting in all lanes of a connection. One lane may fill as much as it leaves free, so no sender alone uses up all. */
 const MAX_QUEUED_BYTES = 64 << 20
 /** Waiting in the control lane: a peer that leaves so much unread is cut off. Its lists of nodes are far smaller. */
 const MAX_QUEUED_CONTROL_BYTES = 4 << 20
@@ -204,10 +204,10 @@ export class Lanes implements ConnectionHandler, LaneConnection {
 
   append(lane: OutLane, type: number, head: Uint8Array, headLength: number, body: Uint8Array | undefined): void {
     const size = FRAME_HEADER_BYTES + headLength + (body === undefined ? 0 : body.length)
-    if (this.queuedBytes + size > MAX_QUEUED_BYTES) {
+    if (lane.queuedBytes + size > MAX_QUEUED_BYTES - this.queuedBytes) {
       throw new SkeinError(
         'ERR_SKEIN_QUEUE_FULL',
-        `${this.queuedBytes} bytes wait for this node; ${MAX_QUEUED_BYTES} is the limit`,
+        `${lane.queuedBytes} bytes wait on this lane, ${MAX_QUEUED_BYTES - this.queuedBytes} more may wait for this node`,
       )
     }
     this.#queue(lane, type, head, headLength, body)
@@ -376,7 +376,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   // ---- receiving
 
   #pump(lane: InLane): void {
-    if (!lane.paused && this.rest.takes(lane)) return
+    if (!this.rest.admits(lane)) return
     try {
       this.#scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES)
       const maxFrameBytes = lane.stream < 4 ? MAX_CONTROL_FRAME_BYTES : this.#maxFrameBytes

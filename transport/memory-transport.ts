@@ -3,6 +3,7 @@
  * gate, in silence. The wire between ports belongs to memory-network.ts.
  */
 import type { VerifiedPeer } from '../certs/certificate.ts'
+import type { Identity } from '../certs/identity.ts'
 import { type Address, formatAddress } from './address.ts'
 import type { Clock } from './clock.ts'
 import { wireCodeOf } from './close-codes.ts'
@@ -55,11 +56,11 @@ export class MemoryTransport implements Transport, ConnectionPort {
   readonly ways = undefined
   readonly host: MemoryHost
   readonly address: Address
-  readonly identity: VerifiedPeer
+  identity: VerifiedPeer
   readonly limits: ConnectionLimits
-  readonly gate: string | undefined
+  gate: string | undefined
   readonly clock: Clock
-  readonly #gates: readonly string[]
+  #gates: readonly string[]
   readonly #wire: Wire
   readonly #connections = new Map<number, MemoryConnection>()
   /** Ended, and their handlers not told yet. */
@@ -114,6 +115,15 @@ export class MemoryTransport implements Transport, ConnectionPort {
 
   onDatagram(kind: DatagramKind, handler: (bytes: Uint8Array, from: Address) => void): void {
     this.#datagramHandlers.set(kind, handler)
+  }
+
+  useGateKeys(keys: readonly Uint8Array[]): void {
+    this.#gates = keys.map((key) => Buffer.from(key).toString('hex'))
+    this.gate = this.#gates[0]
+  }
+
+  useIdentity({ nodeId, publicKey, certificate }: Identity): void {
+    this.identity = { nodeId, publicKey, certificate }
   }
 
   counters(): Readonly<Record<string, number>> {

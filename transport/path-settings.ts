@@ -44,8 +44,8 @@ export interface PathSetting {
 
 export class PathSettings {
   readonly #engine: QuicEngine
-  readonly #identity: Identity
-  readonly #ticketKey: Uint8Array
+  #identity: Identity
+  #ticketKey: Uint8Array
   readonly #capBytes: number
   readonly #configs = new Map<DestinationKind, EngineConfig>()
 
@@ -56,6 +56,22 @@ export class PathSettings {
     this.#ticketKey = ticketKey
     this.#capBytes = capBytes
     this.#config('loopback')
+  }
+
+  /** Connections made from now on show this one, and tickets sealed with the key before lead nowhere. Throws ERR_SKEIN_BAD_IDENTITY. */
+  renew(identity: Identity, ticketKey: Uint8Array): void {
+    const before = { identity: this.#identity, ticketKey: this.#ticketKey, configs: [...this.#configs] }
+    this.#identity = identity
+    this.#ticketKey = ticketKey
+    this.#configs.clear()
+    try {
+      this.#config('loopback')
+    } catch (error) {
+      this.#identity = before.identity
+      this.#ticketKey = before.ticketKey
+      for (const [kind, config] of before.configs) this.#configs.set(kind, config)
+      throw error
+    }
   }
 
   of(way: Way): PathSetting {

@@ -185,7 +185,7 @@ export class QuicConnection implements Connection {
 
   /** Before a batch is worked through, which can take a millisecond: the peer may go on meanwhile. */
   acknowledge(): void {
-    if (this.#state === 'open' && this.#path.confirmed) this.#path.sendPackets()
+    if (this.#state === 'open' && this.#path.confirmed) this.#path.sendAhead()
   }
 
   /** After all datagrams of a turn: read what they brought. */

@@ -4,7 +4,7 @@ export const newCounters = () => ({
   sent: 0,
   receivedBytes: 0,
   sentBytes: 0,
-  /** Long headers without a valid tag: strangers, or members with another cookie. */
+  /** Long headers without a valid tag: strangers, or members with another cookie; and those of no use (long-form.ts). */
   gated: 0,
   /** First bytes that no protocol on this port uses. */
   unknown: 0,

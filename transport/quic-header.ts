@@ -102,3 +102,23 @@ export const parseLongHeader = (bytes: Uint8Array): LongHeader | undefined => {
     type,
   }
 }
+
+/**
+ * Where in a datagram of version 1 the packet with a short header begins, which can only be its last (RFC 9000 section
+ * 12.2); -1 if there is none.
+ */
+export const shortHeaderAt = (bytes: Uint8Array): number => {
+  let at = 0
+  while (at < bytes.length && bytes[at]! >= 0x80) {
+    const type = TYPES[((bytes[at]! >>> 4) & 3) as 0 | 1 | 2 | 3]
+    const sourceLengthAt = at + 6 + (bytes[at + 5] ?? 0)
+    at = sourceLengthAt + 1 + (bytes[sourceLengthAt] ?? 0)
+    if (type === 'retry') return -1
+    for (let fields = type === 'initial' ? 2 : 1; fields > 0; fields--) {
+      const size = varintBytes(bytes, at)
+      if (size === 0) return -1
+      at += size + varintValue(bytes, at, size)
+    }
+  }
+  return at < bytes.length ? at : -1
+}

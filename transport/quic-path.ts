@@ -139,7 +139,7 @@ export class QuicPath implements DatagramListener {
       this.#cameBy = this.#way
       this.#isUncounted = true
       this.#lastDatagramMs = this.#host.clock.now()
-      return this.#session.receive(datagram) !== undefined
+      return this.#session.receive(datagram, this.#lastDatagramMs) !== undefined
     }
     return this.#receiveElsewhere(datagram, way)
   }
@@ -150,7 +150,7 @@ export class QuicPath implements DatagramListener {
     const before = this.#count()
     const now = this.#host.clock.now()
     this.#lastDatagramMs = now
-    const isRefused = this.#session.receive(datagram) !== undefined
+    const isRefused = this.#session.receive(datagram, now) !== undefined
     const after = this.#session.tally().receivedPackets
     if (after <= before) return isRefused
     this.#packetsHeard = after
@@ -239,6 +239,12 @@ export class QuicPath implements DatagramListener {
   /** Messages not taken, or not sent since they no longer fit. */
   get droppedMessages(): number {
     return this.#datagrams.dropped
+  }
+
+  /** What a peer may be waiting for, while there is more to do here. */
+  sendAhead(): void {
+    this.sendProofs()
+    this.sendPackets()
   }
 
   /** Sends challenges and answers that are due. First of all: the window may take no more than one packet. */

@@ -20,11 +20,12 @@ import { BusyPoll } from './busy-poll.ts'
 import type { Clock } from './clock.ts'
 import { CONNECTION_ID_BYTES, ConnectionIds } from './connection-id.ts'
 import { ConnectionTable } from './connection-table.ts'
-import { classify, type DatagramClass } from './demux.ts'
+import { classify } from './demux.ts'
 import { DirectWay, DirectWays } from './direct-ways.ts'
 import { failedConnection } from './failed-connection.ts'
 import { GATE_TAG_BYTES, Gate } from './gate.ts'
 import { hasZone, localHosts, wireAddress } from './local-address.ts'
+import { PacketBuffer } from './packet-buffer.ts'
 import { PathSettings } from './path-settings.ts'
 import type { PathSize } from './path-size.ts'
 import { type ConnectionHost, QuicConnection } from './quic-connection.ts'
@@ -56,8 +57,6 @@ const SINGLES_BEFORE_INLINE = 2
 const TALK_DATAGRAMS = 2
 /** RFC 9000 7.2: a client's first choice of our id is unpredictable. */
 const MIN_CLIENT_ID_BYTES = 8
-/** Lengths of packets that have a view of their own: the full ones, and nearly all short ones. */
-const MAX_VIEWS = 1024
 /** A closing port waits so long at most for its goodbyes to leave; only those behind bulk have to wait at all. */
 const FAREWELL_TIMEOUT_MS = 500
 
@@ -123,9 +122,7 @@ export class QuicTransport implements Transport, ConnectionHost {
   #socket!: UdpSocket
   #direct!: DirectWays
   #closing: Promise<void> | undefined
-  #out: Uint8Array = new Uint8Array(MAX_PACKET_BYTES + GATE_TAG_BYTES)
-  /** Views of #out by length, so that a packet costs no allocation. */
-  #views = new Map<number, Uint8Array>()
+  readonly #out = new PacketBuffer(MAX_PACKET_BYTES + GATE_TAG_BYTES)
   readonly #spent = new SpentBuffers()
   readonly #busyPoll: BusyPoll | undefined
   #turnDatagrams = 0
@@ -224,6 +221,15 @@ export class QuicTransport implements Transport, ConnectionHost {
     this.#datagramHandlers[kind] = handler
   }
 
+  useGateKeys(keys: readonly Uint8Array[]): void {
+    this.#gate.useKeys(keys)
+  }
+
+  useIdentity(identity: Identity): void {
+    this.#settings.renew(identity, this.random.bytes(TICKET_KEY_BYTES))
+    this.#tickets.renewed(this.#table.connections())
+  }
+
   counters(): Readonly<Record<string, number>> {
     let { invalid, droppedMessages } = this.#counters
     for (const connection of this.#table.connections()) {
@@ -274,18 +280,17 @@ export class QuicTransport implements Transport, ConnectionHost {
     const kind = classify(datagram)
     if (kind === 'short') {
       const connection = this.#table.ofShort(datagram)
-      if (connection !== undefined) {
-        this.#give(connection, datagram, this.#wayFrom(connection, host, port))
-        return this.#spent.add(datagram)
-      }
+      if (connection !== undefined) this.#give(connection, datagram, this.#wayFrom(connection, host, port))
+      else if (this.#mayBeReset()) this.#receiveUnconnected(datagram, this.#direct.to(host, port))
+    } else if (kind === 'long') {
+      const opened = this.#opened(datagram)
+      if (opened !== undefined) return this.#receiveLong(opened, this.#direct.to(host, port))
+    } else if (kind === 'unknown') counters.unknown++
+    else {
+      counters[kind === 'krpc' ? 'krpc' : 'probes']++
+      return this.#datagramHandlers[kind]?.(datagram, { host, port })
     }
-    if (kind === 'krpc') {
-      counters.krpc++
-      this.#datagramHandlers.krpc?.(datagram, { host, port })
-    } else if (kind === 'probe') {
-      counters.probes++
-      this.#datagramHandlers.probe?.(datagram, { host, port })
-    } else this.#receiveQuic(kind, datagram, this.#direct.to(host, port))
+    this.#spent.add(datagram)
   }
 
   /** Most come the way as the one before. */
@@ -298,27 +303,26 @@ export class QuicTransport implements Transport, ConnectionHost {
   #receiveBy(way: Way, datagram: Uint8Array): void {
     this.#counters.received++
     this.#counters.receivedBytes += datagram.length
-    this.#receiveQuic(classify(datagram), datagram, way)
+    const kind = classify(datagram)
+    if (kind === 'short') {
+      const connection = this.#table.ofShort(datagram)
+      if (connection !== undefined) this.#give(connection, datagram, way)
+      else if (this.#mayBeReset()) this.#receiveUnconnected(datagram, way)
+    } else if (kind === 'long') {
+      const opened = this.#opened(datagram)
+      if (opened !== undefined) this.#receiveLong(opened, way)
+    } else this.#counters.unknown++
   }
 
-  #receiveQuic(kind: DatagramClass, datagram: Uint8Array, way: Way): void {
-    if (kind === 'long') return this.#receiveLong(datagram, way)
-    if (kind !== 'short') {
-      this.#counters.unknown++
-      return
-    }
-    const connection = this.#table.ofShort(datagram)
-    if (connection === undefined) this.#receiveUnconnected(datagram, way)
-    else this.#give(connection, datagram, way)
+  /** A datagram with a long header without its tag; undefined, and counted, where that is none of ours or it is of no use. */
+  #opened(sealed: Uint8Array): Uint8Array | undefined {
+    const length = this.#table.mayConcern(sealed) ? this.#gate.open(sealed) : -1
+    if (length >= 0) return sealed.subarray(0, length)
+    this.#counters.gated++
+    return undefined
   }
 
-  #receiveLong(sealed: Uint8Array, way: Way): void {
-    const length = this.#gate.open(sealed)
-    if (length < 0) {
-      this.#counters.gated++
-      return
-    }
-    const datagram = sealed.subarray(0, length)
+  #receiveLong(datagram: Uint8Array, way: Way): void {
     const header = parseLongHeader(datagram)
     if (header === undefined) {
       this.#counters.invalid++
@@ -326,31 +330,23 @@ export class QuicTransport implements Transport, ConnectionHost {
     }
     const connection = this.#table.ofLong(header)
     if (connection !== undefined) return this.#give(connection, datagram, way)
-    if (header.version !== supportedVersion && header.type !== 'negotiation')
-      return this.#negotiate(header, datagram, way)
+    if (header.version !== supportedVersion && header.type !== 'negotiation') return this.#negotiate(header, way)
     if (header.type !== 'initial') {
       this.#counters.unconnected++
       return
     }
-    const accepted = this.#newConnection(header, datagram, way)
+    const accepted = this.#newConnection(header, way)
     if (accepted !== undefined) this.#give(accepted, datagram, way)
   }
 
-  #negotiate(header: LongHeader, datagram: Uint8Array, way: Way): void {
-    // RFC 9000 6.1: only datagrams that could open a connection are answered.
-    if (datagram.length < MIN_INITIAL_BYTES) return
+  #negotiate(header: LongHeader, way: Way): void {
     this.#counters.negotiations++
     const out = this.packetBuffer(MIN_INITIAL_BYTES)
     this.transmit(this.#engine.negotiateVersion(header.sourceId, header.destinationId, out), way)
   }
 
-  #newConnection(header: LongHeader, datagram: Uint8Array, way: Way): QuicConnection | undefined {
-    if (
-      this.#accept === undefined ||
-      this.#closing !== undefined ||
-      datagram.length < MIN_INITIAL_BYTES ||
-      header.destinationId.length < MIN_CLIENT_ID_BYTES
-    )
+  #newConnection(header: LongHeader, way: Way): QuicConnection | undefined {
+    if (this.#accept === undefined || this.#closing !== undefined || header.destinationId.length < MIN_CLIENT_ID_BYTES)
       return undefined
     const source = way.address
     const now = this.clock.now()
@@ -415,13 +411,17 @@ export class QuicTransport implements Transport, ConnectionHost {
     this.#busyPoll?.inputHandled(isTalk)
   }
 
+  /** A short header names no connection: it counts, and is looked at if there were not too many. */
+  #mayBeReset(): boolean {
+    this.#counters.unconnected++
+    return this.#resets.allows(this.clock.now())
+  }
+
   /**
    * A short header that names no connection. It may be a stateless reset (RFC 9000 10.3), which only looks like a packet:
    * the connections with its sender know by its token. Or its sender talks to our predecessor: then we send one.
    */
   #receiveUnconnected(datagram: Uint8Array, way: Way): void {
-    this.#counters.unconnected++
-    if (!this.#resets.allows(this.clock.now())) return
     const id = datagram.subarray(1, 1 + CONNECTION_ID_BYTES)
     const reset = this.#ids.statelessReset(id, datagram.length)
     if (reset !== undefined) {
@@ -444,23 +444,17 @@ export class QuicTransport implements Transport, ConnectionHost {
   // ---- what connections need (ConnectionHost)
 
   packetBuffer(sizeBytes: number): Uint8Array {
-    let view = this.#views.get(sizeBytes)
-    if (view === undefined) {
-      view = this.#out.subarray(0, sizeBytes)
-      if (this.#views.size < MAX_VIEWS) this.#views.set(sizeBytes, view)
-    }
-    return view
+    return this.#out.view(sizeBytes)
   }
 
   transmit(length: number, by: Way): void {
-    const sealed = ((this.#out[0] as number) & 0x80) === 0 ? length : this.#gate.seal(this.#out, length)
+    const { bytes } = this.#out
+    const sealed = ((bytes[0] as number) & 0x80) === 0 ? length : this.#gate.seal(bytes, length)
     this.#counters.sent++
     this.#counters.sentBytes += sealed
-    if (!(by instanceof DirectWay)) return by.send(this.#out, sealed)
-    if (this.#socket.send(this.packetBuffer(sealed), by.wireHost, by.port)) return
-    // The kernel's queue is full and libuv still holds this buffer: write the next packet elsewhere.
-    this.#out = new Uint8Array(MAX_PACKET_BYTES + GATE_TAG_BYTES)
-    this.#views.clear()
+    if (!(by instanceof DirectWay)) return by.send(bytes, sealed)
+    // Where the kernel's queue is full libuv still holds this buffer.
+    if (!this.#socket.send(this.packetBuffer(sealed), by.wireHost, by.port)) this.#out.leave()
   }
 
   pathSize(way: Way, largestBytes: number): PathSize {
@@ -482,7 +476,8 @@ export class QuicTransport implements Transport, ConnectionHost {
 
   ticket(connection: QuicConnection, peer: VerifiedPeer, bytes: Uint8Array): void {
     const { way, remote } = connection
-    this.#tickets.keep({ bytes, peer }, way.kind === 'relay' ? undefined : remote, this.clock.now())
+    const address = way.kind === 'relay' ? undefined : remote
+    this.#tickets.keep({ bytes, peer }, address, this.clock.now(), connection)
   }
 
   ended(connection: QuicConnection): void {

@@ -10,6 +10,9 @@ import type { Quiche } from '@matrixai/quic/native/quiche.js'
 import type { Config, Connection, Host, RecvInfo } from '@matrixai/quic/native/types.js'
 import { SkeinError } from '../certs/errors.ts'
 import type { PathFigures } from './bulk-room.ts'
+import { wireCodeOf } from './close-codes.ts'
+import { FrameWatch } from './frame-watch.ts'
+import { shortHeaderAt } from './quic-header.ts'
 
 const SUPPORTED_PLATFORMS = ['linux-x64 (glibc)', 'darwin-x64', 'darwin-arm64', 'win32-x64'] as const
 
@@ -169,6 +172,7 @@ export interface SessionTally {
 /** One quiche connection. Methods are named after what they do here; none throws for what the peer did. */
 export class QuicSession {
   readonly #quic: Connection
+  readonly #watch = new FrameWatch()
   readonly #streamRead: StreamRead = { bytes: 0, finished: false, reset: false }
   /** All of the peer's ids with lower numbers were given back. */
   #lowestId = 0
@@ -177,8 +181,25 @@ export class QuicSession {
     this.#quic = quic
   }
 
-  /** Takes one datagram (decrypted in place). Returns an error word of quiche, or undefined. */
-  receive(datagram: Uint8Array): string | undefined {
+  /** Takes one datagram (decrypted in place). Returns an error word, of quiche or why the connection is closed, or undefined. */
+  receive(datagram: Uint8Array, nowMs: number): string | undefined {
+    const watch = this.#watch
+    if (datagram[0]! >= 0x80 && !watch.admitsHandshake(datagram.length)) return undefined
+    if (!watch.isAlert(nowMs)) {
+      const error = this.#take(datagram)
+      if (error === undefined) watch.packet(datagram, shortHeaderAt(datagram), nowMs)
+      return error
+    }
+    const before = this.#quic.stats().recv
+    const error = this.#take(datagram)
+    if (error !== undefined) return error
+    const isNew = this.#quic.stats().recv > before
+    const offence = watch.packet(datagram, shortHeaderAt(datagram), nowMs, isNew)
+    if (offence !== undefined) this.close(true, wireCodeOf('ERR_SKEIN_LIMIT'), offence)
+    return offence
+  }
+
+  #take(datagram: Uint8Array): string | undefined {
     try {
       this.#quic.recv(datagram, CAME_FROM_THERE)
       return undefined
@@ -229,6 +250,8 @@ export class QuicSession {
       result.finished = false
       result.reset = isCutOff(error)
     }
+    if (result.bytes > 0 || result.finished || result.reset)
+      this.#watch.read(stream, result.bytes, result.finished || result.reset)
     return result
   }
 
@@ -397,8 +420,10 @@ export class QuicSession {
   /**
    * Gives the peer's id in use back and takes the next one (RFC 9000 5.1.2); false while there is none. quiche does not
    * tell the number of the one in use, so those that are left are tried until it changes. It is nearly always the first.
+   * With a peer that announces ids twice the one in use stays for good (frame-watch.ts), which is true as well.
    */
   changeId(): boolean {
+    if (this.#watch.idsComeAgain) return true
     const quic = this.#quic
     const before = Buffer.from(quic.destinationId())
     const firstNumber = this.#lowestId
@@ -409,6 +434,7 @@ export class QuicSession {
         // Given back before, or not here yet.
         continue
       }
+      this.#watch.gaveBack(number)
       if (number === this.#lowestId) this.#lowestId++
       if (!before.equals(quic.destinationId())) return true
     }

@@ -47,6 +47,11 @@ export class TcpGate {
     this.#random = random
   }
 
+  /** From now on these keys count instead; nonces stay known. Throws ERR_SKEIN_BAD_ARGUMENT. */
+  useKeys(keys: readonly Uint8Array[]): void {
+    this.#gate.useKeys(keys)
+  }
+
   /** A preamble for one connection. */
   seal(wallNowMs: number): Uint8Array {
     const bytes = Buffer.alloc(LABEL.length + PREAMBLE_BYTES)

@@ -59,7 +59,7 @@ export class TcpTransport implements Transport, TcpConnectionHost {
   readonly clock: Clock
   readonly #host: string
   readonly gate: TcpGate
-  readonly #tls: TcpTls
+  #tls: TcpTls
   readonly #admission = new Admission()
   readonly #admitted = new Map<TcpConnection, Admitted>()
   readonly #connections = new Set<TcpConnection>()
@@ -133,6 +133,14 @@ export class TcpTransport implements Transport, TcpConnectionHost {
   }
 
   onDatagram(): void {}
+
+  useGateKeys(keys: readonly Uint8Array[]): void {
+    this.gate.useKeys(keys)
+  }
+
+  useIdentity(identity: Identity): void {
+    this.#tls = new TcpTls(identity)
+  }
 
   counters(): Readonly<Record<string, number>> {
     return { ...this.#counters, awaited: this.#awaited.size, connections: this.#connections.size }

@@ -33,6 +33,8 @@ export class Tickets {
   readonly #verify: (certificate: Uint8Array) => unknown
   /** By node id, the newest last. */
   readonly #entries = new Map<string, Entry>()
+  /** Connections that show an earlier certificate of this node. */
+  readonly #outdated = new WeakSet<object>()
 
   /** `verify` throws for certificates that are no good any more. */
   constructor(verify: (certificate: Uint8Array) => unknown) {
@@ -40,7 +42,8 @@ export class Tickets {
   }
 
   /** Keeps a ticket of a peer whose certificate was verified; it replaces an earlier one. No address: it is behind a relay. */
-  keep({ bytes, peer }: Ticket, address: Address | undefined, nowMs: number): void {
+  keep({ bytes, peer }: Ticket, address: Address | undefined, nowMs: number, from?: object): void {
+    if (from !== undefined && this.#outdated.has(from)) return
     this.#entries.delete(peer.nodeId)
     this.#entries.set(peer.nodeId, { bytes, peer, address, sinceMs: nowMs })
     for (const oldest of this.#entries.keys()) {
@@ -66,6 +69,12 @@ export class Tickets {
       // It expired meanwhile. The peer may have a new one: a full handshake will tell.
       return undefined
     }
+  }
+
+  /** This node has another certificate: what is left of these connections, and of all before, is bound to the old one. */
+  renewed(connections: Iterable<object>): void {
+    this.#entries.clear()
+    for (const connection of connections) this.#outdated.add(connection)
   }
 
   get size(): number {

@@ -11,6 +11,7 @@
 
 import type { VerifiedPeer } from '../certs/certificate.ts'
 import type { ErrorCode } from '../certs/errors.ts'
+import type { Identity } from '../certs/identity.ts'
 import type { Address } from './address.ts'
 import type { Way, Ways } from './way.ts'
 
@@ -142,6 +143,16 @@ export interface Transport {
   /** Sends one datagram of another kind from the same port; no further than so many routers, where the system can do that. */
   sendDatagram(remote: Address, bytes: Uint8Array, hops?: number): void
   onDatagram(kind: DatagramKind, handler: (bytes: Uint8Array, from: Address) => void): void
+  /**
+   * From now on the gate goes by these keys: the first seals, all open. Connections that are open go on. Throws
+   * ERR_SKEIN_BAD_ARGUMENT.
+   */
+  useGateKeys(keys: readonly Uint8Array[]): void
+  /**
+   * New connections show this certificate, of the same key; those that are there go on. Nothing that an earlier connection
+   * left is gone on with. Throws ERR_SKEIN_BAD_IDENTITY.
+   */
+  useIdentity(identity: Identity): void
   /** Named counts since the start: received, sent, gated, unknown, ... */
   counters(): Readonly<Record<string, number>>
   /** Closes every connection (the peers are told) and the port. Idempotent, bounded. */

@@ -4,7 +4,7 @@
  * A record that is kept is looked up again now and then, so that a node that moved is known at its new address, and one
  * that went away is lost when its record is over. Nothing is looked up that nobody asked for. Bounded.
  */
-import type { ClusterKeys } from '../../certs/keys.ts'
+import type { RingView } from '../../certs/keyring.ts'
 import { isNodeId } from '../../certs/node-id.ts'
 import type { Clock } from '../../transport/clock.ts'
 import type { Sightings } from '../sightings.ts'
@@ -21,7 +21,7 @@ const LOOK_AGAIN_MS = 30 * 60_000
 export interface FinderOptions {
   readonly dht: Pick<Dht, 'getItem'>
   readonly clock: Clock
-  readonly keys: Pick<ClusterKeys, 'rendezvous' | 'sealing' | 'clusterTag'>
+  readonly keys: RingView
   readonly ownId: string
   readonly sightings: Sightings
 }
@@ -74,13 +74,15 @@ export class RecordFinder {
     const { clock, dht, keys } = this.#options
     const kind = isNodeId(wanted) ? 'id' : 'name'
     const found = await Promise.all(
-      daysAt(clock.wallNow()).map(async (day) => {
-        const { publicKey } = itemKey(keys.rendezvous, day, kind, wanted)
-        const item = await dht.getItem({ publicKey }).catch(() => undefined)
-        return item && openRecord(item.value, keys, publicKey)
-      }),
+      daysAt(clock.wallNow()).flatMap((day) =>
+        keys.all().map(async (one) => {
+          const { publicKey } = itemKey(one.rendezvous, day, kind, wanted)
+          const item = await dht.getItem({ publicKey }).catch(() => undefined)
+          return item && openRecord(item.value, one, publicKey)
+        }),
+      ),
     )
-    // Of two days one may hold what the other has taken back: the newest of a node counts.
+    // Of two days, or two cookies, one may hold what the other has taken back: the newest of a node counts.
     const newest = new Map<string, PublishedRecord>()
     for (const record of found) {
       // A member may have put the record of one node where another is looked for.

@@ -5,7 +5,7 @@
  * A record is taken back by one without addresses that has expired: an item cannot be deleted (BEP 44). What this does not
  * do: decide when to publish, or find contacts.
  */
-import type { ClusterKeys } from '../../certs/keys.ts'
+import type { RingView } from '../../certs/keyring.ts'
 import type { SigningKey } from '../../certs/signing-key.ts'
 import { type Address, sameAddress } from '../../transport/address.ts'
 import type { Random } from '../../transport/random.ts'
@@ -18,7 +18,7 @@ import { MAX_INTRODUCERS, NONCE_SIZE_BYTES, RECORD_LIFETIME_MS, sealRecord, sign
 export interface PublisherOptions {
   readonly dht: Pick<Dht, 'publicAddress' | 'putMutable'>
   readonly random: Random
-  readonly keys: Pick<ClusterKeys, 'rendezvous' | 'sealing' | 'clusterTag'>
+  readonly keys: RingView
   /** The node's own key. */
   readonly signer: SigningKey
 }
@@ -64,7 +64,8 @@ export class RecordPublisher {
   }
 
   #sign(record: NodeRecord, wallNowMs: number, lifetimeMs: number): Uint8Array {
-    const { dht, signer, keys } = this.#options
+    const { dht, signer } = this.#options
+    const { clusterTag } = this.#options.keys.primary
     this.#sequence = Math.max(this.#sequence + 1, Math.floor(wallNowMs))
     const { name, incarnation, registrations = [], introducers = [] } = record
     const { nat, addresses } = whereabouts(record, dht.publicAddress)
@@ -79,11 +80,12 @@ export class RecordPublisher {
       // One that is taken back has expired wherever the clock is not far behind.
       expiresAtMs: lifetimeMs === 0 ? 0 : Math.floor(wallNowMs) + lifetimeMs,
     } as const
-    return signRecord(said, signer, keys.clusterTag)
+    return signRecord(said, signer, clusterTag)
   }
 
   async #put(handles: readonly Handle[], envelope: Uint8Array, wallNowMs: number): Promise<number> {
-    const { dht, keys, random } = this.#options
+    const { dht, random } = this.#options
+    const keys = this.#options.keys.primary
     const sequence = this.#sequence
     const puts = daysAt(wallNowMs).flatMap((day) =>
       handles.map(async ({ kind, text }) => {

@@ -9,7 +9,7 @@
  * after `start`.
  */
 import { isIP } from 'node:net'
-import type { ClusterKeys } from '../../certs/keys.ts'
+import type { RingView } from '../../certs/keyring.ts'
 import type { SigningKey } from '../../certs/signing-key.ts'
 import { type Address, formatAddress, sameAddress } from '../../transport/address.ts'
 import type { Clock } from '../../transport/clock.ts'
@@ -66,7 +66,8 @@ export interface RendezvousOptions {
   readonly dht: RendezvousDht
   readonly clock: Clock
   readonly random: Random
-  readonly keys: Pick<ClusterKeys, 'rendezvous' | 'sealing' | 'clusterTag'>
+  /** Published is under the primary one, looked for under all. */
+  readonly keys: RingView
   /** The node's own key, which signs its record. */
   readonly signer: SigningKey
   /** DHT nodes to begin with; the host may be a name. */
@@ -167,9 +168,11 @@ class Rendezvous implements DiscoverySource {
   }
 
   update(record: NodeRecord): void {
-    const isByUser = !sameRegistrations(this.#record?.registrations, record.registrations)
+    const before = this.#record
+    const isRotated = before !== undefined && tagsOf(before) !== tagsOf(record)
     this.#record = record
-    if (isByUser) this.#publishAnew()
+    if (isRotated || !sameRegistrations(before?.registrations, record.registrations)) this.#publishAnew()
+    if (isRotated) void this.refresh()
     this.#watch.soon(Math.max(0, this.#movedMs + CHANGE_MS - this.#options.clock.now()))
   }
 
@@ -289,7 +292,9 @@ class Rendezvous implements DiscoverySource {
   async #lookForOthers(): Promise<void> {
     const { clock, dht, keys } = this.#options
     if (!this.#joined) return
-    const points = daysAt(clock.wallNow()).map((day) => meetingPoint(keys.rendezvous, day))
+    const points = daysAt(clock.wallNow()).flatMap((day) =>
+      keys.all().map(({ rendezvous }) => meetingPoint(rendezvous, day)),
+    )
     const found = (peers: readonly Address[]): void => peers.forEach((peer) => void this.#hint(peer))
     await Promise.all(points.map((point) => dht.getPeers(point, found).then(found, () => {})))
   }
@@ -314,7 +319,7 @@ class Rendezvous implements DiscoverySource {
   async #announceSelf(): Promise<void> {
     const { clock, dht, keys } = this.#options
     if (!this.#joined || !this.#isPublic) return
-    const points = daysAt(clock.wallNow()).map((day) => meetingPoint(keys.rendezvous, day))
+    const points = daysAt(clock.wallNow()).map((day) => meetingPoint(keys.primary.rendezvous, day))
     const stored = await Promise.all(points.map((point) => dht.announce(point).catch(() => 0)))
     this.#announcedOn = stored[0] ?? 0
   }
@@ -367,6 +372,9 @@ class Rendezvous implements DiscoverySource {
     return this.#record?.addresses.some((own) => sameAddress(own, address)) ?? false
   }
 }
+
+/** By which cookies the node goes. */
+const tagsOf = ({ clusterTag, acceptedTags = [] }: NodeRecord): string => [clusterTag, ...acceptedTags].join()
 
 /** Bootstrap addresses spelled out in the status. */
 const MAX_TOLD = 5

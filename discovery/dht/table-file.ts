@@ -31,7 +31,16 @@ export const saveTable = (file: string, { id, contacts }: SavedTable): Promise<v
 export const loadTable = async (file: string): Promise<SavedTable | undefined> => {
   try {
     const bytes = await readSecretFile(file, MAX_FILE_BYTES)
-    return bytes === undefined ? undefined : parse(JSON.parse(Buffer.from(bytes).toString('utf8')))
+    return bytes === undefined ? undefined : contactsIn(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+/** What such a file holds; undefined if it is damaged. */
+export const contactsIn = (bytes: Uint8Array): SavedTable | undefined => {
+  try {
+    return parse(JSON.parse(Buffer.from(bytes).toString('utf8')))
   } catch {
     return undefined
   }

@@ -37,6 +37,8 @@ const MAX_PAUSE_MS = 3_600_000
 /** What an answer left out is asked for after a moment, since it may stand in the next packet. */
 const RESOLVE_DELAY_MS = 20
 const RESOLVE_PAUSE_MS = 1000
+/** Instances asked after at once, and in a second: each is a few questions that every node on the link asks aloud. */
+const RESOLVES = { burst: 128, perSecond: 64 }
 /** After this many questions without an answer an instance is forgotten; asking for the service may find it again. */
 const MAX_RESOLVE_TRIES = 4
 /** What is only proposed is believed until three probes and the first announcement must have come, and some. */
@@ -49,6 +51,7 @@ export interface Self {
   readonly id: string
   readonly incarnation: string
   readonly clusterTag: string
+  readonly acceptedTags?: readonly string[]
 }
 
 /** A node as seen on one interface. */
@@ -82,7 +85,7 @@ interface Instance {
 }
 
 export class Browser {
-  readonly #self: Self
+  #self: Self
   readonly #scope: Scope
   readonly #cache: RecordCache
   /** By nameKey of the instance's full name. */
@@ -94,14 +97,26 @@ export class Browser {
   #pauseMs = FIRST_PAUSE_MS
   #askedMs = Number.NEGATIVE_INFINITY
   #refused = 0
+  /** Instances that may be asked after now, and when that was so. */
+  #resolvesLeft = RESOLVES.burst
+  #resolvesAtMs: number
 
   /** `spread` when an event that others share, as a link that came up, is what starts it. */
   constructor(nowMs: number, self: Self, scope: Scope, random: Random, start: 'at once' | 'spread' = 'at once') {
     this.#self = self
     this.#scope = scope
     this.#cache = new RecordCache(random)
+    this.#resolvesAtMs = nowMs
     const { min, max } = FIRST_QUERY_DELAY_MS
     this.#queryMs = start === 'at once' ? nowMs : nowMs + min + random.float() * (max - min)
+  }
+
+  /** This node goes by other tags than before: whoever was ignored may be of our cluster, and the other way round. */
+  become(nowMs: number, self: Self): void {
+    const before = tagsOf(this.#self)
+    this.#self = self
+    if (before.join() === tagsOf(self).join()) return
+    for (const key of this.#instances.keys()) this.#judge(nowMs, key)
   }
 
   /** Instances that found no room. */
@@ -299,7 +314,7 @@ export class Browser {
     if (textRecord === undefined) return waiting
     const text = readText(textRecord.strings)
     const isSelf = text?.id === this.#self.id && text.incarnation === this.#self.incarnation
-    if (text === undefined || text.clusterTag !== this.#self.clusterTag || isSelf)
+    if (text === undefined || !tagsOf(this.#self).includes(text.clusterTag) || isSelf)
       return { type: 'ignored', self: isSelf }
     const service = this.#serviceRecord(instance)
     if (service === undefined || service.port === 0) return waiting
@@ -368,6 +383,16 @@ export class Browser {
     return [...questions.values()]
   }
 
+  /** A stranger may name instances without end, and what is asked here, all nodes on the link ask. */
+  #mayResolve(nowMs: number): boolean {
+    const { burst, perSecond } = RESOLVES
+    this.#resolvesLeft = Math.min(burst, this.#resolvesLeft + ((nowMs - this.#resolvesAtMs) / 1000) * perSecond)
+    this.#resolvesAtMs = nowMs
+    if (this.#resolvesLeft < 1) return false
+    this.#resolvesLeft--
+    return true
+  }
+
   /** Questions for what is missing of instances that are not resolved. */
   #openQuestions(nowMs: number): Question[] {
     const questions: Question[] = []
@@ -376,6 +401,10 @@ export class Browser {
       if (phase.type !== 'unresolved' || phase.atMs > nowMs) continue
       if (phase.tries === MAX_RESOLVE_TRIES) {
         this.#forget(key)
+        continue
+      }
+      if (!this.#mayResolve(nowMs)) {
+        instance.phase = { ...phase, atMs: nowMs + RESOLVE_PAUSE_MS }
         continue
       }
       const atMs = nowMs + RESOLVE_PAUSE_MS * 2 ** phase.tries
@@ -391,6 +420,9 @@ export class Browser {
     return questions
   }
 }
+
+/** By which this node tells its cluster from others. */
+const tagsOf = ({ clusterTag, acceptedTags = [] }: Self): readonly string[] => [clusterTag, ...acceptedTags]
 
 const unresolved = (nowMs: number): Phase => ({ type: 'unresolved', tries: 0, atMs: nowMs + RESOLVE_DELAY_MS })
 

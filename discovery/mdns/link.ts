@@ -121,6 +121,7 @@ export class Link {
   }
 
   publish(record: NodeRecord): void {
+    this.#browser.become(this.#options.clock.now(), record)
     const plain = serviceOf(record, this.face)
     if (plain === undefined) {
       for (const packet of this.#responder.goodbye()) this.#send(packet)

@@ -10,6 +10,8 @@ const REPEAT_INTERVAL_MS = 1000
 const DEFENCE_INTERVAL_MS = 250
 /** Answers waiting; more are dropped, and the askers ask again. */
 const MAX_REPLIES = 64
+/** Of one asker, who is told each record once a second however often it asks: the others' questions need the places. */
+const MAX_REPLIES_TO_ONE = 8
 
 export interface Reply {
   readonly atMs: number
@@ -34,6 +36,7 @@ export class Replies {
 
   add({ atMs, asker, records, defence = false }: Reply): void {
     if (records.length === 0 || this.#waiting.length >= MAX_REPLIES) return
+    if (this.#waiting.filter((reply) => reply.asker === asker).length >= MAX_REPLIES_TO_ONE) return
     this.#waiting.push({
       atMs,
       asker,

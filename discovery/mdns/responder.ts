@@ -120,18 +120,21 @@ export class Responder {
   /** The answer to a plain resolver, to be sent back to it alone. */
   answerLegacy(nowMs: number, query: Packet): Packet | undefined {
     const { service } = this
-    if (service === undefined) return undefined
+    if (service === undefined || !this.#mayAnswerLegacy(nowMs)) return undefined
     const asked = query.questions.filter(({ type }) => type !== 'OTHER')
     const answers = asked.flatMap((question) => answersTo(question, service)).filter(({ type }) => type !== 'NSEC')
     if (answers.length === 0) return undefined
+    this.#legacyAnswers++
+    const distinct = new Map(answers.map((record) => [recordKey(record), record]))
+    return legacyResponse({ ...query, questions: asked }, [...distinct.values()])
+  }
+
+  #mayAnswerLegacy(nowMs: number): boolean {
     if (nowMs - this.#legacySinceMs >= 1000) {
       this.#legacySinceMs = nowMs
       this.#legacyAnswers = 0
     }
-    if (this.#legacyAnswers >= MAX_LEGACY_PER_SECOND) return undefined
-    this.#legacyAnswers++
-    const distinct = new Map(answers.map((record) => [recordKey(record), record]))
-    return legacyResponse({ ...query, questions: asked }, [...distinct.values()])
+    return this.#legacyAnswers < MAX_LEGACY_PER_SECOND
   }
 
   /** What is due to be sent now. */

@@ -8,10 +8,12 @@ export const REACH = 'reach'
 const PACKING = 'packed-brotli'
 /** Knows keys and names by number: src/wire/key-tables.ts. */
 const KEYS = 'keys'
+/** Proves its membership anew within a session: standing.ts. */
+export const REPROOF = 'reproof'
 
 /** Of a node whose transport can take other ways than its own, or cannot. */
 export const ownCapabilities = (reaches: boolean): readonly string[] =>
-  reaches ? [REACH, PACKING, KEYS] : [PACKING, KEYS]
+  reaches ? [REACH, PACKING, KEYS, REPROOF] : [PACKING, KEYS, REPROOF]
 
 /** What the process layer's signals to a peer may make use of. */
 export const abilitiesOf = (capabilities: readonly string[], session: Session): PeerAbilities => ({

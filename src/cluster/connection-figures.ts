@@ -3,8 +3,8 @@
  */
 import { formatAddress } from '../../transport/address.ts'
 import type { LaneConnection } from '../../transport/lane.ts'
+import type { ConnectedNode } from './connected-node.ts'
 import type { Peer } from './peer.ts'
-import type { ConnectedNode } from './peers.ts'
 
 /** The connection to one node. */
 export interface ConnectionFigures {

@@ -29,6 +29,9 @@ export const CONTROL = {
   /** Only between nodes with the capability `keys`: wire/key-tables.ts. */
   keys: 22,
   keysKnown: 23,
+  /** Only between nodes with the capability `reproof`: standing.ts. */
+  challenge: 24,
+  answer: 25,
   /** Only between nodes with the capability `reach`: reach/reach.ts. */
   observed: 30,
   relayAsk: 31,

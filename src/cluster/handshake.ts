@@ -19,10 +19,12 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import type { VerifiedPeer } from '../../certs/certificate.ts'
 import { type ErrorCode, SkeinError } from '../../certs/errors.ts'
+import { fingerprintOf } from '../../certs/keyring.ts'
 import { type ClusterKeys, hkdfSha256 } from '../../certs/keys.ts'
 import { type ProofParts, type ProofSide, proofMatches, proofOf } from '../../certs/proof.ts'
 import type { Address } from '../../transport/address.ts'
 import { CONTROL, decodeHello, encodeHello, type Hello } from './control.ts'
+import type { Proven } from './standing.ts'
 
 /** Unauthenticated connections live no longer. OTP gives a handshake 7 s (net_setuptime); ours has no slow part. */
 export const HANDSHAKE_TIMEOUT_MS = 3000
@@ -45,11 +47,16 @@ export interface Introduction {
   readonly replace: boolean
   /** 32 fresh random bytes. */
   readonly nonce: Uint8Array
+  /** Those of the primary cookie. */
   readonly keys: HandshakeKeys
+  /** An acceptor goes on with the one of these that fits the hello of the initiator. */
+  readonly accepted?: readonly HandshakeKeys[]
 }
 
 /** What a handshake needs of the cluster's keys. */
 export interface HandshakeKeys {
+  /** As keyring.ts has it. */
+  readonly fingerprint: string
   readonly proof: Uint8Array
   /** Equal for the same cookie, whatever the cluster. */
   readonly cookieCheck: Uint8Array
@@ -58,10 +65,11 @@ export interface HandshakeKeys {
 }
 
 /** The gate's key depends on the cookie alone, and the key made from it does too. */
-export const handshakeKeys = ({ gate, proof, clusterCheck }: ClusterKeys): HandshakeKeys => ({
-  proof,
-  clusterCheck,
-  cookieCheck: hkdfSha256(gate, 'skein v1', 'hello cookie check', KEY_BYTES),
+export const handshakeKeys = (keys: ClusterKeys): HandshakeKeys => ({
+  fingerprint: fingerprintOf(keys),
+  proof: keys.proof,
+  clusterCheck: keys.clusterCheck,
+  cookieCheck: hkdfSha256(keys.gate, 'skein v1', 'hello cookie check', KEY_BYTES),
 })
 
 /** What the other side claims to be. Its key is certain from the start; the rest comes with its hello. */
@@ -78,6 +86,8 @@ export interface Membership {
   readonly version: number
   /** What both can do. */
   readonly capabilities: readonly string[]
+  /** By which key, and what further proofs of this session are bound to. */
+  readonly proven: Proven
 }
 
 export interface Refusal {
@@ -189,42 +199,52 @@ const onOpen = (own: Introduction, peer: VerifiedPeer): HandshakeStep => {
 }
 
 const onHello = (state: Extract<HandshakeState, { phase: 'awaitingHello' }>, body: Uint8Array): HandshakeStep => {
-  const { own, peer } = state
+  const { own: introduced, peer } = state
   let hello: Hello
   try {
     hello = decodeHello(body)
   } catch (error) {
     return refuse('ERR_SKEIN_HANDSHAKE', error instanceof SkeinError ? error.message : 'The hello cannot be read.')
   }
-  const version = Math.min(own.versions[1], hello.versions[1])
-  if (version < Math.max(own.versions[0], hello.versions[0])) {
+  const { role, versions, keys, accepted = [] } = introduced
+  const version = Math.min(versions[1], hello.versions[1])
+  if (version < Math.max(versions[0], hello.versions[0])) {
     const theirs = hello.versions.join(' to ')
-    return refuse('ERR_SKEIN_VERSION', `One side speaks protocol ${own.versions.join(' to ')}, the other ${theirs}.`)
+    return refuse('ERR_SKEIN_VERSION', `One side speaks protocol ${versions.join(' to ')}, the other ${theirs}.`)
   }
-  const theirRole = own.role === 'initiator' ? 'acceptor' : 'initiator'
-  const checks = helloChecks(own.keys, theirRole, hello.nonce, peer.publicKey, own.publicKey)
-  if (!timingSafeEqual(checks.cookie, hello.cookieCheck)) {
-    return refuse('ERR_SKEIN_WRONG_COOKIE', 'The two nodes have different cookies.')
-  }
-  if (!timingSafeEqual(checks.cluster, hello.clusterCheck)) {
+  const theirRole = role === 'initiator' ? 'acceptor' : 'initiator'
+  // An initiator has said already which keys it goes by.
+  const fitting = (role === 'initiator' ? [keys] : [keys, ...accepted])
+    .map((one) => ({
+      keys: one,
+      checks: helloChecks(one, theirRole, hello.nonce, peer.publicKey, introduced.publicKey),
+    }))
+    .find(({ checks }) => timingSafeEqual(checks.cookie, hello.cookieCheck))
+  if (fitting === undefined) return refuse('ERR_SKEIN_WRONG_COOKIE', 'The two nodes have different cookies.')
+  if (!timingSafeEqual(fitting.checks.cluster, hello.clusterCheck)) {
     return refuse('ERR_SKEIN_WRONG_CLUSTER', 'The two nodes belong to different clusters.')
   }
+  const own: Introduction = { ...introduced, keys: fitting.keys }
+  const ours = sideOf(own, own.publicKey)
+  const theirs = sideOf(hello, peer.publicKey)
+  const [initiator, acceptor] = own.role === 'initiator' ? [ours, theirs] : [theirs, ours]
   const membership: Membership = {
     id: peer.nodeId,
     hello,
     version,
     capabilities: own.capabilities.filter((capability) => hello.capabilities.includes(capability)),
+    proven: { fingerprint: own.keys.fingerprint, initiator, acceptor },
   }
   const claim: Claim = { id: peer.nodeId, hello }
   if (own.role === 'acceptor') {
     const answer = encodeHello(helloOf(own, peer))
     return judge(own, claim, {
-      state: { phase: 'awaitingProof', own, meeting: meet(own, peer, membership, body, answer) },
+      state: { phase: 'awaitingProof', own, meeting: meet(own, membership, body, answer) },
       outputs: [{ type: 'send', frame: CONTROL.hello, body: answer }],
     })
   }
   if (state.sent === undefined) return refuse('ERR_SKEIN_HANDSHAKE', 'No hello was sent.')
-  const meeting = meet(own, peer, membership, state.sent, body)
+  const meeting = meet(own, membership, state.sent, body)
   return judge(own, claim, {
     state: { phase: 'awaitingProof', own, meeting },
     outputs: [{ type: 'send', frame: CONTROL.proof, body: meeting.proof }],
@@ -252,6 +272,13 @@ const onProof = (state: Extract<HandshakeState, { phase: 'awaitingProof' }>, bod
     ],
   })
 }
+
+const sideOf = ({ name, incarnation, nonce }: Omit<ProofSide, 'publicKey'>, publicKey: Uint8Array): ProofSide => ({
+  publicKey,
+  name,
+  incarnation,
+  nonce,
+})
 
 const helloOf = (own: Introduction, peer: VerifiedPeer): Hello => {
   const checks = helloChecks(own.keys, own.role, own.nonce, own.publicKey, peer.publicKey)
@@ -282,18 +309,13 @@ const helloChecks = (
 /** Both hellos as sent, the initiator's first, are the transcript both proofs cover. */
 const meet = (
   own: Introduction,
-  peer: VerifiedPeer,
   membership: Membership,
   initiatorHello: Uint8Array,
   acceptorHello: Uint8Array,
 ): Meeting => {
   const digest = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest()
   const transcript = digest(Buffer.concat([digest(initiatorHello), digest(acceptorHello)]))
-  const { name, incarnation, nonce } = membership.hello
-  const ours: ProofSide = own
-  const theirs: ProofSide = { publicKey: peer.publicKey, name, incarnation, nonce }
-  const initiator = own.role === 'initiator' ? ours : theirs
-  const acceptor = own.role === 'initiator' ? theirs : ours
+  const { initiator, acceptor } = membership.proven
   const theirRole = own.role === 'initiator' ? 'acceptor' : 'initiator'
   return {
     membership,

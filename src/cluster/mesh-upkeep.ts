@@ -12,13 +12,15 @@ import type { Logger } from '../config.ts'
 import type { NodeEvent } from '../event-stream.ts'
 import type { Origin } from '../pid.ts'
 import type { Route } from '../route.ts'
+import type { ConnectedNode } from './connected-node.ts'
 import { CONTROL } from './control.ts'
+import type { Refusal } from './handshake.ts'
 import { IdleConnections } from './idle-connections.ts'
 import { wasLost } from './mesh.ts'
 import { MeshTopology } from './mesh-topology.ts'
 import { type LostMember, Overlap } from './overlap.ts'
 import { Partitions } from './partitions.ts'
-import type { ConnectedNode, Peers } from './peers.ts'
+import type { Peers } from './peers.ts'
 import { type DownReason, MESH_VERSION, type Session } from './session.ts'
 import { decodeSight, encodeSight, type Sight } from './sight.ts'
 import type { ClusterStrategy } from './strategy.ts'
@@ -49,6 +51,11 @@ export interface MeshUpkeepOptions {
   comeBack(): void
   /** It may want other connections than before. */
   reconsider(): void
+}
+
+const STEPPED_BACK: Refusal = {
+  code: 'ERR_SKEIN_OVERLAPPING_PARTITION',
+  message: 'The node keeps away from all who see a node it lost.',
 }
 
 export class MeshUpkeep {
@@ -120,11 +127,16 @@ export class MeshUpkeep {
    */
   wants({ id }: KnownNode, isLost: boolean): boolean {
     if (id === undefined) return this.#admitted === undefined
-    return this.admits(id) && (isLost || this.#options.strategy.mesh !== 'full' || this.topology.wants(id))
+    return this.#admits(id) && (isLost || this.#options.strategy.mesh !== 'full' || this.topology.wants(id))
   }
 
-  admits(id: string): boolean {
+  #admits(id: string): boolean {
     return this.#admitted === undefined || this.#admitted.has(id)
+  }
+
+  /** Why it is not let in now. */
+  refusal(id: string): Refusal | undefined {
+    return this.#admits(id) ? undefined : STEPPED_BACK
   }
 
   /** The members are others than before. */

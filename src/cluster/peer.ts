@@ -26,6 +26,8 @@ const HIGH_WATER_SIGNALS = 1024
 const HIGH_WATER_BYTES = 1024 * 1024
 /** As much as is read of a lane in one turn: bodies that were unpacked count in full, however few bytes they came in. */
 const UNPACKED_BYTES_PER_TURN = 512 * 1024
+/** What becomes of a byte that came, unpacked and in memory, at most 16 in what people send. Beyond this the lanes rest long. */
+const DENSE_FACTOR = 32
 
 /** Nobody's: what is encoded for a peer not yet known spells out every origin. */
 const UNKNOWN_ORIGIN = new Origin('', '', '')
@@ -109,8 +111,9 @@ export class Peer implements Route {
   #used = true
   /** Lanes that a full mailbox holds up. */
   #holds = 0
-  /** Since the lanes rested last. */
-  #unpackedBytes = 0
+  /** Of frames that were unpacked or dense, since the lanes rested last: what came, and what became of it. */
+  #cameBytes = 0
+  #becameBytes = 0
 
   constructor(node: string, host: PeerHost) {
     this.node = node
@@ -253,9 +256,11 @@ export class Peer implements Route {
     this.#used = true
     this.#host.traffic.received++
     const signal = this.#host.wire.decode(type, buffer, start, end, state.origin, state.known)
-    const { unpackedBytes } = this.#host.wire
-    if (unpackedBytes > 0) this.#countUnpacked(state, unpackedBytes)
-    const hold = this.#host.sink.deliver(this, signal, end - start + unpackedBytes)
+    const cameBytes = end - start
+    const { unpackedBytes, heapBytes } = this.#host.wire
+    const becameBytes = cameBytes + unpackedBytes + heapBytes
+    if (unpackedBytes > 0 || heapBytes > DENSE_FACTOR * cameBytes) this.#count(state, cameBytes, becameBytes)
+    const hold = this.#host.sink.deliver(this, signal, becameBytes)
     return hold === undefined ? undefined : this.#counted(hold)
   }
 
@@ -263,20 +268,26 @@ export class Peer implements Route {
   learnKeys(body: Uint8Array): void {
     const up = this.#up
     if (up === undefined) return
+    const tell = tellerOf(up)
     learnKeys(up.known, body)
-    up.tell?.(CONTROL.keysKnown, encodeNumber(up.known.length))
+    tell(CONTROL.keysKnown, encodeNumber(up.known.length))
   }
 
   /** It knows so many of ours. Throws ERR_SKEIN_PROTOCOL. */
   keysKnown(count: number): void {
-    this.#up?.keys?.acknowledge(count)
+    const up = this.#up
+    if (up === undefined) return
+    tellerOf(up)
+    up.keys?.acknowledge(count)
   }
 
-  #countUnpacked({ lanes }: Up, sizeBytes: number): void {
-    this.#unpackedBytes += sizeBytes
-    if (this.#unpackedBytes < UNPACKED_BYTES_PER_TURN) return
-    this.#unpackedBytes = 0
-    lanes.rest.begin()
+  #count({ lanes }: Up, cameBytes: number, becameBytes: number): void {
+    this.#cameBytes += cameBytes
+    this.#becameBytes += becameBytes
+    if (this.#becameBytes - this.#cameBytes < UNPACKED_BYTES_PER_TURN) return
+    lanes.rest.begin(this.#becameBytes > DENSE_FACTOR * this.#cameBytes ? 'long' : 'short')
+    this.#cameBytes = 0
+    this.#becameBytes = 0
   }
 
   #counted(hold: Hold): Hold {
@@ -341,4 +352,10 @@ export class Peer implements Route {
     if (strips) sender.send(frame.type & ~TRACED, NO_HEAD, 0, frame.bytes.subarray(TRACE_BYTES))
     else sender.send(frame.type, NO_HEAD, 0, frame.bytes)
   }
+}
+
+/** Whoever did not say that it knows keys by number has none to tell. */
+const tellerOf = ({ tell }: Up): TellPeer => {
+  if (tell === undefined) throw new SkeinError('ERR_SKEIN_PROTOCOL', 'The peer tells of keys, and did not say it can.')
+  return tell
 }

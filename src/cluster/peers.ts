@@ -5,18 +5,18 @@
  * for each node; when a newer connection replaces an older one, everything of the older has ended before the newer
  * begins. Rules are in rivals.ts, the order of a dial in dialler.ts; who is dialled without being needed in mesh.ts.
  */
-import type { ClusterKeys } from '../../certs/keys.ts'
-import { type Address, sameAddress } from '../../transport/address.ts'
+import type { Keyring, RingView } from '../../certs/keyring.ts'
+import type { Address } from '../../transport/address.ts'
 import type { Clock } from '../../transport/clock.ts'
 import { SCRATCH_BYTES } from '../../transport/lane-in.ts'
 import { Lanes } from '../../transport/lanes.ts'
 import type { Random } from '../../transport/random.ts'
 import type { Connection, ConnectionHandler, Transport } from '../../transport/transport.ts'
-import type { WayKind } from '../../transport/way.ts'
 import { Origin } from '../pid.ts'
 import type { Route, Router, SignalSink } from '../route.ts'
 import type { Wire } from '../wire/wire.ts'
 import { abilitiesOf, ownCapabilities, REACH } from './capabilities.ts'
+import type { ConnectedNode } from './connected-node.ts'
 import { type ConnectionFigures, figuresOf } from './connection-figures.ts'
 import { MAX_NODE_ADDRESSES, NONCE_BYTES, type PeerHint } from './control.ts'
 import type { DialOptions, DialOutcome, DialTable } from './dialler.ts'
@@ -29,7 +29,6 @@ import {
   PROTOCOL_VERSIONS,
   type Refusal,
 } from './handshake.ts'
-import { isLoopback } from './membership/member-record.ts'
 import { Peer, type PeerHost, type Traffic } from './peer.ts'
 import { judgeRivals } from './rivals.ts'
 import { type DownReason, Session, type SessionEnd, type SessionHost } from './session.ts'
@@ -50,39 +49,6 @@ const STOPPED: SessionEnd = {
   down: 'connection_closed',
 }
 
-/** A connected node. */
-export interface ConnectedNode {
-  readonly name: string
-  readonly id: string
-  readonly incarnation: string
-  readonly hidden: boolean
-  /** Of the protocol: the newest that both nodes speak. */
-  readonly version: number
-  /** Where its packets come from, or the relay before it. */
-  readonly address: Address
-  /** By which way now: straight from the port, from a socket of its own, through a relay; or over TCP. */
-  readonly way: WayKind | 'tcp'
-  /** It knows relays and punching. */
-  readonly reaches: boolean
-  /** Where it listens, by its own account. */
-  readonly listens: readonly Address[]
-  /** We dialled it. */
-  readonly dialled: boolean
-  /** At the address where it is now, straight: others may do the same. */
-  readonly isDialledThere: boolean
-}
-
-/**
- * Where third parties may dial it, of what was seen: behind a NAT that place is of no use without a punch, and a relay's
- * place is none of its.
- */
-export const seenAt = ({ address, listens, reaches, way }: ConnectedNode): readonly Address[] =>
-  way === 'port' && (!reaches || listens.some((one) => sameAddress(one, address))) ? [address] : []
-
-/** It is on this machine, and not just the relay before it. */
-export const isOnThisMachine = ({ address, way }: Pick<ConnectedNode, 'address' | 'way'>): boolean =>
-  way !== 'relay' && isLoopback(address)
-
 /** What the table tells the node. */
 export interface PeersObserver {
   nodeUp(node: ConnectedNode, session: Session): void
@@ -101,8 +67,8 @@ export interface PeersObserver {
   moved(session: Session): void
   /** Where this node listens, for third parties. */
   addresses(): readonly Address[]
-  /** False: not now, this node has stepped back from that one. */
-  admits(id: string): boolean
+  /** Why that node is not let in, or not now; `isMember`: it is known to be no hidden one. */
+  refusal(id: string, isMember: boolean): Refusal | undefined
   /** Somebody needs this node: dial it by name. */
   dialByName(name: string): Promise<unknown>
   defect(error: unknown): void
@@ -111,7 +77,7 @@ export interface PeersObserver {
 export interface PeersOptions {
   readonly self: Origin
   readonly publicKey: Uint8Array
-  readonly keys: ClusterKeys
+  readonly keys: Keyring
   readonly hidden: boolean
   readonly transport: Transport
   readonly clock: Clock
@@ -143,11 +109,12 @@ export class Peers implements Router, SessionHost, DialTable {
   readonly #byName = new Map<string, Peer>()
   /** By id: the one handshake that counts. */
   readonly #pending = new Map<string, Session>()
+  /** The primary ones first. */
+  #keys: readonly [HandshakeKeys, ...HandshakeKeys[]]
   readonly #dials = new Map<Session, (outcome: DialOutcome) => void>()
   readonly #upWaiters = new Set<UpWaiter>()
   /** Names not to be dialled before this time. */
   readonly #failures = new Map<string, number>()
-  readonly #keys: HandshakeKeys
   /** One buffer to read into, for all connections. */
   readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
 
@@ -155,7 +122,11 @@ export class Peers implements Router, SessionHost, DialTable {
     this.#options = options
     this.clock = options.clock
     this.#peerHost = { wire: options.wire, sink: options.sink, traffic: this.traffic }
-    this.#keys = handshakeKeys(options.keys)
+    this.#keys = handshakeKeysOf(options.keys)
+    options.keys.onChange(() => {
+      this.#keys = handshakeKeysOf(options.keys)
+      for (const session of [...this.#sessions]) session.reviewKeys()
+    })
   }
 
   /** Begins to accept connections. */
@@ -182,6 +153,11 @@ export class Peers implements Router, SessionHost, DialTable {
   figures(): ConnectionFigures[] {
     const nowMs = this.clock.now()
     return Array.from(this.#up.values(), ({ node, peer, session }) => figuresOf(node, peer, session.lanes, nowMs))
+  }
+
+  /** How many were proven by the key with this fingerprint. */
+  provenBy(fingerprint: string): number {
+    return [...this.#up.values()].filter(({ session }) => session.provenBy === fingerprint).length
   }
 
   isUp(id: string, incarnation: string | undefined): boolean {
@@ -275,6 +251,11 @@ export class Peers implements Router, SessionHost, DialTable {
     for (const peer of [...this.#byName.values()]) this.#fail(peer)
   }
 
+  /** Ends whatever there is with that node, which is told why. */
+  expel(id: string, { code, message }: Refusal): void {
+    for (const session of [...this.#sessions]) if (session.id === id) session.end(code, message, 'revoked')
+  }
+
   #accept(connection: Connection): ConnectionHandler {
     const session = new Session(this, this.#introduce('acceptor', false), connection.remote, undefined)
     const lanes = this.#lanesFor(session).attach(connection)
@@ -292,7 +273,8 @@ export class Peers implements Router, SessionHost, DialTable {
   }
 
   #introduce(role: 'initiator' | 'acceptor', replace: boolean): Introduction {
-    const { self, publicKey, hidden, random, transport } = this.#options
+    const { self, publicKey, hidden, transport } = this.#options
+    const [keys, ...accepted] = this.#keys
     return {
       role,
       name: self.name,
@@ -303,21 +285,26 @@ export class Peers implements Router, SessionHost, DialTable {
       addresses: this.#options.observer.addresses().slice(0, MAX_NODE_ADDRESSES),
       hidden,
       replace,
-      nonce: random.bytes(NONCE_BYTES),
-      keys: this.#keys,
+      nonce: this.newNonce(),
+      keys,
+      accepted,
     }
   }
 
   // SessionHost
 
+  get ring(): Keyring {
+    return this.#options.keys
+  }
+
+  newNonce(): Uint8Array {
+    return this.#options.random.bytes(NONCE_BYTES)
+  }
+
   judge(session: Session, { id, hello }: Claim): Refusal | undefined {
     if (this.#stopped) return { code: 'ERR_SKEIN_STOPPED', message: 'The node is stopping.' }
-    if (hello !== undefined && !hello.hidden && !this.#options.observer.admits(id)) {
-      return {
-        code: 'ERR_SKEIN_OVERLAPPING_PARTITION',
-        message: 'The node keeps away from all who see a node it lost.',
-      }
-    }
+    const barred = this.#options.observer.refusal(id, hello?.hidden === false)
+    if (barred !== undefined) return barred
     const { self } = this.#options
     const pending = this.#pending.get(id)
     const rival = pending === session ? undefined : pending
@@ -490,6 +477,11 @@ export class Peers implements Router, SessionHost, DialTable {
     this.#failures.set(peer.node, this.clock.now() + QUIET_AFTER_FAILURE_MS)
     peer.end()
   }
+}
+
+const handshakeKeysOf = (ring: RingView): readonly [HandshakeKeys, ...HandshakeKeys[]] => {
+  const [primary, ...accepted] = ring.all()
+  return [handshakeKeys(primary), ...accepted.map(handshakeKeys)]
 }
 
 interface UpWaiter {

@@ -7,12 +7,14 @@
  */
 import type { VerifiedPeer } from '../../certs/certificate.ts'
 import { type ErrorCode, isSkeinError, SkeinError } from '../../certs/errors.ts'
+import type { RingView } from '../../certs/keyring.ts'
 import { type Address, sameAddress } from '../../transport/address.ts'
 import type { Clock, Timer } from '../../transport/clock.ts'
 import { wireCodeOf } from '../../transport/close-codes.ts'
 import type { Hold, LaneConnection, LanesHandler } from '../../transport/lane.ts'
 import type { CloseReason } from '../../transport/transport.ts'
 import type { WayKind } from '../../transport/way.ts'
+import { REPROOF } from './capabilities.ts'
 import {
   CONTROL,
   decodeGoodbye,
@@ -36,9 +38,9 @@ import {
 import { Allowance } from './membership/allowance.ts'
 import { MEMBERSHIP_FRAMES } from './membership/frames.ts'
 import type { Peer } from './peer.ts'
+import { noConnection, Pings, PROBE_NUMBERS } from './pings.ts'
+import { Standing } from './standing.ts'
 
-/** Pings that may be unanswered at once. */
-const MAX_PENDING_PINGS = 64
 /** Pings answered. */
 const PINGS = { burst: 1000, perSecond: 1000 }
 /** A peer gets our list of peers no more often. */
@@ -51,9 +53,6 @@ const GOODBYE_TIMEOUT_MS = 100
 /** The first protocol version whose nodes know `meshFrame`s and the goodbye for an overlapping partition. */
 export const MESH_VERSION = 2
 
-/** Pings of the membership, which keeps its own books, have the upper half of the numbers. */
-const PROBE_NUMBERS = 2 ** 31
-
 const EMPTY = new Uint8Array(0)
 
 /** Why a session that was up is over, in OTP's words; `idle`, which OTP has not: nobody needed it in a large cluster. */
@@ -64,10 +63,16 @@ export type DownReason =
   | 'shutdown'
   | 'idle'
   | 'overlapping_partition'
+  /** One of the two has revoked the other. */
+  | 'revoked'
 
 /** What a session tells the node. */
 export interface SessionHost {
   readonly clock: Clock
+  /** The keys of the cluster, as they are now. */
+  readonly ring: RingView
+  /** Fresh random bytes. */
+  newNonce(): Uint8Array
   judge(session: Session, claim: Claim): Refusal | undefined
   /** The other side is a proven member; gives the peer that this session carries from now on. */
   established(session: Session, membership: Membership): Peer
@@ -99,13 +104,6 @@ export interface SessionEnd {
   readonly down: DownReason
 }
 
-interface PendingPing {
-  readonly sentMs: number
-  readonly timer: Timer
-  readonly resolve: (rttMs: number) => void
-  readonly reject: (error: SkeinError) => void
-}
-
 export class Session implements LanesHandler {
   readonly role: 'initiator' | 'acceptor'
   readonly #dialled: Address
@@ -118,12 +116,13 @@ export class Session implements LanesHandler {
   /** What the table of peers was last asked about. */
   #claim: Claim | undefined
   #peer: Peer | undefined
+  /** From then on. */
+  #standing: Standing | undefined
   /** We said goodbye: however the connection ends now, this is why. */
   #leaving: DownReason | undefined
   #over = false
   readonly #onEnd: (() => void)[] = []
-  readonly #pings = new Map<number, PendingPing>()
-  #nextPing = 1
+  readonly #pings: Pings
   readonly #pongs: Allowance
   #nextListMs = 0
 
@@ -132,6 +131,7 @@ export class Session implements LanesHandler {
     this.role = own.role
     this.#dialled = remote
     this.#expectedId = expectedId
+    this.#pings = new Pings(host.clock, (number) => this.#control(CONTROL.ping, encodeNumber(number)))
     this.#pongs = new Allowance(PINGS, host.clock.now())
     this.#handshake = start(own)
   }
@@ -176,6 +176,11 @@ export class Session implements LanesHandler {
 
   get peer(): Peer | undefined {
     return this.#peer
+  }
+
+  /** Fingerprint of the key by which the other side was proven last. */
+  get provenBy(): string | undefined {
+    return this.#standing?.provenBy
   }
 
   get isOver(): boolean {
@@ -264,7 +269,8 @@ export class Session implements LanesHandler {
   }
 
   onClosed(reason: CloseReason): void {
-    this.#finish({ ...reason, down: this.#leaving ?? 'connection_closed' })
+    const down = reason.code === 'ERR_SKEIN_REVOKED' ? 'revoked' : 'connection_closed'
+    this.#finish({ ...reason, down: this.#leaving ?? down })
   }
 
   // Commands
@@ -291,6 +297,12 @@ export class Session implements LanesHandler {
       timer.cancel()
     } else if (reason === 'shutdown') this.end('ERR_SKEIN_STOPPED', 'The node is stopping.', reason)
     else this.end('closed', reason, reason)
+  }
+
+  /** The keys of the cluster have changed. Whoever is proven by none of them is no member any more. */
+  reviewKeys(): void {
+    if (this.#over || this.#standing?.review() !== false) return
+    this.end('ERR_SKEIN_WRONG_COOKIE', 'The cookie by which membership was proven is not accepted any more.')
   }
 
   tick(checksum: number): void {
@@ -322,20 +334,7 @@ export class Session implements LanesHandler {
 
   /** Milliseconds there and back on the control lane. Rejects with ERR_SKEIN_CONNECT_TIMEOUT or ERR_SKEIN_NOCONNECTION. */
   ping(timeoutMs: number): Promise<number> {
-    if (this.#over || this.#peer === undefined) return Promise.reject(noConnection())
-    if (this.#pings.size >= MAX_PENDING_PINGS) {
-      return Promise.reject(new SkeinError('ERR_SKEIN_LIMIT', `${MAX_PENDING_PINGS} pings are already under way.`))
-    }
-    const number = this.#nextPing
-    this.#nextPing = (this.#nextPing + 1) % PROBE_NUMBERS
-    return new Promise((resolve, reject) => {
-      const timer = this.#host.clock.after(timeoutMs, () => {
-        this.#pings.delete(number)
-        reject(new SkeinError('ERR_SKEIN_CONNECT_TIMEOUT', `No answer to a ping within ${timeoutMs} ms.`))
-      })
-      this.#pings.set(number, { sentMs: this.#host.clock.now(), timer, resolve, reject })
-      this.#control(CONTROL.ping, encodeNumber(number))
-    })
+    return this.#over || this.#peer === undefined ? Promise.reject(noConnection()) : this.#pings.ping(timeoutMs)
   }
 
   #advance(input: HandshakeInput): void {
@@ -356,6 +355,19 @@ export class Session implements LanesHandler {
 
   #establish(membership: Membership): void {
     this.#deadline?.cancel()
+    const { clock, ring } = this.#host
+    this.#standing = new Standing({
+      role: this.role,
+      ring,
+      proven: membership.proven,
+      isAble: membership.capabilities.includes(REPROOF),
+      nonce: () => this.#host.newNonce(),
+      nowMs: clock.now(),
+      send: (type, body) => this.#control(type, body),
+    })
+    // A key that the handshake began with may have been dropped since.
+    this.reviewKeys()
+    if (this.#over) return
     this.#peer = this.#host.established(this, membership)
     if (!this.#over) this.lanes.acceptLanes()
   }
@@ -397,6 +409,12 @@ export class Session implements LanesHandler {
       case CONTROL.keysKnown:
         this.#peer?.keysKnown(decodeNumber(body))
         break
+      case CONTROL.challenge:
+        this.#standing?.challenged(body, this.#host.clock.now())
+        break
+      case CONTROL.answer:
+        this.#standing?.answered(body)
+        break
       case CONTROL.observed:
       case CONTROL.relayAsk:
       case CONTROL.relayOpened:
@@ -428,11 +446,7 @@ export class Session implements LanesHandler {
       this.#host.ponged(this, number - PROBE_NUMBERS)
       return
     }
-    const ping = this.#pings.get(number)
-    if (ping === undefined) return
-    this.#pings.delete(number)
-    ping.timer.cancel()
-    ping.resolve(this.#host.clock.now() - ping.sentMs)
+    this.#pings.ponged(number)
   }
 
   #control(type: number, body: Uint8Array): void {
@@ -453,11 +467,7 @@ export class Session implements LanesHandler {
     if (this.#over) return
     this.#over = true
     this.#deadline?.cancel()
-    for (const ping of this.#pings.values()) {
-      ping.timer.cancel()
-      ping.reject(noConnection())
-    }
-    this.#pings.clear()
+    this.#pings.end()
     this.#host.ended(this, end)
     for (const callback of this.#onEnd) callback()
   }
@@ -466,8 +476,6 @@ export class Session implements LanesHandler {
 /** What the other side's goodbye means. */
 const downBy = (reason: string): DownReason =>
   reason === 'disconnect' || reason === 'overlapping_partition' ? reason : 'shutdown'
-
-const noConnection = (): SkeinError => new SkeinError('ERR_SKEIN_NOCONNECTION', 'The connection to the node is gone.')
 
 const pause = (clock: Clock, ms: number): Promise<void> =>
   new Promise((resolve) => {

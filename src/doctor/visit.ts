@@ -8,12 +8,13 @@
 import { hostname } from 'node:os'
 import { type Attempt, type ErrorCode, isSkeinError } from '../../certs/errors.ts'
 import { createIdentity } from '../../certs/identity.ts'
+import { Keyring } from '../../certs/keyring.ts'
 import { deriveKeys } from '../../certs/keys.ts'
 import { type Address, formatAddress } from '../../transport/address.ts'
 import type { Clock } from '../../transport/clock.ts'
 import type { Random } from '../../transport/random.ts'
+import type { ConnectedNode } from '../cluster/connected-node.ts'
 import { isNodeName } from '../cluster/node-name.ts'
-import type { ConnectedNode } from '../cluster/peers.ts'
 import type { Config } from '../config.ts'
 import type { SkeinNode } from '../node.ts'
 import { safeMessage } from '../safe-text.ts'
@@ -151,7 +152,7 @@ export class Visit {
     const identity = await createIdentity({ ...ALWAYS, random: (count) => random.bytes(count) })
     const own = { name, identity, port: 0, portFallback: true, hidden: true, tcp: false, portMapping: false }
     const settings: Config = { ...config, ...own }
-    const node = await startConfigured(settings, deriveKeys(cookie, config.cluster), undefined, clock)
+    const node = await startConfigured(settings, new Keyring(deriveKeys(cookie, config.cluster)), undefined, clock)
     // Whoever waits for a node that stops is told at once.
     signal.addEventListener('abort', () => void node.stop(), { once: true })
     if (signal.aborted) await node.stop()

@@ -146,6 +146,12 @@ export class Observer {
     this.#host.processes.tracing.use(tracer)
   }
 
+  /** Messages belong to no trace any more, unless another tracer took the place of this one. */
+  untrace(tracer: Tracer): void {
+    const { tracing } = this.#host.processes
+    if (tracing.uses(tracer)) tracing.use(undefined)
+  }
+
   /** @internal What this node tells others of itself. */
   local(): Promise<NodeSnapshot> {
     return this.#local.take()

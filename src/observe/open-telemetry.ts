@@ -95,6 +95,8 @@ export interface TelemetryNode {
   readonly observer: {
     readonly metrics: Metrics
     trace(tracer: Tracer | undefined): void
+    /** Only if that is still the one in use. */
+    untrace(tracer: Tracer): void
     onStop(fn: () => void): () => void
   }
 }
@@ -114,8 +116,9 @@ export const openTelemetry = async (node: TelemetryNode, options: TelemetryOptio
   }
   try {
     ends.push(passOnMetrics(api, observer.metrics, node.name))
-    observer.trace(tracerOf(api))
-    ends.push(() => observer.trace(undefined))
+    const tracer = tracerOf(api)
+    observer.trace(tracer)
+    ends.push(() => observer.untrace(tracer))
     // Runs at once for a node that has been stopped.
     ends.push(observer.onStop(stop))
   } catch (error) {

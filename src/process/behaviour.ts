@@ -8,6 +8,7 @@
 import { SkeinError } from '../../certs/errors.ts'
 import type { Pid } from '../pid.ts'
 import type { CallMessage, From } from './calls.ts'
+import type { Grants, Guard } from './rights.ts'
 import type { Schemas } from './schema.ts'
 import type { Self } from './self.ts'
 
@@ -51,6 +52,10 @@ export interface Traits {
    * end, and it of theirs only if it traps exits. A full mailbox costs messages and not the process.
    */
   readonly guarded?: boolean
+  /** What other nodes need to reach it, in place of its names. */
+  readonly guard?: Guard
+  /** What a node that has these rights may call it with; anybody, anything where it is left out. */
+  readonly mayCall?: (grants: Grants, request: unknown) => boolean
   /** With `serves`: a cast comes with the pid of the process that sent it. */
   readonly senders?: boolean
 }

@@ -18,7 +18,7 @@ import { onceStarted } from './starts.ts'
 export type SpawnNamed = (
   behaviour: NamedBehaviour,
   args: unknown[],
-  options: { readonly name?: string; readonly parent?: Process | Pid },
+  options: { readonly name?: string; readonly parent?: Process | Pid; readonly startedFor?: string },
 ) => Process
 
 export interface BirthsOptions {
@@ -78,6 +78,7 @@ export class Births {
     if (ref !== 0) monitors.mustTake(bridge, ref)
     const process = spawn(found, args, {
       ...(name === '' ? {} : { name }),
+      ...(origin === undefined ? {} : { startedFor: origin.id }),
       ...(link && asking !== undefined ? { parent: asking } : {}),
     })
     if (link && asking !== undefined) links.adopt(bridge, process, asking)

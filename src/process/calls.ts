@@ -1,7 +1,7 @@
 /**
  * Calls: a request, and one reply that goes to the call and not to a mailbox.
  *
- * The call's number stands for the caller, as an alias does in Erlang: once nobody waits, a reply finds nothing and vanishes.
+ * The call's key stands for the caller, as an alias does in Erlang: once nobody waits, a reply finds nothing and vanishes.
  * A call to another node costs two signals, `call` and `reply`. It needs no monitor, because the called node remembers
  * each call until it is answered (`ServedCall`) and sends `callFailed` when the called process ends first, or never was.
  * The caller takes `callFailed` only from the node it called, but a reply from anywhere, because a server may hand `from`
@@ -11,10 +11,12 @@
 import { type ErrorCode, SkeinError } from '../../certs/errors.ts'
 import type { Clock } from '../../transport/clock.ts'
 import type { Hold } from '../../transport/lane.ts'
+import type { Random } from '../../transport/random.ts'
 import { CALL_CHANNEL, type CallNews } from '../diagnostics.ts'
 import { Pid, Ref } from '../pid.ts'
 import { type Reason, type Signal, type To, Unreadable } from '../signals.ts'
 import { Bridge } from './bridge.ts'
+import { CallKeys } from './call-keys.ts'
 import { Deadlines } from './deadlines.ts'
 import { type AnyPid, type AnyTarget, addressOf, type Directory, nameOf } from './directory.ts'
 import { NumberTable } from './number-table.ts'
@@ -73,6 +75,7 @@ export class Calls {
   readonly #tracing: Tracing
   readonly #tally: Tally
   readonly #pending = new NumberTable<PendingCall>()
+  readonly #keys: CallKeys
   readonly #deadlines: Deadlines<PendingCall>
   /** Calls with greater numbers began in this turn and are not kept yet. Many are over already. */
   #keptUpTo = 0
@@ -87,7 +90,9 @@ export class Calls {
     limit: number
     tracing: Tracing
     tally: Tally
+    random: Random
   }) {
+    this.#keys = new CallKeys(options.random)
     this.#tracing = options.tracing
     this.#tally = options.tally
     this.#directory = options.directory
@@ -152,7 +157,7 @@ export class Calls {
     try {
       if (pending.at instanceof Process) throw this.#failure(pid, 'noproc')
       pending.at.calls.add(pending)
-      pending.at.send(caller, question(caller?.pid.number ?? 0, pending.number))
+      pending.at.send(caller, question(caller?.pid.number ?? 0, pending.key))
     } catch (error) {
       this.#settle(pending)
       rejectCall(pending, error)
@@ -167,7 +172,7 @@ export class Calls {
       throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'The first argument of reply is the "from" of a call message.')
     }
     if (this.#directory.isOwn(ref.origin)) {
-      const pending = this.#pending.get(ref.number)
+      const pending = this.#find(ref.number)
       if (pending === undefined) return true
       this.#endThere(pending)
       this.#settle(pending)
@@ -186,7 +191,7 @@ export class Calls {
   refuse(server: Process, from: From, refusal: Refusal): void {
     const { origin, number: call } = from.call
     if (this.#directory.isOwn(origin)) {
-      const pending = this.#pending.get(call)
+      const pending = this.#find(call)
       if (pending?.at === server) this.#fail(pending, refusal)
       return
     }
@@ -233,13 +238,19 @@ export class Calls {
     const { from, to, call, request } = signal
     const origin = bridge.route.origin
     if (origin === undefined || bridge.served.has(call)) return undefined
-    const server = this.#directory.reach(bridge, to)
+    const server = this.#directory.reach(bridge, to, 'call')
     if (server === 'forbidden') {
       bridge.sendSurely(undefined, { type: 'callFailed', from: 0, call, reason: FORBIDDEN })
       return undefined
     }
     if (server === 'noproc') {
       this.#refuse(bridge, undefined, to, call, 'noproc')
+      return undefined
+    }
+    const grants = server.traits.mayCall && this.#directory.rights.of(origin)
+    if (grants !== undefined && server.traits.mayCall?.(grants, request) === false) {
+      this.#directory.rights.forbidden.note(origin, 'call')
+      this.#refuse(bridge, server, to, call, FORBIDDEN)
       return undefined
     }
     if (bridge.served.size >= this.#limit) {
@@ -272,10 +283,10 @@ export class Calls {
   }
 
   onReply(bridge: Bridge, { call, value }: SignalOf<'reply'>): void {
-    const pending = this.#pending.get(call)
-    if (pending === undefined) return
+    const pending = this.#find(call)
+    if (pending === undefined) return this.#keys.stray(bridge, this.#clock.now())
     if (pending.at !== bridge) {
-      if (pending.inspects) return
+      if (pending.inspects || !this.#keys.mayStandIn(bridge, this.#clock.now())) return
       this.#endThere(pending)
     }
     if (this.#tally.onAnswered !== undefined && pending.isKept) this.#time(pending)
@@ -290,7 +301,7 @@ export class Calls {
   }
 
   onCallFailed(bridge: Bridge, { call, reason }: SignalOf<'callFailed'>): void {
-    const pending = this.#pending.get(call)
+    const pending = this.#find(call)
     if (pending?.at === bridge) this.#fail(pending, reason)
   }
 
@@ -308,8 +319,10 @@ export class Calls {
     if (this.#pending.size >= this.#limit) {
       throw new SkeinError('ERR_SKEIN_LIMIT', `This node waits for ${this.#limit} calls, the limit "calls".`)
     }
+    const number = this.#pending.next()
     const pending = newCall(
-      this.#pending.next(),
+      number,
+      this.#keys.keyOf(number),
       caller,
       target,
       at,
@@ -375,7 +388,7 @@ export class Calls {
     if (server.mailbox.refuses) {
       throw new SkeinError('ERR_SKEIN_QUEUE_FULL', `The mailbox of ${this.#name(pending.target)} is full.`)
     }
-    const call = new Ref(this.#directory.origin, pending.number)
+    const call = new Ref(this.#directory.origin, pending.key)
     this.#post.putCall(server, { pid: pending.caller?.pid, call }, request, 0, trace)
   }
 
@@ -383,7 +396,7 @@ export class Calls {
     bridge.calls.add(pending)
     const from = pending.caller?.pid.number ?? 0
     const to = addressOf(pending.target)
-    const call = pending.number
+    const call = pending.key
     bridge.send(
       pending.caller,
       trace === undefined
@@ -413,7 +426,13 @@ export class Calls {
   #endThere(pending: PendingCall): void {
     if (!(pending.at instanceof Bridge)) return
     const from = pending.caller?.pid.number ?? 0
-    pending.at.sendSurely(pending.caller, { type: 'callEnded', from, call: pending.number })
+    pending.at.sendSurely(pending.caller, { type: 'callEnded', from, call: pending.key })
+  }
+
+  /** The call with this key, whoever says it. */
+  #find(key: number): PendingCall | undefined {
+    const pending = this.#pending.nearest(key)
+    return pending?.key === key ? pending : undefined
   }
 
   /** Removes the call from everywhere. */

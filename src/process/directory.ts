@@ -7,10 +7,11 @@ import { type Origin, Pid, type RemoteName, type Target } from '../pid.ts'
 import type { Route, Router } from '../route.ts'
 import type { To } from '../signals.ts'
 import { Bridge } from './bridge.ts'
+import type { Attempted } from './forbidden.ts'
 import { NumberTable } from './number-table.ts'
 import type { Process } from './process.ts'
 import { Registry } from './registry.ts'
-import type { Rights } from './rights.ts'
+import { isSystemName, type Rights } from './rights.ts'
 
 /** Anything that can be addressed, whatever it understands. */
 export type AnyTarget = Target<never>
@@ -62,15 +63,18 @@ export class Directory {
     return typeof to === 'number' ? this.processes.get(to) : this.registry.get(to)
   }
 
-  /** As `find`, for what the node beyond the bridge needs a right to. */
-  reach(bridge: Bridge, to: To): Process | 'noproc' | 'forbidden' {
+  /** As `find`, for what the node beyond the bridge needs a right to. What is forbidden is counted. */
+  reach(bridge: Bridge, to: To, attempt: Attempted): Process | 'noproc' | 'forbidden' {
     const process = this.find(to)
-    const grants = this.rights.of(bridge.route.origin)
+    const { origin } = bridge.route
+    const grants = this.rights.of(origin)
     if (grants === undefined) return process ?? 'noproc'
     // Of a name that may not be addressed it is not told whether anybody has it.
-    if (typeof to === 'string') return grants.mayAddress(to) ? (process ?? 'noproc') : 'forbidden'
-    if (process === undefined) return 'noproc'
-    return grants.mayReach(process.names) ? process : 'forbidden'
+    const byName = typeof to === 'string' && !isSystemName(to)
+    const isOpen = byName ? grants.mayAddress(to) : process === undefined || grants.mayReach(process, attempt)
+    if (isOpen) return process ?? 'noproc'
+    this.rights.forbidden.note(origin, attempt)
+    return 'forbidden'
   }
 
   isOwn(origin: Origin): boolean {

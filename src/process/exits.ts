@@ -52,12 +52,14 @@ export class Exits {
 
   /** exit/2 of another node. */
   onExit(bridge: Bridge, { from, to, reason }: Extract<Signal, { type: 'exit' }>): void {
-    const process = this.#directory.reach(bridge, to)
+    const process = this.#directory.reach(bridge, to, 'exit')
     const { origin } = bridge.route
     if (process === 'noproc' || origin === undefined) return
-    if (process === 'forbidden' || process.traits.guarded === true)
+    if (process === 'forbidden') this.#post.undeliverable(bridge, from, to, NOT_HEEDED)
+    else if (process.traits.guarded === true) {
+      this.#directory.rights.forbidden.note(origin, 'exit')
       this.#post.undeliverable(bridge, from, to, NOT_HEEDED)
-    else this.#receive(process, new Pid(origin, from), reason)
+    } else this.#receive(process, new Pid(origin, from), reason)
   }
 
   /** A process linked to this one has ended. */

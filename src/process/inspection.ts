@@ -72,7 +72,7 @@ export class Inspection {
   }
 
   onInspect(bridge: Bridge, { to, call }: Extract<Signal, { type: 'inspect' }>): void {
-    const process = this.#directory.reach(bridge, to)
+    const process = this.#directory.reach(bridge, to, 'processInfo')
     if (process === 'forbidden') bridge.sendSurely(undefined, { type: 'callFailed', from: 0, call, reason: FORBIDDEN })
     else if (process !== 'noproc')
       bridge.sendSurely(process, { type: 'reply', from: to, call, value: answerOf(process) })

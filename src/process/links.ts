@@ -121,7 +121,7 @@ export class Links {
     const process = this.#directory.find(to)
     if (process === undefined) this.#refuse(bridge, from, to, 'noproc')
     else if (process.remoteLinks?.has(pid.key) === true) return
-    else if (this.#directory.reach(bridge, to) !== process) this.#refuse(bridge, from, to, 'noproc')
+    else if (this.#directory.reach(bridge, to, 'link') !== process) this.#refuse(bridge, from, to, 'noproc')
     else if (bridge.links.size >= this.#limit) this.#refuse(bridge, from, to, 'system_limit')
     else this.#add({ owner: process, pid, bridge, unlinking: undefined })
   }

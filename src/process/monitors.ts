@@ -133,7 +133,7 @@ export class Monitors {
 
   onMonitor(bridge: Bridge, { to, ref }: SignalOf<'monitor'>): void {
     if (bridge.watches.has(ref)) return
-    const process = this.#directory.reach(bridge, to)
+    const process = this.#directory.reach(bridge, to, 'monitor')
     if (process === 'forbidden') {
       // As if there were nobody: a monitor learns no more than that.
       bridge.sendSurely(undefined, { type: 'down', from: 0, ref, reason: 'noproc' })

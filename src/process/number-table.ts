@@ -48,6 +48,11 @@ export class NumberTable<T> {
     return this.#numbers[slot] === number ? this.#values[slot] : undefined
   }
 
+  /** What may have a number with these low bits, 32 of them. */
+  nearest(bits: number): T | undefined {
+    return this.#values[bits & (this.#values.length - 1)]
+  }
+
   has(number: number): boolean {
     return this.get(number) !== undefined
   }

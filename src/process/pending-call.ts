@@ -20,6 +20,8 @@ interface Unanswered {
 export interface PendingCall extends Unanswered, Expiring<PendingCall> {
   readonly kind: 'pending'
   readonly number: number
+  /** What others know it by: see call-keys.ts. */
+  readonly key: number
   readonly caller: Process | undefined
   readonly target: AnyTarget
   readonly at: Process | Bridge
@@ -41,6 +43,7 @@ export interface PendingCall extends Unanswered, Expiring<PendingCall> {
 
 export const newCall = (
   number: number,
+  key: number,
   caller: Process | undefined,
   target: AnyTarget,
   at: Process | Bridge,
@@ -56,6 +59,7 @@ export const newCall = (
   return {
     kind: 'pending',
     number,
+    key,
     caller,
     target,
     at,

@@ -156,7 +156,7 @@ export class Post {
   /** A message of another node. */
   receive(bridge: Bridge, letter: Letter, sizeBytes: number): Hold | undefined {
     const { type, from, to, message } = letter
-    const process = this.#directory.reach(bridge, to)
+    const process = this.#directory.reach(bridge, to, type)
     if (typeof process === 'string') {
       this.undeliverable(bridge, from, to, process === 'noproc' ? process : 'ERR_SKEIN_FORBIDDEN')
       return undefined
@@ -223,6 +223,8 @@ export class Post {
 
   /** Says of a signal of another node that it came to nothing. */
   undeliverable(bridge: Bridge, from: number, to: To, reason: string, issues?: readonly Issue[]): void {
+    // Whoever may not send shall not fill the operator's ears either.
+    if (reason === 'ERR_SKEIN_FORBIDDEN' && !this.#directory.rights.forbidden.hasLetter()) return
     const sender = senderOver(bridge, from)
     const target = typeof to === 'number' ? new Pid(this.#origin, to) : { name: to, node: this.#origin.name }
     this.#report({ type: 'deadLetter', to: target, from: sender, reason, ...(issues && { issues }) })

@@ -9,10 +9,12 @@ import type { Pid } from '../pid.ts'
 import type { Reason } from '../signals.ts'
 import type { Traits } from './behaviour.ts'
 import type { Bridge } from './bridge.ts'
+import type { Attempted } from './forbidden.ts'
 import type { RemoteLink } from './links.ts'
 import type { Mailbox } from './mailbox.ts'
 import type { Monitor, Watch } from './monitors.ts'
 import type { PendingCall, ServedCall } from './pending-call.ts'
+import type { Grants } from './rights.ts'
 import type { PendingSpawn } from './spawns.ts'
 
 /** Which child of a distributed supervisor a process is. */
@@ -29,6 +31,8 @@ export interface Supervised {
 export interface ProcessTable {
   /** The process has ended, and nobody has heard of it yet. Must not throw. */
   ended(process: Process): void
+  /** Standing there opens the process to this attempt of a node that has these rights. */
+  isOpen?(process: Process, grants: Grants, attempt: Attempted): boolean
 }
 
 export class Process {
@@ -48,6 +52,8 @@ export class Process {
   /** Exit signals become messages. */
   trapExit = false
   names: Set<string> | undefined
+  /** The id of the other node that had it started. */
+  startedFor: string | undefined
   /** Where it stands. */
   tables: Set<ProcessTable> | undefined
   /** Linked processes of this node. */

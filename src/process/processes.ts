@@ -20,6 +20,7 @@ import { Catalogue } from './catalogue.ts'
 import { type AnyPid, type AnyTarget, Directory } from './directory.ts'
 import { Exits } from './exits.ts'
 import { FairShare } from './fair-share.ts'
+import { Forbidden } from './forbidden.ts'
 import { receive } from './incoming.ts'
 import { Inspection } from './inspection.ts'
 import { PROCESS_LIMITS, type ProcessLimits } from './limits.ts'
@@ -47,7 +48,7 @@ export const DEFAULT_SHUTDOWN_MS = 500
 const STOP_GRACE_MS = 100
 
 /** `parent`: linked to it from the start; if it is on another node whoever spawns sees to the link. */
-type SpawnOptions = SpawnWithOptions & { readonly parent?: Process | Pid }
+type SpawnOptions = SpawnWithOptions & { readonly parent?: Process | Pid; readonly startedFor?: string }
 
 export class Processes implements SignalSink {
   readonly #origin: Origin
@@ -88,7 +89,7 @@ export class Processes implements SignalSink {
   /** For `stop`: a process or its function has ended. */
   #onChange: (() => void) | undefined
 
-  constructor({ origin, clock, router, report, limits, stateCodec, tracer, allow = [] }: ProcessesOptions) {
+  constructor({ origin, clock, random, router, report, limits, stateCodec, tracer, allow = [] }: ProcessesOptions) {
     this.#origin = origin
     this.#clock = clock
     this.#report = report
@@ -98,7 +99,7 @@ export class Processes implements SignalSink {
     this.#share = new FairShare(clock)
     this.tracing = new Tracing(tracer)
     const nextRef = (): Ref => new Ref(origin, ++this.#lastRef)
-    this.rights = new Rights(allow)
+    this.rights = new Rights(allow, new Forbidden(clock, (event) => this.#tell(event)))
     this.#directory = new Directory({ origin, router, clock, names: this.#limits.names, rights: this.rights })
     const post = new Post({
       clock,
@@ -119,7 +120,15 @@ export class Processes implements SignalSink {
     )
     this.#monitors = new Monitors(this.#directory, post, nextRef, this.#limits.monitors)
     const { tracing, tally } = this
-    this.#calls = new Calls({ directory: this.#directory, clock, post, limit: this.#limits.calls, tracing, tally })
+    this.#calls = new Calls({
+      directory: this.#directory,
+      clock,
+      post,
+      limit: this.#limits.calls,
+      tracing,
+      tally,
+      random,
+    })
     this.timers = new Timers({ clock, post, nextRef, limit: this.#limits.timers })
     this.multicast = new Multicast({ directory: this.#directory, post, share: this.#share, tracing })
     const end = (process: Process, reason: Reason): void => this.#end(process, reason)
@@ -309,7 +318,7 @@ export class Processes implements SignalSink {
   }
 
   #spawn<M, A extends unknown[]>(behaviour: Behaviour<M, A>, args: A, options: SpawnOptions = {}): Process {
-    const { name, mailbox, parent } = options
+    const { name, mailbox, parent, startedFor } = options
     checkBehaviour(behaviour)
     if (this.#phase !== 'running') throw stopped()
     const { processes } = this.#limits
@@ -321,6 +330,7 @@ export class Processes implements SignalSink {
     const limits = mailboxLimits(mailbox ?? traits.mailbox, this.#usualMailbox)
     const parentPid = parent instanceof Process ? parent.pid : parent
     const process = new Process(pid, new Mailbox(this.#share, this.#clock, limits), traits, parentPid)
+    process.startedFor = startedFor
     if (name !== undefined) this.#directory.registry.register(name, process)
     this.#directory.processes.set(pid.number, process)
     this.tally.begun(process)

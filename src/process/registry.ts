@@ -4,6 +4,7 @@
 import { SkeinError } from '../../certs/errors.ts'
 import { isShortName } from '../cluster/node-name.ts'
 import type { Process } from './process.ts'
+import { isSystemName } from './rights.ts'
 
 export class Registry {
   readonly #processes = new Map<string, Process>()
@@ -25,6 +26,11 @@ export class Registry {
   register(name: string, process: Process): void {
     if (typeof name !== 'string' || !isShortName(name)) {
       throw new SkeinError('ERR_SKEIN_BAD_NAME', `"${String(name).slice(0, 100)}" cannot be the name of a process.`)
+    }
+    if (isSystemName(name) && process.traits.guarded !== true) {
+      throw new SkeinError('ERR_SKEIN_BAD_NAME', `"${name}" is a name of Skein itself.`, {
+        hint: 'Names that begin with "skein." are reserved, and so is "skein".',
+      })
     }
     const holder = this.#processes.get(name)
     if (holder !== undefined) {

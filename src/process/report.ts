@@ -4,6 +4,7 @@
 import type { SupervisorReport } from '../behaviours/supervisor/report.ts'
 import type { Pid } from '../pid.ts'
 import type { Reason } from '../signals.ts'
+import type { ForbiddenAttempt } from './forbidden.ts'
 import type { MailboxOverflow } from './overflow.ts'
 import type { DeadLetter } from './post.ts'
 
@@ -16,3 +17,4 @@ export type ProcessReport =
   | SupervisorReport
   | DeadLetter
   | MailboxOverflow
+  | ForbiddenAttempt

@@ -54,6 +54,10 @@ export class Tracing {
     this.#tracer = tracer
   }
 
+  uses(tracer: Tracer): boolean {
+    return this.#tracer === tracer
+  }
+
   /** The trace that something belongs to which this process, or the program, does now. */
   of(process: Process | undefined): string | undefined {
     return this.#current() ?? (process === undefined ? undefined : this.#taken.get(process))

@@ -8,7 +8,7 @@
  * it does not do: queue; `send` says when a peer has enough to read.
  */
 import { type ErrorCode, isSkeinError, SkeinError } from '../../certs/errors.ts'
-import type { ConnectedNode } from '../cluster/peers.ts'
+import type { ConnectedNode } from '../cluster/connected-node.ts'
 import type { Pid } from '../pid.ts'
 import { type Behaviour, CastEntry, type Traits } from '../process/behaviour.ts'
 import type { StandardSchema } from '../process/schema.ts'

@@ -4,7 +4,7 @@
 import type { ErrorCode } from '../../certs/errors.ts'
 import type { Clock } from '../../transport/clock.ts'
 import type { Random } from '../../transport/random.ts'
-import type { ConnectedNode } from '../cluster/peers.ts'
+import type { ConnectedNode } from '../cluster/connected-node.ts'
 import type { NodeEvent } from '../event-stream.ts'
 import type { Probes } from '../observe/probes.ts'
 import type { Origin } from '../pid.ts'

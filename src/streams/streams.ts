@@ -119,7 +119,7 @@ export class Streams {
     const { from, to, call, stream, duplex, meta } = signal
     const { origin, streams } = bridge.route
     if (origin === undefined || streams === undefined) return
-    const process = this.#directory.reach(bridge, to)
+    const process = this.#directory.reach(bridge, to, 'stream')
     if (process === 'forbidden') return this.#refuse(bridge, undefined, 0, call, FORBIDDEN)
     if (process === 'noproc') {
       this.#refuse(bridge, undefined, to, call, 'noproc')

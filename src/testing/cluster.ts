@@ -6,7 +6,8 @@
  *   await cluster.clock.run({ until: () => cluster.nodes.every((node) => node.nodes().length === 4) })
  */
 import { createIdentity, type Identity } from '../../certs/identity.ts'
-import { deriveKeys } from '../../certs/keys.ts'
+import { Keyring } from '../../certs/keyring.ts'
+import { type ClusterKeys, deriveKeys } from '../../certs/keys.ts'
 import { signingKeyOf } from '../../certs/signing-key.ts'
 import { dhtOn } from '../../discovery/dht/port.ts'
 import { dhtSource } from '../../discovery/dht/rendezvous.ts'
@@ -21,7 +22,7 @@ import type { Logger } from '../config.ts'
 import { DEFAULT_PORT } from '../discovery-config.ts'
 import { type SkeinNode, startNodeOn } from '../node.ts'
 import type { NodeParts } from '../node-parts.ts'
-import type { AllowRule } from '../process/rights.ts'
+import type { Allow } from '../process/rights.ts'
 import type { CompressionOptions } from '../wire/packing.ts'
 
 export interface SimulationOptions {
@@ -37,7 +38,7 @@ export interface SimulationOptions {
   readonly discovery?: 'seeds' | 'dht'
   readonly liveness?: LivenessPreset
   /** As the option of startNode. */
-  readonly allow?: readonly AllowRule[]
+  readonly allow?: Allow
   readonly compression?: CompressionOptions
   /** Delay, loss and limits of the network. */
   readonly network?: Omit<MemoryNetworkOptions, 'clock' | 'random'>
@@ -48,7 +49,13 @@ export interface SimulatedNodeOptions {
   readonly name?: string
   readonly cluster?: string
   readonly cookie?: string
+  /** As the option of startNode. */
+  readonly acceptCookies?: readonly string[]
   readonly identity?: Identity
+  /** As the options of startNode. */
+  readonly allow?: Allow
+  readonly revoked?: readonly string[]
+  readonly members?: readonly string[]
   readonly mesh?: MeshPolicy
   readonly hidden?: boolean
   /** False: it knows no seed. */
@@ -96,11 +103,17 @@ export class SimulatedCluster {
     const host = simulatedHost(index)
     const clock = this.network.clockOf(host)
     const random = seededRandom(Buffer.from(this.#random.bytes(SEED_BYTES)).readUIntBE(0, SEED_BYTES))
-    const keys = deriveKeys(Buffer.from(options.cookie ?? sharedCookie), cluster)
+    const keysOf = (cookie: string): ClusterKeys => deriveKeys(Buffer.from(cookie), cluster)
+    const keys = new Keyring(keysOf(options.cookie ?? sharedCookie), options.acceptCookies?.map(keysOf))
     const verified = { nodeId: identity.nodeId, publicKey: identity.publicKey, certificate: identity.certificate }
     const first: Address = { host: simulatedHost(0), port: DEFAULT_PORT }
     const known = seeded && index > 0 ? [first] : []
-    const transport = this.network.transport({ host, port: DEFAULT_PORT, identity: verified, gate: keys.gate })
+    const transport = this.network.transport({
+      host,
+      port: DEFAULT_PORT,
+      identity: verified,
+      gate: keys.all().map(({ gate }) => gate),
+    })
     const hidden = options.hidden ?? false
     const source =
       this.#options.discovery === 'dht'
@@ -114,6 +127,7 @@ export class SimulatedCluster {
             resolve: () => Promise.resolve([]),
           })
         : seedSource({ seeds: known.map(formatAddress), clock, random })
+    const allow = options.allow ?? this.#options.allow
     const parts: NodeParts = {
       name: options.name ?? `n${index}@${host}`,
       cluster,
@@ -131,7 +145,9 @@ export class SimulatedCluster {
       ...(options.loopMeter && { loopMeter: options.loopMeter }),
       ...(options.protocolVersions && { protocolVersions: options.protocolVersions }),
       ...(liveness === undefined ? {} : { liveness }),
-      ...(this.#options.allow === undefined ? {} : { allow: this.#options.allow }),
+      ...(allow === undefined ? {} : { allow }),
+      revoked: options.revoked,
+      members: options.members,
       compression: this.#options.compression,
     }
     const node = startNodeOn(parts)

@@ -27,6 +27,8 @@ import {
   EXTENSION_REGISTERED,
   EXTENSION_SET,
   EXTENSION_UNDEFINED,
+  HEAP_PER_NODE,
+  HEAP_PER_VALUE,
   INCARNATION_BYTES,
   KNOWN_KEY,
   MAX_DEPTH,
@@ -66,11 +68,18 @@ export class Decoder {
   #end = 0
   #depth = 0
   #budget = 0
+  /** Arrays, objects and extensions. */
+  #nodes = 0
 
   constructor(local: Origin, types: WireTypes, maxBytes: number) {
     this.#local = local
     this.#types = types
     this.#maxBytes = maxBytes
+  }
+
+  /** What the value decoded last takes in memory beyond the bytes it came in, bytes: an estimate that costs nothing. */
+  get heapBytes(): number {
+    return (MAX_VALUES - this.#budget) * HEAP_PER_VALUE + this.#nodes * HEAP_PER_NODE
   }
 
   /** The one value in source[start..end), sent by `peer`. */
@@ -82,6 +91,7 @@ export class Decoder {
     this.#end = end
     this.#depth = 0
     this.#budget = MAX_VALUES
+    this.#nodes = 0
     this.#peer = peer
     this.#known = known
     this.#busy = true
@@ -111,6 +121,7 @@ export class Decoder {
     const outerEnd = this.#end
     const outerDepth = this.#depth
     const outerBudget = this.#budget
+    const outerNodes = this.#nodes
     const outerPeer = this.#peer
     this.#busy = false
     try {
@@ -122,6 +133,7 @@ export class Decoder {
       this.#end = outerEnd
       this.#depth = outerDepth
       this.#budget = outerBudget
+      this.#nodes += outerNodes
       this.#peer = outerPeer
       this.#known = outerKnown
     }
@@ -315,6 +327,7 @@ export class Decoder {
 
   #enter(cost: number): void {
     if (++this.#depth > MAX_DEPTH) throw this.#bad('it is nested too deeply')
+    this.#nodes++
     this.#pay(cost)
   }
 
@@ -335,6 +348,7 @@ export class Decoder {
 
   /** The body is read as if nothing came after it, and must be used up. */
   #extension(length: number): unknown {
+    this.#nodes++
     const type = this.#unsigned(1)
     const outerEnd = this.#end
     const bodyEnd = this.#position + length

@@ -36,6 +36,10 @@ export const DEFAULT_MAX_MESSAGE_BYTES = 16 * 1024 * 1024
  * message below some 100 MiB of heap. Numbers in bulk belong into typed arrays, which count once.
  */
 export const MAX_VALUES = 2 ** 20
+/** What a value takes in memory beside its bytes on the wire, bytes, roughly: its place in an array or object. */
+export const HEAP_PER_VALUE = 16
+/** The same of an array, object or extension, beside its place. An empty object of one byte takes 64 with it (measured). */
+export const HEAP_PER_NODE = 48
 /** A Map or Set takes the room of about eight values even when empty. */
 export const COST_OF_EXTENSION = 8
 /** An Error captures a stack trace when it is made: microseconds, and a kilobyte. */

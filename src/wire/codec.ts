@@ -75,6 +75,11 @@ export class MessageCodec implements Codec {
     return this.#decoder.decode(buffer, start, end, this.peer, known)
   }
 
+  /** What the value decoded last takes in memory beyond its bytes, roughly. */
+  get heapBytes(): number {
+    return this.#decoder.heapBytes
+  }
+
   /** A name in the head of a frame: UTF-8 in bytes[start..start + length), which must be there. */
   text(bytes: Buffer, start: number, length: number): string {
     return this.#decoder.text(bytes, start, length)

@@ -103,6 +103,8 @@ export class Wire {
   #known: KnownKeys | undefined
   /** By how much the body of the frame decoded last was larger than the frame. */
   unpackedBytes = 0
+  /** What the body of the frame decoded last takes in memory beyond its bytes, roughly; 0 without a body. */
+  heapBytes = 0
   #bytes: Uint8Array = new Uint8Array(0)
   #position = 0
   #end = 0
@@ -175,6 +177,7 @@ export class Wire {
     this.#position = start
     this.#end = Math.min(end, buffer.length)
     this.unpackedBytes = 0
+    this.heapBytes = 0
     if ((type & TRACED) !== 0) return this.#traced(type & ~TRACED)
     return this.#signal(type)
   }
@@ -426,7 +429,9 @@ export class Wire {
   #body(): unknown {
     try {
       if (this.#bytes[this.#position] === PACKED && this.#position < this.#end) return this.#unpacked()
-      return this.#codec.decode(this.#bytes, this.#position, this.#end, this.#known)
+      const value = this.#codec.decode(this.#bytes, this.#position, this.#end, this.#known)
+      this.heapBytes = this.#codec.heapBytes
+      return value
     } catch (error) {
       if (isSkeinError(error, 'ERR_SKEIN_UNKNOWN_TYPE')) return new Unreadable(error)
       throw error
@@ -436,7 +441,9 @@ export class Wire {
   #unpacked(): unknown {
     const body = unpack(bufferOf(this.#bytes), this.#position, this.#end, this.#codec.maxMessageBytes)
     this.unpackedBytes = Math.max(0, body.length - (this.#end - this.#position))
-    return this.#codec.decode(body, 0, body.length, this.#known)
+    const value = this.#codec.decode(body, 0, body.length, this.#known)
+    this.heapBytes = this.#codec.heapBytes
+    return value
   }
 
   /** Who waits for a reason must get one: one that cannot be read is replaced by the error that says so. */

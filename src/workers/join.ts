@@ -4,6 +4,7 @@
 import { hostname } from 'node:os'
 import { workerData } from 'node:worker_threads'
 import { isSkeinError, SkeinError } from '../../certs/errors.ts'
+import { Keyring, type RingKeys } from '../../certs/keyring.ts'
 import { systemClock } from '../../transport/clock.ts'
 import type { SocketWatch } from '../../transport/socket.ts'
 import { type Logger, resolveConfig } from '../config.ts'
@@ -54,15 +55,17 @@ export const joinFromWorker = async <T = unknown>({ setUp, logger }: JoinOptions
     tell({ type: 'failed', code: isSkeinError(error) ? error.code : 'ERR_SKEIN_WORKER_FAILED', message })
   }
   const socket = new SharedSocket(shared)
+  const keys = ringOf(invitation.keys)
   let node: SkeinNode
   try {
-    node = await start(invitation, socket, logger)
+    node = await start(invitation, keys, socket, logger)
   } catch (error) {
     failed(error)
     throw error
   }
   port.on('message', (order: ToWorker) => {
     if (order.type === 'closeSocket') socket.closeNow()
+    else if (order.type === 'keys') keys.replace(order.keys)
     else void node.stop({ timeoutMs: order.timeoutMs })
   })
   port.unref()
@@ -84,8 +87,15 @@ export const joinFromWorker = async <T = unknown>({ setUp, logger }: JoinOptions
 }
 
 /** The environment is the parent's: what it says was heeded there. */
-const start = ({ keys, options }: Invitation, socket: SharedSocket, logger: Logger | undefined): Promise<SkeinNode> =>
+const start = (
+  { options }: Invitation,
+  keys: Keyring,
+  socket: SharedSocket,
+  logger: Logger | undefined,
+): Promise<SkeinNode> =>
   startConfigured(resolveConfig({ ...options, ...(logger && { logger }) }, {}, hostname()), keys, socket)
+
+const ringOf = ([primary, ...accepted]: RingKeys): Keyring => new Keyring(primary, accepted)
 
 /** Lets the thread that started this one know of its socket. */
 class SharedSocket implements SocketWatch {

@@ -4,7 +4,7 @@
  * The keys of the cluster go this way too: they are on no command line, in no environment and in no file.
  */
 import type { MessagePort } from 'node:worker_threads'
-import type { ClusterKeys } from '../../certs/keys.ts'
+import type { RingKeys } from '../../certs/keyring.ts'
 import type { StartOptions } from '../config.ts'
 
 /** Index in the shared memory: one more than the descriptor of the worker's socket while it is open, else 0. */
@@ -21,7 +21,7 @@ export interface Invitation {
   readonly port: MessagePort
   /** Shared memory, see SOCKET and JOINED. */
   readonly shared: Int32Array
-  readonly keys: ClusterKeys
+  readonly keys: RingKeys
   /** Of the node that invites. */
   readonly host: string
   /** How the worker's node is started; the cookie is not among it. */
@@ -45,6 +45,8 @@ export type FromWorker =
 
 /** To a worker. */
 export type ToWorker =
+  /** The cookies of the node have changed, and so do those of the worker's. */
+  | { readonly type: 'keys'; readonly keys: RingKeys }
   | { readonly type: 'stop'; readonly timeoutMs: number }
   /** The thread is about to be ended. */
   | { readonly type: 'closeSocket' }

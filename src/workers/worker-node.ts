@@ -13,6 +13,7 @@ import {
   Worker,
 } from 'node:worker_threads'
 import { isErrorCode, SkeinError } from '../../certs/errors.ts'
+import type { RingKeys } from '../../certs/keyring.ts'
 import type { Clock } from '../../transport/clock.ts'
 import {
   type FromWorker,
@@ -121,6 +122,11 @@ export class WorkerNode implements AsyncDisposable {
     })
     // The thread itself keeps the process alive.
     port1.unref()
+  }
+
+  /** @internal The cookies of the node have changed. */
+  useKeys(keys: RingKeys): void {
+    if (!this.#isOver) this.#order({ type: 'keys', keys })
   }
 
   /** Of its node. */

@@ -8,8 +8,8 @@
 import { SkeinError } from '../../certs/errors.ts'
 import { formatAddress } from '../../transport/address.ts'
 import { atExit } from '../../transport/at-exit.ts'
+import type { ConnectedNode } from '../cluster/connected-node.ts'
 import { fullNodeName, hostOfNodeName } from '../cluster/node-name.ts'
-import type { ConnectedNode } from '../cluster/peers.ts'
 import type { StartOptions } from '../config.ts'
 import type { NodeEvent } from '../event-stream.ts'
 import type { NodeParts } from '../node-parts.ts'
@@ -38,6 +38,10 @@ export class Workers {
   /** @internal Use node.workers. */
   constructor(host: WorkersHost) {
     this.#host = host
+    const { keys } = host.parts
+    keys.onChange(() => {
+      for (const worker of this.#workers) worker.useKeys(keys.all())
+    })
   }
 
   /** Those whose threads live. */
@@ -58,7 +62,7 @@ export class Workers {
     const number = ++this.#started
     const shortName = own.slice(0, own.indexOf('@'))
     const name = fullNodeName(options.name ?? `${shortName}-worker-${number}`, hostOfNodeName(own))
-    const invitation = { keys: parts.keys, host: own, options: this.#optionsFor(name) }
+    const invitation = { keys: parts.keys.all(), host: own, options: this.#optionsFor(name) }
     let worker: WorkerNode
     try {
       worker = new WorkerNode(file, name, invitation, options, parts.clock)

@@ -2,7 +2,7 @@ import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promis
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { configFolder } from '../../certs/config-folder.ts'
-import { MAX_COOKIE_BYTES, MIN_COOKIE_BYTES, resolveCookie } from '../../certs/cookie.ts'
+import { MAX_COOKIE_BYTES, MIN_COOKIE_BYTES, resolveAcceptedCookies, resolveCookie } from '../../certs/cookie.ts'
 import { suite } from '../support/suite.ts'
 import { race, rejects, temporaryFolder } from './support.ts'
 
@@ -150,6 +150,25 @@ test('an own file that appears between looking and making is taken over', async 
   await mkdir(configDir, { mode: 0o700 })
   const found = await Promise.all(Array.from({ length: 8 }, () => resolveCookie({ env: {}, configDir })))
   assert.is(new Set(found.map(({ cookie }) => utf8(cookie))).size, 1)
+})
+
+test('accepted cookies: the option, or the lines of a secret file', async (t) => {
+  const folder = await temporaryFolder(t)
+  const file = join(folder, 'accepted')
+  const env = { SKEIN_ACCEPT_COOKIES_FILE: file }
+  assert.equal(await resolveAcceptedCookies({ env: {} }), [])
+  await rejects('ERR_SKEIN_COOKIE_FILE', () => resolveAcceptedCookies({ env }))
+  await writeFile(file, 'the first cookie\n\nthe second cookie\r\nthe third cookie', { mode: 0o600 })
+  const found = await resolveAcceptedCookies({ env })
+  assert.equal(found.map(utf8), ['the first cookie', 'the second cookie', 'the third cookie'])
+  const given = await resolveAcceptedCookies({ env, cookies: ['by the option\n', Buffer.from('as its bytes')] })
+  assert.equal(given.map(utf8), ['by the option', 'as its bytes'])
+  await rejects('ERR_SKEIN_BAD_COOKIE', () => resolveAcceptedCookies({ env, cookies: ['short'] }))
+  await writeFile(file, 'the first cookie\nshort\n')
+  await rejects('ERR_SKEIN_BAD_COOKIE', () => resolveAcceptedCookies({ env }))
+  if (windows) return
+  await chmod(file, 0o644)
+  await rejects('ERR_SKEIN_INSECURE_FILE', () => resolveAcceptedCookies({ env }))
 })
 
 test.run()

@@ -7,7 +7,7 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { type NodeEvent, type Pid, type Self, type SkeinNode, startNode } from '../../src/index.ts'
-import { CHILDREN, type MemberCommand, type MemberOptions, type MemberReport, type MemberState } from './protocol.ts'
+import { CHILDREN, type MemberCommand, type MemberOptions, type MemberReport, type MemberState, type Role } from './protocol.ts'
 
 const TALK_INTERVAL_MS = 50
 const WRITE_INTERVAL_MS = 100
@@ -39,6 +39,7 @@ class Member {
   readonly #holders = new Map<string, Pid>()
   readonly #running = new Map<string, Pid>()
   #received = 0
+  #shed = 0
 
   constructor(node: SkeinNode) {
     this.node = node
@@ -64,6 +65,7 @@ class Member {
         .sort(),
       running: [...this.#running.keys()].sort(),
       received: this.#received,
+      shed: this.#shed,
     }
   }
 
@@ -134,8 +136,8 @@ class Member {
             self.send(pid, { type: 'numbered', from: self.pid, number } satisfies Numbered)
             numbers.set(pid.key, number + 1)
           } catch (error) {
-            if (codeOf(error) !== 'ERR_SKEIN_QUEUE_FULL')
-              report({ type: 'violation', text: `send threw ${String(error)}` })
+            if (codeOf(error) === 'ERR_SKEIN_QUEUE_FULL') this.#shed++
+            else report({ type: 'violation', text: `send threw ${String(error)}` })
           }
         }
       } else if (isType(message, 'numbered')) this.#check(message as unknown as Numbered)
@@ -195,7 +197,8 @@ const burn = (share: number): void => {
 }
 
 const start = async (options: MemberOptions): Promise<string> => {
-  const { seeds, ...rest } = options
+  const { seeds, before = [], ...rest } = options
+  for (const module of before) ((await import(module)) as { readonly default: () => void }).default()
   const node = await startNode({ ...rest, logLevel: 'silent', discovery: { mdns: false, dht: false, seeds } })
   member = new Member(node)
   return node.incarnation
@@ -206,6 +209,11 @@ const obey = async (command: MemberCommand): Promise<unknown> => {
   if (command.do === 'burn') return burn(command.share)
   if (member === undefined) throw new Error('The node has not been started.')
   switch (command.do) {
+    case 'role':
+      return ((await import(command.module)) as { readonly default: Role }).default(
+        member.node,
+        ...(command.args as never[]),
+      )
     case 'state':
       return member.state()
     case 'grab':
@@ -229,7 +237,7 @@ for (const kind of ['unhandledRejection', 'uncaughtException'] as const) {
 process.on('message', ({ id, command }: { id: number; command: MemberCommand }) => {
   obey(command).then(
     (value) => report({ type: 'done', id, value }),
-    (error: unknown) => report({ type: 'failed', id, text: `${codeOf(error)} ${String(error)}` }),
+    (error: unknown) => report({ type: 'failed', id, text: `${codeOf(error)} ${error instanceof Error ? error.stack : String(error)}` }),
   )
 })
 process.on('disconnect', () => process.exit(0))

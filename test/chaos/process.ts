@@ -16,12 +16,12 @@ export class MemberProcess {
   readonly options: MemberOptions
   state: 'down' | 'starting' | 'running' | 'paused' | 'leaving' = 'down'
   #child: ChildProcess | undefined
-  readonly #host: LanHost
+  readonly #host: Pick<LanHost, 'spawn'>
   readonly #onReport: (report: MemberReport) => void
   readonly #waiting = new Map<number, Waiting>()
   #lastId = 0
 
-  constructor(host: LanHost, options: MemberOptions, onReport: (report: MemberReport) => void) {
+  constructor(host: Pick<LanHost, 'spawn'>, options: MemberOptions, onReport: (report: MemberReport) => void) {
     this.#host = host
     this.options = options
     this.#onReport = onReport
@@ -31,7 +31,13 @@ export class MemberProcess {
     return this.options.name
   }
 
-  async start(): Promise<void> {
+  /** Of its process, which is there from `start` on. */
+  get pid(): number {
+    return this.#child?.pid ?? 0
+  }
+
+  /** Starts the process without the node, so that `start` is quick. */
+  async prepare(): Promise<void> {
     this.state = 'starting'
     const child = this.#host.spawn(process.execPath, ['--import', 'tsx', MEMBER], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -53,6 +59,10 @@ export class MemberProcess {
       this.#waiting.clear()
     })
     await ready
+  }
+
+  async start(): Promise<void> {
+    if (this.state !== 'starting') await this.prepare()
     await this.tell({ do: 'start', options: this.options })
     this.state = 'running'
   }

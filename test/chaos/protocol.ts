@@ -1,4 +1,5 @@
 /** What the director of a chaos run and its members say to each other over IPC. */
+import type { SkeinNode } from '../../src/index.ts'
 
 export interface MemberOptions {
   readonly name: string
@@ -8,7 +9,12 @@ export interface MemberOptions {
   /** File of its key: a restarted member is the same node. */
   readonly identity: string
   readonly seeds: readonly string[]
+  /** Modules whose default export is called before the node starts. */
+  readonly before?: readonly string[]
 }
+
+/** What a member does besides: the default export of a module. Arguments and result cross as JSON. */
+export type Role = (node: SkeinNode, ...args: never[]) => unknown
 
 export type MemberCommand =
   | { readonly do: 'start'; readonly options: MemberOptions }
@@ -18,6 +24,8 @@ export type MemberCommand =
   | { readonly do: 'stop' }
   /** Share of the time, 0 to 1, that it burns. */
   | { readonly do: 'burn'; readonly share: number }
+  /** Has this module's default export work on the node: see Role. */
+  | { readonly do: 'role'; readonly module: string; readonly args: readonly unknown[] }
 
 /** What one member sees. */
 export interface MemberState {
@@ -29,6 +37,8 @@ export interface MemberState {
   readonly running: readonly string[]
   /** Numbered messages so far. */
   readonly received: number
+  /** Numbered messages that were not sent because a queue was full. */
+  readonly shed: number
 }
 
 export type MemberReport =

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
 import { createIdentity, type Identity } from '../../certs/identity.ts'
+import { Keyring } from '../../certs/keyring.ts'
 import { deriveKeys } from '../../certs/keys.ts'
 import { resolveConfig } from '../../src/config.ts'
 import type { SkeinNode } from '../../src/node.ts'
@@ -316,7 +317,7 @@ const memberHere = async (
   const discovery = { mdns: false, dht: true }
   const options = { name: 'a', cluster, host: '127.0.0.1', port: 0, discovery, logLevel: 'silent', ...own } as const
   const clock = { ...systemClock, wallNow: () => systemClock.wallNow() + aheadMs }
-  const keys = deriveKeys(Buffer.from(cookie), cluster)
+  const keys = new Keyring(deriveKeys(Buffer.from(cookie), cluster))
   const node = await startConfigured(resolveConfig(options, {}, hostname()), keys, undefined, clock)
   t.defer(() => node.stop())
   return node

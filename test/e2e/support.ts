@@ -46,6 +46,8 @@ export interface RogueOptions {
   /** Says nothing at all. */
   readonly mute?: boolean
   readonly capabilities?: readonly string[]
+  /** Default: that of all nodes. */
+  readonly cookie?: string
 }
 
 /** A stream of our own that opens like a dedicated lane without a mark (docs/wire.md), then holds this much of a frame. */
@@ -56,12 +58,15 @@ export class Rogue implements LanesHandler {
   readonly lanes: Lanes
   /** Resolves when it is a member. */
   readonly up: Promise<void>
+  /** Resolves when TLS is done. */
+  readonly opened: Promise<void>
   /** Resolves when its connection is over. */
   readonly closed: Promise<CloseReason>
   #state: HandshakeState
   readonly #mute: boolean
   #raw: Uint8Array | undefined
   #onUp: () => void = () => {}
+  #onOpened: () => void = () => {}
   #onClosed: (reason: CloseReason) => void = () => {}
 
   private constructor(own: Introduction, mute: boolean) {
@@ -70,6 +75,9 @@ export class Rogue implements LanesHandler {
     this.lanes = new Lanes(this, { clock: systemClock })
     this.up = new Promise((resolve) => {
       this.#onUp = resolve
+    })
+    this.opened = new Promise((resolve) => {
+      this.#onOpened = resolve
     })
     this.closed = new Promise((resolve) => {
       this.#onClosed = resolve
@@ -83,7 +91,7 @@ export class Rogue implements LanesHandler {
 
   static async dialAt(t: Pick<TestContext, 'defer'>, address: Address, options: RogueOptions = {}): Promise<Rogue> {
     const identity = await createIdentity({ wallNowMs: Date.now() })
-    const keys = deriveKeys(Buffer.from(COOKIE), 'default')
+    const keys = deriveKeys(Buffer.from(options.cookie ?? COOKIE), 'default')
     const transport = await openQuicTransport({
       host: address.host.startsWith('127.') ? '127.0.0.1' : '0.0.0.0',
       port: 0,
@@ -132,6 +140,7 @@ export class Rogue implements LanesHandler {
 
   onOpen(): void {
     const { peer } = this.lanes.connection
+    this.#onOpened()
     if (this.#mute) return
     if (peer !== undefined) this.#advance({ type: 'open', peer })
   }

@@ -47,7 +47,7 @@ export class HostChild<Command, Report> {
   /** Starts the TypeScript program of this file; it is gone after the test. */
   static async start<Command, Report>(
     t: TestContext,
-    host: LabHost,
+    host: Pick<LabHost, 'spawn'>,
     file: string,
     onReport: (report: Report) => void,
   ): Promise<HostChild<Command, Report>> {

@@ -1,10 +1,16 @@
 /*
- * wire NETNS1 INTERFACE1 NETNS2 INTERFACE2: a cable between two network namespaces that delays, scatters and loses frames.
+ * wire NETNS1 INTERFACE1 NETNS2 INTERFACE2: a cable between two network namespaces that delays, scatters, loses and spoils frames.
  *
  * For kernels without netem: two TAP devices and a queue between them. Each line on standard input sets how it is from then
- * on: delay and jitter of one direction in microseconds, loss in millionths. Jitter is added evenly from 0 up, so it lets
- * frames overtake each other, as netem does; without it the order is kept. The answer to each line is the line `ok`. It ends with
- * its standard input, so with the program that started it. It does not limit the rate; a queue has MAX_QUEUED frames.
+ * on: delay and jitter of one direction in microseconds, then in millionths of the frames how many are lost, corrupted,
+ * doubled, and sent without the delay. Jitter is added evenly from 0 up, so it lets frames overtake each other, as netem does;
+ * without it, and without frames that skip the delay, the order is kept.
+ *
+ * A corrupted frame has one bit of its UDP payload flipped. Every other one has no UDP checksum any more, as a broken router or
+ * memory leaves it: the kernel passes it on. The others are for the kernel to drop.
+ *
+ * The answer to each line is the line `ok` with how many frames were lost, corrupted, doubled and sent early so far. It ends
+ * with its standard input, so with the program that started it. It does not limit the rate; a queue has MAX_QUEUED frames.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -38,7 +44,10 @@ struct queue {
 };
 
 static struct queue queues[2];
-static int64_t delay_us, jitter_us, loss_millionths;
+static int64_t delay_us, jitter_us;
+/* Chances in millionths, and how often it happened. */
+enum { LOST, CORRUPTED, DOUBLED, EARLY, KINDS };
+static long long chances[KINDS], counts[KINDS];
 static uint64_t numbers, random_state = 88172645463325252ULL;
 
 static int64_t now_us(void) {
@@ -103,6 +112,33 @@ static int open_tap(const char *namespace, const char *interface) {
   return tap;
 }
 
+static int happens(int kind) {
+  if (chances[kind] == 0 || (int64_t)random_below(1000000) >= chances[kind]) return 0;
+  counts[kind]++;
+  return 1;
+}
+
+#define ETHERNET_BYTES 14
+#define UDP_BYTES 8
+#define PROTOCOL_UDP 17
+
+/* Flips a bit of what UDP carries over IPv4; other frames stay as they are. */
+static void corrupt(struct frame *frame) {
+  unsigned char *ip = frame->bytes + ETHERNET_BYTES;
+  if (frame->length < ETHERNET_BYTES + 20 || frame->bytes[12] != 8 || frame->bytes[13] != 0) return;
+  int head_bytes = ETHERNET_BYTES + (ip[0] & 15) * 4 + UDP_BYTES;
+  if (ip[9] != PROTOCOL_UDP || frame->length <= head_bytes || !happens(CORRUPTED)) return;
+  frame->bytes[head_bytes + random_below(frame->length - head_bytes)] ^= 1 << random_below(8);
+  if (counts[CORRUPTED] % 2 == 0) frame->bytes[head_bytes - 2] = frame->bytes[head_bytes - 1] = 0;
+}
+
+static void schedule(struct frame *frame, struct queue *queue) {
+  int64_t late_us = delay_us + (jitter_us > 0 ? (int64_t)random_below(jitter_us + 1) : 0);
+  frame->due_us = now_us() + (happens(EARLY) ? 0 : late_us);
+  frame->number = numbers++;
+  push(queue, frame);
+}
+
 /* Frees where it cannot keep: frames that nobody may see any more. */
 static void take(int from, struct queue *queue) {
   static struct frame *spare;
@@ -110,10 +146,15 @@ static void take(int from, struct queue *queue) {
     if (spare == NULL && (spare = malloc(sizeof *spare)) == NULL) fail("malloc");
     spare->length = read(from, spare->bytes, MAX_FRAME_BYTES);
     if (spare->length <= 0) return;
-    if (queue->count >= MAX_QUEUED || (int64_t)random_below(1000000) < loss_millionths) continue;
-    spare->due_us = now_us() + delay_us + (jitter_us > 0 ? (int64_t)random_below(jitter_us + 1) : 0);
-    spare->number = numbers++;
-    push(queue, spare);
+    if (queue->count >= MAX_QUEUED - 1 || happens(LOST)) continue;
+    if (happens(DOUBLED)) {
+      struct frame *twin = malloc(sizeof *twin);
+      if (twin == NULL) fail("malloc");
+      *twin = *spare;
+      schedule(twin, queue);
+    }
+    corrupt(spare);
+    schedule(spare, queue);
     spare = NULL;
   }
 }
@@ -134,12 +175,13 @@ static void obey(void) {
   int length = read(0, line, sizeof line - 1);
   if (length <= 0) exit(0);
   line[length] = 0;
-  long long delay, jitter, loss;
-  if (sscanf(line, "%lld %lld %lld", &delay, &jitter, &loss) != 3) exit(2);
+  long long delay, jitter, next[KINDS];
+  int found = sscanf(line, "%lld %lld %lld %lld %lld %lld", &delay, &jitter, next, next + 1, next + 2, next + 3);
+  if (found != 2 + KINDS) exit(2);
   delay_us = delay;
   jitter_us = jitter;
-  loss_millionths = loss;
-  puts("ok");
+  memcpy(chances, next, sizeof chances);
+  printf("ok %lld %lld %lld %lld\n", counts[LOST], counts[CORRUPTED], counts[DOUBLED], counts[EARLY]);
   fflush(stdout);
 }
 

@@ -1,5 +1,5 @@
 /**
- * A cable with delay, jitter and loss between two network namespaces: test/nat/wire.c, compiled when it is first needed.
+ * A cable with delay, jitter, loss and worse between two network namespaces: test/nat/wire.c, compiled when it is first needed.
  *
  * A program in C, since not every kernel has netem, and Python carries too few packets a second for a punch of a hundred
  * sockets beside ten thousand messages.
@@ -20,6 +20,19 @@ export interface WireSetting {
   readonly delayMs: number
   readonly jitterMs: number
   readonly lossPercent: number
+  /** Datagrams of which a bit is flipped; every other one without a checksum, so that it gets through to the program. */
+  readonly corruptPercent?: number
+  readonly doublePercent?: number
+  /** Frames that skip the delay, and so overtake others. */
+  readonly earlyPercent?: number
+}
+
+/** Frames, since the wire was opened. */
+export interface WireCounts {
+  readonly lost: number
+  readonly corrupted: number
+  readonly doubled: number
+  readonly early: number
 }
 
 /** A namespace and the name of the interface that the wire makes in it. */
@@ -35,15 +48,20 @@ export class Wire {
   }
 
   /** Resolves when it is so; packets under way keep their old time. */
-  async set({ delayMs, jitterMs, lossPercent }: WireSetting): Promise<void> {
-    const numbers = [delayMs * 1000, jitterMs * 1000, lossPercent * 10_000].map(Math.round)
-    this.#child.stdin?.write(`${numbers.join(' ')}\n`)
-    await this.answer('ok')
+  async set(setting: WireSetting): Promise<WireCounts> {
+    const { delayMs, jitterMs, lossPercent, corruptPercent = 0, doublePercent = 0, earlyPercent = 0 } = setting
+    const parts = [lossPercent, corruptPercent, doublePercent, earlyPercent].map((percent) => percent * 10_000)
+    this.#child.stdin?.write(`${[delayMs * 1000, jitterMs * 1000, ...parts].map(Math.round).join(' ')}\n`)
+    const [lost = 0, corrupted = 0, doubled = 0, early = 0] = (await this.answer('ok')).map(Number)
+    return { lost, corrupted, doubled, early }
   }
 
-  async answer(expected: string): Promise<void> {
+  /** Awaits a line that begins with this word, and gives the rest of its words. */
+  async answer(expected: string): Promise<string[]> {
     const { value, done } = await this.#answers.next()
-    if (done === true || value !== expected) throw new Error(`the wire said ${String(value)}, not ${expected}`)
+    const [word, ...rest] = done === true ? [] : value.split(' ')
+    if (word !== expected) throw new Error(`the wire said ${String(value)}, not ${expected}`)
+    return rest
   }
 }
 

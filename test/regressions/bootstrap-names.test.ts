@@ -4,6 +4,7 @@
  */
 import * as assert from 'uvu/assert'
 import { createIdentity } from '../../certs/identity.ts'
+import { Keyring } from '../../certs/keyring.ts'
 import { deriveKeys } from '../../certs/keys.ts'
 import { signingKeyOf } from '../../certs/signing-key.ts'
 import { dhtSource } from '../../discovery/dht/rendezvous.ts'
@@ -41,7 +42,7 @@ for (const literal of [[], [{ host: '10.77.0.9', port: 4433 }]]) {
       },
       clock,
       random: seededRandom(1),
-      keys: deriveKeys(Buffer.from('a cookie for tests'), 'test'),
+      keys: new Keyring(deriveKeys(Buffer.from('a cookie for tests'), 'test')),
       signer: signingKeyOf(identity),
       bootstrap: [...literal, { host: 'boot.example', port: 4433 }],
       resolve: async () => {

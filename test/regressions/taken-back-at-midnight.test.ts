@@ -4,6 +4,7 @@
  */
 import * as assert from 'uvu/assert'
 import { createIdentity } from '../../certs/identity.ts'
+import { Keyring } from '../../certs/keyring.ts'
 import { deriveKeys } from '../../certs/keys.ts'
 import { signingKeyOf } from '../../certs/signing-key.ts'
 import { RecordFinder } from '../../discovery/dht/finder.ts'
@@ -57,7 +58,7 @@ for (const missed of [0, 1]) {
     const finder = new RecordFinder({
       dht: dht as never,
       clock,
-      keys,
+      keys: new Keyring(keys),
       ownId: idOf(1),
       sightings: new Sightings('dht', log.emit),
     })

@@ -90,6 +90,9 @@ export interface NodeCommands {
     method: 'register' | 'unregister' | 'transfer' | 'whereis' | 'token' | 'names',
     ...args: readonly unknown[]
   ): unknown
+  /** A method of `node.cookies`. */
+  cookies(method: 'list' | 'accept' | 'use' | 'drop', ...args: readonly unknown[]): unknown
+  renewCertificate(): number
   /** Resident memory of the process, bytes. */
   memory(): number
   /** Things left behind for `stop` to clean up: monitors, timers, calls without an answer. */

@@ -100,4 +100,18 @@ test('mistakes of the caller are coded errors', () => {
   refused(() => new Gate([key()]).seal(new Uint8Array(50), 40))
 })
 
+test('keys change while the gate is in use; a refused change leaves it as it was', () => {
+  const [old, fresh] = [key(), key()]
+  const content = random.bytes(50)
+  const gate = new Gate([old])
+  gate.useKeys([fresh, old])
+  assert.is(new Gate([fresh]).open(sealed(gate, content)), 50)
+  assert.is(gate.open(sealed(new Gate([old]), content)), 50)
+  gate.useKeys([fresh])
+  assert.is(gate.open(sealed(new Gate([old]), content)), -1)
+  assert.throws(() => gate.useKeys([old, new Uint8Array(3)]))
+  assert.is(gate.open(sealed(new Gate([fresh]), content)), 50)
+  assert.is(gate.open(sealed(new Gate([old]), content)), -1)
+})
+
 test.run()

@@ -80,6 +80,20 @@ cores('a word is of use to one side of one connection', () => {
   assert.not(gate.isWord('initiator', binding, word.subarray(1)))
 })
 
+cores('the keys of a gate change; a nonce that it has seen stays known', () => {
+  const random = seededRandom(5)
+  const [old, fresh] = [random.bytes(32), random.bytes(32)]
+  const gate = new TcpGate([old], random)
+  const knock = new TcpGate([old], random).seal(NOW_MS)
+  assert.is(gate.open(knock, NOW_MS), 'member')
+  gate.useKeys([fresh, old])
+  assert.is(gate.open(knock, NOW_MS), 'replayed')
+  assert.is(gate.open(new TcpGate([fresh], random).seal(NOW_MS), NOW_MS), 'member')
+  assert.is(new TcpGate([fresh], random).open(gate.seal(NOW_MS), NOW_MS), 'member')
+  gate.useKeys([fresh])
+  assert.is(gate.open(new TcpGate([old], random).seal(NOW_MS), NOW_MS), 'stranger')
+})
+
 cores.run()
 
 const strangers = suite('TCP port and strangers')
@@ -398,3 +412,4 @@ rules('pings without number, and resets of streams that never began, cost nothin
 })
 
 rules.run()
+

@@ -22,7 +22,7 @@ import { decodeDigest, decodeGossip, MEMBERSHIP_FRAMES, MEMBERSHIP_VERSION, NO_M
 import { type GossipPeer, Grapevine, type Link, MUTE_MS } from './grapevine.ts'
 import { hintOf, isLoopback, mergedAddresses, newRecord } from './member-record.ts'
 import { type MemberRecord, Roster } from './roster.ts'
-import type { Announcement, Doubt, Notary } from './statements.ts'
+import type { Announcement, Doubt, GossipItem, Notary } from './statements.ts'
 import type { MembershipListener, Topology } from './view.ts'
 
 /** So many neighbours have to say that a member is down; all of them where it has fewer. */
@@ -56,6 +56,8 @@ export interface GossipHost {
   forget(id: string): void
   /** Who is known changed: the topology may be another. */
   knownChanged(): void
+  /** False: it is of, or about, a node that is not let in here. */
+  admits(item: GossipItem): boolean
   /** A member told what it should not. */
   refused(node: string, code: ErrorCode, message: string): void
 }
@@ -156,7 +158,7 @@ export class Gossip {
       this.#refuse(link, 'ERR_SKEIN_LIMIT', 'It tells more of the membership than a cluster has to tell.')
       return
     }
-    for (const item of items) {
+    for (const item of items.filter((one) => this.#host.admits(one))) {
       if (nowMs < link.mutedUntilMs) break
       if (item.kind === 'announcement') this.#hearAnnouncement(item, link, nowMs)
       else if (item.kind === 'doubt') this.#hearDoubt(item, link, nowMs)
@@ -239,7 +241,7 @@ export class Gossip {
       return
     }
     const { name, incarnation, refutation, addresses, hasLeft } = said
-    const record = known ?? newRecord({ id, name, incarnation }, nowMs)
+    const record = known ?? newRecord({ id, name, incarnation }, nowMs, isFirstHand ? undefined : link.peer.carrier.id)
     if (known === undefined) this.roster.add(record)
     else if (known.incarnation !== incarnation) this.#restart(known, name, incarnation)
     else if (refutation > known.refutation) this.#refuted(known, nowMs)
@@ -261,7 +263,7 @@ export class Gossip {
   }
 
   #takesNewcomer(link: Link, nowMs: number): boolean {
-    const fits = this.roster.hasRoom && link.newcomers.take(nowMs)
+    const fits = link.newcomers.take(nowMs) && this.roster.makesRoom(link.peer.carrier.id)
     if (!fits) this.#refuse(link, 'ERR_SKEIN_LIMIT', 'It tells of more new members than are taken in.')
     return fits
   }

@@ -14,6 +14,7 @@ const MISTAKES = { burst: 64, perSecond: 1 / 60 }
 export const newRecord = (
   { id, name, incarnation }: Pick<MemberRecord, 'id' | 'name' | 'incarnation'>,
   nowMs: number,
+  toldBy?: string,
 ): MemberRecord => ({
   id,
   name,
@@ -35,6 +36,7 @@ export const newRecord = (
   news: new Allowance(NEWS, nowMs),
   mistakes: new Allowance(MISTAKES, nowMs),
   shown: undefined,
+  toldBy,
 })
 
 export const hintOf = ({ id, name, incarnation, addresses }: MemberRecord): PeerHint => ({

@@ -15,7 +15,7 @@ import { Detector } from './detector.ts'
 import { MEMBERSHIP_FRAMES } from './frames.ts'
 import { Gossip } from './gossip.ts'
 import type { GossipPeer } from './grapevine.ts'
-import type { Notary } from './statements.ts'
+import type { GossipItem, Notary } from './statements.ts'
 import type { MembershipListener, MembershipView, Topology } from './view.ts'
 
 /** Members and codes that were refused and told of; the oldest is forgotten first. */
@@ -40,6 +40,8 @@ export interface MembershipOptions {
   forget(id: string): void
   /** Who is known changed: the topology may be another. */
   knownChanged(): void
+  /** False: that node is not let in, and nobody is told of it. Default: all are. */
+  readonly admits?: (id: string) => boolean
   /** A member told what it should not; once for each member and code. */
   refused(node: string, code: ErrorCode, message: string): void
 }
@@ -69,6 +71,7 @@ export class Membership {
       hint: (hint) => options.hint(hint),
       forget: (id) => options.forget(id),
       knownChanged: () => options.knownChanged(),
+      admits: (item) => idsOf(item).every((id) => options.admits?.(id) !== false),
       refused: (node, code, message) => {
         if (this.#isFirstRefusal(`${node} ${code}`)) options.refused(node, code, message)
       },
@@ -132,6 +135,13 @@ export class Membership {
     this.#gossip.forget(id)
   }
 
+  /** It is let in no more, and its connections are over: nothing is known of it. */
+  expel(id: string): void {
+    const { roster } = this.#gossip
+    const record = roster.record(id)
+    if (record !== undefined) roster.forget(record)
+  }
+
   /** This node stops: the last word to everybody, before the goodbyes. */
   leave(): void {
     this.#gossip.leave()
@@ -146,4 +156,9 @@ export class Membership {
     }
     return true
   }
+}
+
+const idsOf = (item: GossipItem): readonly string[] => {
+  if (item.kind === 'announcement') return [item.signer]
+  return item.kind === 'doubt' ? [item.signer, item.subject] : [item.hint.id]
 }

@@ -55,6 +55,8 @@ export interface MemberRecord {
   /** Accusations by it that turned out wrong. */
   readonly mistakes: Allowance
   shown: Member | undefined
+  /** The peer that told of it first, while nobody is known to have met it. */
+  toldBy: string | undefined
 }
 
 export interface RosterOptions {
@@ -120,8 +122,25 @@ export class Roster implements MembershipView {
     return this.#records.values()
   }
 
-  get hasRoom(): boolean {
-    return this.#records.size - this.#tombstones.size < MAX_MEMBERS
+  /**
+   * For one that this peer tells of; false: there is none. In a full table one that was only told of, by the peer that told
+   * of the most, makes room: so who invents members cannot keep others from telling of real ones.
+   */
+  makesRoom(teller: string): boolean {
+    if (this.#records.size - this.#tombstones.size < MAX_MEMBERS) return true
+    const counts = new Map<string, number>()
+    for (const { toldBy = '', state, connection } of this.#records.values()) {
+      if (toldBy !== '' && state !== 'gone' && connection === undefined)
+        counts.set(toldBy, (counts.get(toldBy) ?? 0) + 1)
+    }
+    const [most] = [...counts].sort(([, one], [, other]) => other - one)
+    if (most === undefined || most[0] === teller || most[1] <= (counts.get(teller) ?? 0) + 1) return false
+    for (const record of this.#records.values()) {
+      if (record.toldBy !== most[0] || record.state === 'gone' || record.connection !== undefined) continue
+      this.forget(record)
+      return true
+    }
+    return false
   }
 
   add(record: MemberRecord): void {
@@ -170,6 +189,7 @@ export class Roster implements MembershipView {
   /** Tells the listener what is new about this member, and counts it in or out. */
   settle(record: MemberRecord): void {
     const { listener } = this.#options
+    if (record.connection !== undefined) record.toldBy = undefined
     const before = record.shown
     const counts = this.#counts(record)
     const isOther = before !== undefined && before.incarnation !== record.incarnation

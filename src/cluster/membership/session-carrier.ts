@@ -1,8 +1,9 @@
 /**
  * A session as membership needs it.
  */
+
+import { type ConnectedNode, isOnThisMachine, seenAt } from '../connected-node.ts'
 import { CONTROL } from '../control.ts'
-import { type ConnectedNode, isOnThisMachine, seenAt } from '../peers.ts'
 import type { Session } from '../session.ts'
 import type { GossipPeer } from './grapevine.ts'
 

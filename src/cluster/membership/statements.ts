@@ -9,6 +9,7 @@
  * is unsigned: a member of which there is no announcement, for whoever wants to dial it. What it does not do: judge who may
  * say what (gossip.ts does).
  */
+import { createHash } from 'node:crypto'
 import { isNodeId, nodeIdOf } from '../../../certs/node-id.ts'
 import { isSignedBy, type SigningKey } from '../../../certs/signing-key.ts'
 import type { Address } from '../../../transport/address.ts'
@@ -19,10 +20,11 @@ import { isNodeName, MAX_NODE_NAME_BYTES } from '../node-name.ts'
 const PUBLIC_KEY_BYTES = 32
 const SIGNATURE_BYTES = 64
 const MAX_STATEMENT_BYTES = 4096
-/** What is signed begins with this and the tag of the cluster. */
+/** What is signed begins with this and what stands for the cluster. */
 const CONTEXT = 'skein v2 membership'
 const INCARNATION_CHARACTERS = 16
 const ID_CHARACTERS = 32
+const CLUSTER_MARK_CHARACTERS = 16
 /** Where others saw it, at most so many addresses beside those it tells itself. */
 const MAX_SEEN_ADDRESSES = 2
 
@@ -66,14 +68,22 @@ export interface Hint {
 export type Statement = Announcement | Doubt
 export type GossipItem = Statement | Hint
 
+/**
+ * What stands for the cluster in what is signed: 16 hex digits of SHA-256 of its name. It does not depend on the cookie, so
+ * that statements go on to hold when that changes: who may pass them on is settled by the proof of membership.
+ */
+export const clusterMark = (cluster: string): string =>
+  createHash('sha256').update(`skein cluster\0${cluster}`).digest('hex').slice(0, CLUSTER_MARK_CHARACTERS)
+
 /** Signs for one node of one cluster, and checks what others have signed. */
 export class Notary {
   readonly #context: Buffer
   readonly #key: SigningKey
   readonly #id: string
 
-  constructor(key: SigningKey, clusterTag: string) {
-    this.#context = Buffer.from(`${CONTEXT} ${clusterTag} `)
+  /** `mark` is that of `clusterMark`. */
+  constructor(key: SigningKey, mark: string) {
+    this.#context = Buffer.from(`${CONTEXT} ${mark} `)
     this.#key = key
     this.#id = nodeIdOf(key.publicKey)
   }

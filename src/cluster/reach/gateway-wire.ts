@@ -116,7 +116,8 @@ const searchText = ({ host, port }: Address, target: string): string =>
     '\r\n',
   )
 
-const locationIn = (bytes: Uint8Array): string | undefined => {
+/** Where who answered a search may be asked for more; undefined for what is no answer. */
+export const locationIn = (bytes: Uint8Array): string | undefined => {
   if (bytes.length > MAX_SSDP_BYTES) return undefined
   const [first = '', ...lines] = Buffer.from(bytes).toString('latin1').split('\r\n')
   if (!/^HTTP\/1\.\d 200/.test(first)) return undefined

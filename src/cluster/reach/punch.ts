@@ -70,6 +70,8 @@ export interface PunchTask {
   /** 16 bytes that both ends know, fresh for each attempt. */
   readonly token: Uint8Array
   readonly targets: readonly Address[]
+  /** Who told of the other end. */
+  readonly relay?: string
   /** A way on which a probe was answered; the quickest comes first. */
   found(way: Way): void
   /** It came to its end by itself. */
@@ -85,6 +87,7 @@ export class OnePunch {
   readonly #ground: PunchGround
   readonly #task: PunchTask
   readonly token: Uint8Array
+  readonly relay: string
   readonly #key: Uint8Array
   readonly #beganMs: number
   #endMs: number
@@ -99,6 +102,7 @@ export class OnePunch {
   constructor(ground: PunchGround, task: PunchTask) {
     this.#ground = ground
     this.#task = task
+    this.relay = task.relay ?? ''
     this.token = Uint8Array.from(task.token)
     this.#key = ground.random.bytes(KEY_BYTES)
     this.#beganMs = ground.clock.now()
@@ -164,6 +168,12 @@ export class OnePunch {
     return { reply: probe.kind === 'both' ? this.#answer(probe.number, undefined) : undefined }
   }
 
+  /** Ends it, and whoever began it hears of that. */
+  giveUp(): void {
+    this.end()
+    this.#task.over()
+  }
+
   /** From now on it only answers. Idempotent. */
   end(): void {
     if (this.#isOver) return
@@ -220,14 +230,7 @@ export class OnePunch {
   #armEnd(): void {
     const { clock } = this.#ground
     this.#last?.cancel()
-    this.#last = clock.after(
-      this.#endMs - clock.now(),
-      () => {
-        this.end()
-        this.#task.over()
-      },
-      true,
-    )
+    this.#last = clock.after(this.#endMs - clock.now(), () => this.giveUp(), true)
   }
 
   #wants(from: Address, side: Side | undefined): boolean {

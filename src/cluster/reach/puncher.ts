@@ -16,7 +16,7 @@ import { OnePunch, type PunchTask } from './punch.ts'
 import { type Side, SideWays } from './side-ways.ts'
 import { Turns } from './turns.ts'
 
-/** While there are as many, a new one is over at once. */
+/** While there are as many, a new one takes the place of one of the relay with the most, or is over at once. */
 const MAX_PUNCHES = 64
 /** A punch that has ended still answers for so long. */
 const AFTERMATH_MS = 10_000
@@ -126,7 +126,7 @@ export class Puncher {
     const key = keyOf(task.token)
     this.#live.get(key)?.end()
     this.#forget(key)
-    if (this.#stopped || this.#live.size >= MAX_PUNCHES) {
+    if (this.#stopped || (this.#live.size >= MAX_PUNCHES && !this.#makeRoom(punch.relay))) {
       this.#refused++
       punch.end()
       this.#host.clock.endOfTurn(() => task.over())
@@ -136,6 +136,20 @@ export class Puncher {
     this.#live.set(key, punch)
     punch.addTargets(task.targets)
     return punch
+  }
+
+  /** A relay that invents peers shall not keep punches by other relays from beginning: the oldest of its own ends for one. */
+  #makeRoom(relay: string): boolean {
+    const counts = new Map<string, number>()
+    for (const punch of this.#live.values()) counts.set(punch.relay, (counts.get(punch.relay) ?? 0) + 1)
+    const [greediest] = [...counts].sort(([, one], [, other]) => other - one)
+    if (greediest === undefined || greediest[1] <= (counts.get(relay) ?? 0) + 1) return false
+    for (const punch of this.#live.values()) {
+      if (punch.relay !== greediest[0]) continue
+      punch.giveUp()
+      return true
+    }
+    return false
   }
 
   /** A datagram of kind 'probe' that came to the shared port. */

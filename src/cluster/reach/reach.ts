@@ -19,10 +19,10 @@ import type { Random } from '../../../transport/random.ts'
 import { openSideSockets } from '../../../transport/side-sockets.ts'
 import type { Transport } from '../../../transport/transport.ts'
 import type { Ways } from '../../../transport/way.ts'
+import type { ConnectedNode } from '../connected-node.ts'
 import { CONTROL } from '../control.ts'
 import type { DialRelays, OpenedWay, Whereabouts } from '../dialler.ts'
 import { Allowance } from '../membership/allowance.ts'
-import type { ConnectedNode } from '../peers.ts'
 import type { Session } from '../session.ts'
 import { decodeObserved, decodePlan, encodeObserved } from './punch-plan.ts'
 import { Puncher } from './puncher.ts'
@@ -62,6 +62,8 @@ export interface ReachOptions {
   /** Whether this node relays for others. */
   readonly relays: RelaySetting
   readonly host: ReachHost
+  /** False: that node is not let in. Default: all are. */
+  readonly admits?: (id: string) => boolean
 }
 
 /** A connected member that knows relays. */
@@ -98,6 +100,7 @@ export class Reach implements DialRelays {
     this.#client = new RelayClient({
       clock,
       ways,
+      admits: (id) => options.admits?.(id) !== false,
       incoming: (relayed) => this.#relayed(relayed),
       gone: (relayed) => this.#relayGone(relayed),
     })
@@ -201,10 +204,26 @@ export class Reach implements DialRelays {
     return { relay: this.#service.figures, punch: this.#puncher.figures, upgrades: this.#upgrades.size }
   }
 
+  /** Since the start of the node. */
+  counters(): Readonly<Record<string, number>> {
+    const { relay, punch } = this.figures
+    return {
+      relayChannels: relay.channels,
+      relayedBytes: relay.forwardedBytes,
+      relayRefused: relay.refused,
+      relayDropped: relay.dropped,
+      punches: punch.punches,
+      punchProbes: punch.probesSent,
+      punchAnswers: punch.answered,
+      punchRefused: punch.refused,
+    }
+  }
+
   // DialRelays
 
   canReach({ id, introducers = [] }: Whereabouts): boolean {
-    if (this.#stopped || id === undefined || id === this.#options.selfId) return false
+    if (this.#stopped || id === undefined || id === this.#options.selfId || this.#options.admits?.(id) === false)
+      return false
     return introducers.length > 0 || this.#relaysTo(id, introducers).length > 0
   }
 

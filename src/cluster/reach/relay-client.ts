@@ -69,6 +69,8 @@ export interface RelayedWay {
 export interface RelayClientOptions {
   readonly clock: Clock
   readonly ways: Ways
+  /** False: that node is not let in, and gets no probes. Default: all are. */
+  readonly admits?: (id: string) => boolean
   /** Another member asked a relay for a channel to this node: for the first time, or once more. */
   incoming(relayed: RelayedWay): void
   /** A channel was closed by the relay or by the other end, or the session to the relay ended. */
@@ -239,8 +241,8 @@ export class RelayClient {
     const { channel, id, token, observed } = decodeRelayIncoming(body)
     if (id === from.id) throw malformed('itself as the other end of a relayed channel')
     const relay = this.#relay(from)
-    const isInTime = relay.announcements.take(this.#options.clock.now())
-    const relayed = isInTime ? this.#adopt(relay, channel, id, { token, observed, isIncoming: true }) : undefined
+    const isTaken = relay.announcements.take(this.#options.clock.now()) && this.#options.admits?.(id) !== false
+    const relayed = isTaken ? this.#adopt(relay, channel, id, { token, observed, isIncoming: true }) : undefined
     if (relayed !== undefined) {
       this.#options.incoming(relayed)
       for (const bytes of relay.early.take(channel, this.#options.clock.now())) this.datagram(from, bytes)

@@ -75,10 +75,11 @@ export class Upgrade {
     this.#relayed = relayed
     this.#endPunch()
     this.#letGo()
-    const { token, observed } = relayed
+    const { token, observed, relayId: relay } = relayed
     this.#punch = this.#host.puncher.begin({
       token,
       targets: [observed],
+      relay,
       found: (way) => this.#isFound(way),
       over: () => {},
     })

@@ -38,7 +38,7 @@ export interface UpnpMappingOptions {
   readonly search?: Address
 }
 
-interface Service {
+export interface Service {
   readonly type: string
   readonly control: URL
 }
@@ -151,14 +151,14 @@ export class UpnpMapping implements MappingProtocol {
 }
 
 /** Only the machine that answered, and only in a private network. */
-const locationOf = ({ host, location }: SsdpAnswer): URL[] => {
+export const locationOf = ({ host, location }: SsdpAnswer): URL[] => {
   const url = urlOf(location)
   const isOwn = url?.protocol === 'http:' && url.hostname === host && isIPv4(host) && isExemptHost(host)
   return isOwn ? [url] : []
 }
 
 /** The best service that a description offers. Its path may be relative, to URLBase or to the description. */
-const serviceIn = (description: string, location: URL): Service | undefined => {
+export const serviceIn = (description: string, location: URL): Service | undefined => {
   const base = urlOf(textOf(description, 'URLBase') ?? '') ?? location
   const services = description.split('<service>').slice(1)
   for (const type of SERVICES) {
@@ -193,7 +193,7 @@ const call = async ({ type, control }: Service, action: string, args: Arguments,
 }
 
 /** What stands in the first element of this name that has no attributes; nothing that UPnP says here has any. */
-const textOf = (xml: string, name: string): string | undefined => {
+export const textOf = (xml: string, name: string): string | undefined => {
   const start = xml.indexOf(`<${name}>`)
   const from = start + name.length + 2
   const end = start < 0 ? -1 : xml.indexOf(`</${name}>`, from)

@@ -9,7 +9,7 @@
  */
 import { isSkeinError, SkeinError } from '../../../certs/errors.ts'
 import type { Clock, Timer } from '../../../transport/clock.ts'
-import type { ConnectedNode } from '../../cluster/peers.ts'
+import type { ConnectedNode } from '../../cluster/connected-node.ts'
 import type { Origin } from '../../pid.ts'
 import { type Channel, type ChannelPeer, nonsense } from '../channel.ts'
 import type { Dialogue } from './dialogue.ts'
@@ -19,6 +19,8 @@ import type { Table } from './table.ts'
 
 /** How long a node may take to agree. More than it takes to notice that a node is gone. */
 export const AGREEMENT_TIMEOUT_MS = 10_000
+/** How long one is waited for that may not have the name itself: it is to hear of the claim, and cannot forbid it. */
+const VOTELESS_TIMEOUT_MS = 1000
 /** How long a connected node is waited for whose services do not speak. */
 const SILENCE_MS = 3000
 /** How often it is looked whether they do. */
@@ -38,6 +40,8 @@ export interface AcquisitionParts {
   readonly holdings: Holdings
   /** Nodes whose services take part, whether or not these have spoken yet. */
   participants(): readonly ConnectedNode[]
+  /** Whether that node may have the name, as this node sees it. Who may not is asked, but its refusal counts for nothing. */
+  mayRegister(peer: ChannelPeer, name: string): boolean
 }
 
 /** This node has agreed. */
@@ -174,14 +178,15 @@ export class Acquisition {
   }
 
   #ask(pending: Pending, peer: ChannelPeer): void {
-    const { dialogue, stamps, table } = this.#parts
+    const { dialogue, stamps, table, mayRegister } = this.#parts
     const { name, stamp, isHeir } = pending
+    const hasVote = mayRegister(peer, name)
     const heard = (): void => {
       pending.asked.delete(peer)
       this.#look(pending)
     }
     const failed = (error: SkeinError): void => {
-      if (error.code === 'ERR_SKEIN_NOCONNECTION') heard()
+      if (!hasVote || error.code === 'ERR_SKEIN_NOCONNECTION') heard()
       else this.#fail(pending, error)
     }
     const answered = (value: unknown): void => {
@@ -201,7 +206,8 @@ export class Acquisition {
       if (isOwner !== true) table.remove(name, peer)
       heard()
     }
-    dialogue.ask(peer, { type: 'claim', name, stamp, isHeir }, AGREEMENT_TIMEOUT_MS, { answered, failed })
+    const timeoutMs = hasVote ? AGREEMENT_TIMEOUT_MS : VOTELESS_TIMEOUT_MS
+    dialogue.ask(peer, { type: 'claim', name, stamp, isHeir }, timeoutMs, { answered, failed })
   }
 
   /** Is there anybody left to wait for? */

@@ -11,6 +11,7 @@ import { EventStream } from '../../event-stream.ts'
 import { type Origin, Pid } from '../../pid.ts'
 import type { AnyPid } from '../../process/directory.ts'
 import type { Process, ProcessTable } from '../../process/process.ts'
+import type { Grants } from '../../process/rights.ts'
 import { Board } from '../board.ts'
 import { Channel, type ChannelHost, type ChannelPeer, nonsense, SERVICES_VERSION } from '../channel.ts'
 import type { ServicesHost } from '../services.ts'
@@ -83,7 +84,8 @@ export class GlobalService implements ProcessTable {
     })
     const participants = () => host.connected().filter((node) => !node.hidden && node.version >= SERVICES_VERSION)
     const shared = { self, clock, stamps, channel, dialogue, table, holdings }
-    this.#acquisition = new Acquisition({ ...shared, participants })
+    const mayRegister = ({ pid }: ChannelPeer, name: string): boolean => processes.rights.mayRegister(pid.origin, name)
+    this.#acquisition = new Acquisition({ ...shared, participants, mayRegister })
     this.#conflicts = new Conflicts({
       ...shared,
       emit: (event) => host.emit(event),
@@ -159,6 +161,12 @@ export class GlobalService implements ProcessTable {
     }
   }
 
+  /** A process without a name on its node is reached by those who may address its name in the cluster. */
+  isOpen({ pid, names }: Process, grants: Grants): boolean {
+    if (names !== undefined && names.size > 0) return false
+    return this.#holdings.namesOf(pid.number).some((name) => grants.mayAddress(name))
+  }
+
   stop(): void {
     this.#acquisition.stop()
     this.#dialogue.stop()
@@ -207,6 +215,7 @@ export class GlobalService implements ProcessTable {
       return
     }
     if (!isGlobalName(name)) throw nonsense('a name that is none')
+    this.#host.processes.rights.checkRegister(peer.pid.origin, name)
     if (type === 'verdict') this.#conflicts.verdict(peer, name, told.winner, told.loser)
     else if (type === 'lost' && isStamp(told.token)) this.#outlived(name, told.token)
     else if (type === 'transferCancelled') this.#handovers.cancelled(peer, name)
@@ -215,6 +224,7 @@ export class GlobalService implements ProcessTable {
 
   #answer(peer: ChannelPeer, { type, name, ...rest }: Record<string, unknown>): unknown {
     if (!isGlobalName(name)) throw nonsense('a name that is none')
+    this.#host.processes.rights.checkRegister(peer.pid.origin, name)
     if (type === 'claim') return this.#acquisition.answer(peer, name, rest)
     this.#dialogue.mustHaveTime(peer)
     if (type === 'notice') return this.#handovers.whenRead(peer, name, rest.token)
@@ -230,9 +240,9 @@ export class GlobalService implements ProcessTable {
   #mustReach(peer: ChannelPeer, number: unknown): number {
     if (!isProcessNumber(number)) throw nonsense('a process that is none')
     const process = this.#mustLive(number)
-    const grants = this.#host.processes.rights.of(peer.pid.origin)
-    if (grants !== undefined && !grants.mayReach(process.names)) {
-      throw new SkeinError('ERR_SKEIN_FORBIDDEN', `${peer.node} may not reach that process.`)
+    const { rights } = this.#host.processes
+    if (rights.of(peer.pid.origin)?.mayReach(process, 'register') === false) {
+      throw rights.refuse(peer.pid.origin, 'register', 'register that process')
     }
     return number
   }
@@ -240,6 +250,7 @@ export class GlobalService implements ProcessTable {
   /** Throws for a claim that its owner cannot have come by honestly. */
   #accept(value: unknown, name: string, owner: ChannelPeer): Entry {
     if (!isGlobalName(name)) throw nonsense('a name that is none')
+    this.#host.processes.rights.checkRegister(owner.pid.origin, name)
     const entry = readEntry(value)
     const [, registeredAt, token] = entry
     if (registeredAt < firstStampOf(startOf(owner.pid.origin))) {

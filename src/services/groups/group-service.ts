@@ -10,8 +10,10 @@ import { SkeinError } from '../../../certs/errors.ts'
 import { EventStream, type Lagged } from '../../event-stream.ts'
 import type { Origin, Pid } from '../../pid.ts'
 import type { AnyPid } from '../../process/directory.ts'
+import type { Attempted } from '../../process/forbidden.ts'
 import type { GroupName, Multicast, Publisher, PublishOptions, Targets } from '../../process/multicast.ts'
 import type { Process, ProcessTable } from '../../process/process.ts'
+import type { Grants } from '../../process/rights.ts'
 import { Board, MAX_ENTRIES_PER_OWNER } from '../board.ts'
 import { Channel, type ChannelHost, type ChannelPeer, nonsense } from '../channel.ts'
 import type { ServicesHost } from '../services.ts'
@@ -51,8 +53,10 @@ export class GroupService implements ProcessTable, Publisher {
     this.#multicast = host.processes.multicast
     this.#members = new MemberTable(host.self)
     this.#board = new Board<typeof HERE>(() => this.#channel, host.clock, {
-      accept: (value, key) => {
-        if (value !== HERE || placeOf(key) === undefined) throw nonsense('a place in a group that is none')
+      accept: (value, key, owner) => {
+        const place = placeOf(key)
+        if (value !== HERE || place === undefined) throw nonsense('a place in a group that is none')
+        this.#processes.rights.checkGroup(owner.pid.origin, place.scope, place.group)
         return HERE
       },
       put: (owner, key, _value, previous) => {
@@ -168,6 +172,16 @@ export class GroupService implements ProcessTable, Publisher {
     }
     this.#joins.delete(process)
     this.#tell()
+  }
+
+  /** Whoever may publish to a group reaches its members with messages, whatever else it may. */
+  isOpen(process: Process, grants: Grants, attempt: Attempted): boolean {
+    if (attempt !== 'send') return false
+    for (const key of this.#joins.get(process)?.keys() ?? []) {
+      const place = placeOf(key)
+      if (place !== undefined && grants.mayPublish(place.scope, place.group)) return true
+    }
+    return false
   }
 
   stop(): void {

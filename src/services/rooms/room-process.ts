@@ -5,6 +5,7 @@
  */
 import type { Pid } from '../../pid.ts'
 import type { Traits } from '../../process/behaviour.ts'
+import type { Guard } from '../../process/rights.ts'
 import type { StandardSchema } from '../../process/schema.ts'
 import type { Self, SpawnWithOptions } from '../../process/self.ts'
 import { serve } from '../../process/serve.ts'
@@ -66,7 +67,8 @@ export class RoomProcess {
       })
     }
     const schema = { info: BROADCASTS, cast: NEVER, call: NEVER }
-    const traits: Traits = { serves: true, guarded: true, schema, label: `room ${room}` }
+    const guard: Guard = { subject: 'rooms', name: room }
+    const traits: Traits = { serves: true, guarded: true, guard, schema, label: `room ${room}` }
     this.pid = spawn(Object.assign(run, { traits }), {})
   }
 

@@ -9,6 +9,7 @@ import { isSkeinError, SkeinError } from '../../../certs/errors.ts'
 import { EventStream } from '../../event-stream.ts'
 import type { Pid } from '../../pid.ts'
 import type { Process } from '../../process/process.ts'
+import { ROOMS_SCOPE } from '../../process/rights.ts'
 import type { Self } from '../../process/self.ts'
 import { serve } from '../../process/serve.ts'
 import { Board } from '../board.ts'
@@ -21,11 +22,13 @@ import { Presence, type RoomMember } from './presence.ts'
 import { type Broadcast, BroadcastHere, isData, RoomProcess } from './room-process.ts'
 import { DEFAULT_MAX_BUFFERED_BYTES, drop, OPEN, type RoomSocket, type WhenSlow, write } from './socket.ts'
 
-const SCOPE = 'skein.rooms'
+const SCOPE = ROOMS_SCOPE
 /** Characters of what others see of a member. */
 const MAX_MEMBER_NAME_LENGTH = 255
 /** Sockets whose `authorize` has not answered. */
 const MAX_PENDING_JOINS = 10_000
+/** An `authorize` that takes longer has said no. */
+const AUTHORIZE_WITHIN_MS = 30_000
 
 /** A socket that wants to enter. */
 export interface RoomClaim {
@@ -35,7 +38,7 @@ export interface RoomClaim {
 }
 
 export interface RoomsOptions {
-  /** Who may enter; without it everybody. False, or a throw, keeps the socket out. */
+  /** Who may enter; without it everybody. False, a throw, or no answer within 30 s keeps the socket out. */
   readonly authorize?: (claim: RoomClaim) => boolean | Promise<boolean>
   /** Unsent bytes above which a socket is slow. Default: 1 MiB. */
   readonly maxBufferedBytes?: number
@@ -90,8 +93,10 @@ export class RoomService {
     this.#groups = groups
     this.presence = new Presence((event) => this.events.emit(event))
     this.#board = new Board<string>(() => this.#channel, host.clock, {
-      accept: (value, key) => {
-        if (!isMemberName(value) || roomOf(key) === undefined) throw nonsense('a seat in a room that is none')
+      accept: (value, key, owner) => {
+        const room = roomOf(key)
+        if (!isMemberName(value) || room === undefined) throw nonsense('a seat in a room that is none')
+        host.processes.rights.checkGroup(owner.pid.origin, SCOPE, room)
         return value
       },
       put: ({ pid: { origin } }, seat, name) => this.#arrived({ origin, seat, room: roomOf(seat) ?? '', name }),
@@ -212,7 +217,7 @@ export class RoomService {
     }
     this.#pendingJoins++
     try {
-      if (authorize !== undefined && (await authorize(claim)) !== true)
+      if (authorize !== undefined && (await this.#inTime(authorize, claim)) !== true)
         throw refused(`"${claim.as}" may not enter "${claim.room}".`)
     } catch (cause) {
       if (isSkeinError(cause, 'ERR_SKEIN_ROOM_REFUSED')) throw cause
@@ -221,6 +226,16 @@ export class RoomService {
       this.#pendingJoins--
     }
     if (claim.socket.readyState !== OPEN) throw refused('The socket is not open.')
+  }
+
+  /** Its answer; an error once it is late, as the place among those who wait is to be free again. */
+  #inTime(authorize: NonNullable<RoomsOptions['authorize']>, claim: RoomClaim): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const late = (): void => reject(refused(`authorize did not answer within ${AUTHORIZE_WITHIN_MS} ms.`))
+      const timer = this.#host.clock.after(AUTHORIZE_WITHIN_MS, late)
+      const answer = new Promise<boolean>((answered) => answered(authorize(claim)))
+      void answer.then(resolve, reject).finally(() => timer.cancel())
+    })
   }
 
   #sit(room: string, socket: RoomSocket, as: string): RoomMember {

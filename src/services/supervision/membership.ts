@@ -11,6 +11,7 @@ import type { Timer } from '../../../transport/clock.ts'
 import type { Origin, Pid } from '../../pid.ts'
 import { type Behaviour, CallEntry, type Traits } from '../../process/behaviour.ts'
 import type { Processes } from '../../process/processes.ts'
+import type { Guard } from '../../process/rights.ts'
 import type { Self } from '../../process/self.ts'
 import { serve } from '../../process/serve.ts'
 import type { View } from './candidates.ts'
@@ -186,7 +187,8 @@ export class Membership {
       self.signal.addEventListener('abort', () => this.#ended(self.pid))
       serve(self, (entry) => this.#take(self, entry))
     }
-    const traits: Traits = { serves: true, label: `leads the distributed supervisor ${name}` }
+    const guard: Guard = { subject: 'supervise', name }
+    const traits: Traits = { serves: true, guard, label: `leads the distributed supervisor ${name}` }
     let pid: Pid
     try {
       pid = processes.spawn(Object.assign(run, { traits }) as Behaviour<unknown>)

@@ -17,6 +17,7 @@ import { Membership, type MembershipHost } from './membership.ts'
 import { type Answer, type Order, readMessage } from './messages.ts'
 import { leaderNamed, type Names, nameOfLeader } from './names.ts'
 import type { NodeBoard } from './node-board.ts'
+import { Obedience } from './obedience.ts'
 import { checkOptions, type SuperviseOptions } from './options.ts'
 import { isWanted, type PlanEntry, WHOLE } from './plan.ts'
 import { readSlot, type SlotFacts } from './slot.ts'
@@ -37,6 +38,7 @@ export class Supervision {
   readonly #channel: Channel
   readonly #board: Board<Entry>
   readonly #members = new Map<string, Membership>()
+  readonly #obedience: Obedience
   readonly #views = new Map<string, Map<string, Map<string, SlotFacts>>>()
   /** Connected nodes that have not told everything, and since when. */
   readonly #incomplete = new Map<string, number>()
@@ -59,6 +61,7 @@ export class Supervision {
       },
       peerDown: (peer) => {
         this.#board.peerDown(peer)
+        this.#obedience.peerDown(peer)
         this.#changed()
       },
     })
@@ -76,6 +79,17 @@ export class Supervision {
       },
       answer: (to, answer) => this.#answer(to, answer),
       defect: host.defect,
+    })
+    this.#obedience = new Obedience({
+      clock,
+      leads: ({ pid }, supervisor) => names.whereis(nameOfLeader(supervisor))?.origin.key === pid.origin.key,
+      obey: (peer, order) => {
+        if (!this.#resting) this.agent.take(peer, order)
+      },
+      refuse: (peer, { supervisor }) => {
+        const what = `give orders for the supervisor "${supervisor}", which it does not lead,`
+        this.#channel.blame(peer, processes.rights.refuse(peer.pid.origin, 'supervise', what))
+      },
     })
     nodes.onChange(() => this.#changed())
     host.probes.add('distributedSupervisors', () => this.#describe())
@@ -118,7 +132,10 @@ export class Supervision {
     if (this.#resting) return
     this.agent.nameChanged(name)
     const supervisor = leaderNamed(name)
-    if (supervisor !== undefined) this.#members.get(supervisor)?.consider()
+    if (supervisor !== undefined) {
+      this.#obedience.look(supervisor)
+      this.#members.get(supervisor)?.consider()
+    }
     const slash = name.indexOf('/')
     if (slash > 0) this.#members.get(name.slice(0, slash))?.leader?.touch(name.slice(slash + 1))
   }
@@ -301,8 +318,9 @@ export class Supervision {
 
   #received(peer: ChannelPeer, message: Order | Answer): void {
     if (this.#resting) return
+    this.#host.processes.rights.checkSupervise(peer.pid.origin, message.supervisor)
     if (message.type === 'failed' || message.type === 'state') this.#answered(peer.node, message)
-    else this.agent.take(peer, message)
+    else this.#obedience.take(peer, message)
   }
 
   #answered(node: string, answer: Answer): void {
@@ -313,6 +331,7 @@ export class Supervision {
   #accept(value: unknown, key: string, owner: ChannelPeer): Entry {
     const [kind, supervisor, id] = parse(key)
     if (isShortName(supervisor)) {
+      this.#host.processes.rights.checkSupervise(owner.pid.origin, supervisor)
       if (kind === 'member' && value === true) return true
       if (kind === 'slot' && isId(id)) {
         const slot = readSlot(value)

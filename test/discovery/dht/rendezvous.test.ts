@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import * as assert from 'uvu/assert'
 import { createIdentity, type Identity } from '../../../certs/identity.ts'
+import { Keyring } from '../../../certs/keyring.ts'
 import { deriveKeys } from '../../../certs/keys.ts'
 import { type SigningKey, signingKeyOf } from '../../../certs/signing-key.ts'
 import { compactAddress } from '../../../discovery/dht/compact-address.ts'
@@ -72,7 +73,7 @@ class World extends Simulation {
       dht: node.dht,
       clock: this.clock,
       random: this.random,
-      keys: KEYS,
+      keys: new Keyring(KEYS),
       signer,
       resolve: () => Promise.reject(new Error('no name service')),
       ...options,
@@ -274,7 +275,7 @@ test('a hidden node finds others and is found by nobody', async (t) => {
 test('a cluster of another cookie in the same DHT meets elsewhere', async (t) => {
   const world = new World(t)
   const bootstrap = [world.add().address, world.add().address]
-  const keys = deriveKeys(Buffer.from('another cookie'), 'test')
+  const keys = new Keyring(deriveKeys(Buffer.from('another cookie'), 'test'))
   const [a, b] = [world.member({ bootstrap }), world.member({ bootstrap, keys })]
   await world.pass(2 * MINUTE_MS)
   await world.until(Promise.resolve(a.source.refresh(b.record.name)))

@@ -4,6 +4,7 @@
  */
 import * as assert from 'uvu/assert'
 import type { VerifiedPeer } from '../../../certs/certificate.ts'
+import { Keyring } from '../../../certs/keyring.ts'
 import { deriveKeys } from '../../../certs/keys.ts'
 import { nodeIdOf } from '../../../certs/node-id.ts'
 import { CONTROL } from '../../../src/cluster/control.ts'
@@ -117,11 +118,16 @@ class Stage {
 
 class Host implements SessionHost {
   readonly clock = new VirtualClock()
+  readonly ring = new Keyring(KEYS)
   readonly judged: { readonly claim: Claim; readonly early: boolean }[] = []
   readonly ends: SessionEnd[] = []
   opens = 0
   members = 0
   verdict: (early: boolean) => Refusal | undefined = () => undefined
+
+  newNonce(): Uint8Array {
+    return random.bytes(32)
+  }
 
   judge(session: Session, claim: Claim): Refusal | undefined {
     this.judged.push({ claim, early: session.early })
@@ -242,7 +248,7 @@ const peersOf = (own: Introduction, called: (name: string) => void = () => {}): 
   const options: Partial<PeersOptions> = {
     self: new Origin(own.name, nodeIdOf(own.publicKey), own.incarnation),
     publicKey: own.publicKey,
-    keys: KEYS,
+    keys: new Keyring(KEYS),
     hidden: false,
     clock: new VirtualClock(),
     random,

@@ -408,4 +408,50 @@ test('whatever arrives, the handshake never throws and never lets a stranger in'
   fc.assert(property, { seed: 4711, numRuns: 500 })
 })
 
+test('an acceptor goes on with the key of its ring that the initiator has', () => {
+  const old = keysOf('the old cookie', 'demo')
+  const fresh = keysOf('the new cookie', 'demo')
+  const other = keysOf('another cookie', 'demo')
+  for (const [theirs, primary, accepted] of [
+    [old, old, [fresh]],
+    [fresh, old, [fresh]],
+    [old, fresh, [old]],
+    [old, fresh, [other, old]],
+  ] as const) {
+    const [initiator, acceptor] = pair({ keys: theirs }, { keys: primary, accepted })
+    converse(initiator, acceptor)
+    for (const side of [initiator, acceptor]) {
+      assert.is(side.state.phase, 'established')
+      assert.is(side.established?.membership.proven.fingerprint, theirs.fingerprint)
+    }
+    assert.equal(initiator.established?.membership.proven, acceptor.established?.membership.proven)
+  }
+})
+
+test('an initiator goes by its primary key alone, also if the answer is by one that it accepts', () => {
+  const old = keysOf('the old cookie', 'demo')
+  const fresh = keysOf('the new cookie', 'demo')
+  const [initiator, acceptor] = pair({ keys: old, accepted: [fresh] }, { keys: fresh })
+  converse(initiator, acceptor)
+  assert.is(acceptor.refused?.code, 'ERR_SKEIN_WRONG_COOKIE')
+
+  const asking = new Side({ ...initiator.own })
+  const twin = new Side({ ...initiator.own, keys: fresh })
+  const answering = new Side(acceptor.own)
+  answering.feed({ type: 'open', peer: peerOf(asking.own.publicKey) })
+  for (const side of [asking, twin]) side.feed({ type: 'open', peer: peerOf(answering.own.publicKey) })
+  for (const { frame, body } of twin.takeSent()) answering.feed({ type: 'frame', frame, body })
+  for (const { frame, body } of answering.takeSent()) asking.feed({ type: 'frame', frame, body })
+  assert.is(asking.refused?.code, 'ERR_SKEIN_WRONG_COOKIE')
+})
+
+test('another cluster is told from another cookie, whichever key of the ring fits', () => {
+  const [initiator, acceptor] = pair(
+    { keys: keysOf('the old cookie', 'elsewhere') },
+    { keys: keysOf('the new cookie', 'demo'), accepted: [keysOf('the old cookie', 'demo')] },
+  )
+  converse(initiator, acceptor)
+  assert.is(acceptor.refused?.code, 'ERR_SKEIN_WRONG_CLUSTER')
+})
+
 test.run()

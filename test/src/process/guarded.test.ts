@@ -45,13 +45,15 @@ test('strangers, on other nodes and on this one, cannot end it; dead letters say
   }
   await net.flow()
   assert.ok(net.b.processes.isAlive(self.pid))
-  const letters = net.b.reports.map((report) => report.type === 'deadLetter' && [report.to, report.from, report.reason])
+  const letters = net.b.reports.flatMap((report) =>
+    report.type === 'deadLetter' ? [[report.to, report.from, report.reason] as const] : [],
+  )
   const letter = (from: Actor | undefined) => [self.pid, from?.self.pid, 'ERR_SKEIN_FORBIDDEN']
   assert.equal(letters.length, 9)
-  assert.equal(letters.filter((one) => one && one[1] === undefined).length, 3)
+  assert.equal(letters.filter((one) => one[1] === undefined).length, 3)
   for (const sender of [there, here]) {
     assert.equal(
-      letters.filter((one) => one && sender.self.pid.equals(one[1])),
+      letters.filter((one) => sender.self.pid.equals(one[1])),
       Array(3).fill(letter(sender)),
     )
   }

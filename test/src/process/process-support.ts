@@ -8,19 +8,20 @@ import { Origin } from '../../../src/pid.ts'
 import type { ProcessLimits } from '../../../src/process/limits.ts'
 import { Processes } from '../../../src/process/processes.ts'
 import type { ProcessReport } from '../../../src/process/report.ts'
-import type { AllowRule } from '../../../src/process/rights.ts'
+import type { Allow } from '../../../src/process/rights.ts'
 import type { Self } from '../../../src/process/self.ts'
 import type { Route, Router } from '../../../src/route.ts'
 import type { Signal } from '../../../src/signals.ts'
 import { MessageCodec } from '../../../src/wire/codec.ts'
 import { type Clock, systemClock } from '../../../transport/clock.ts'
 import type { Hold } from '../../../transport/lane.ts'
+import { seededRandom } from '../../../transport/random.ts'
 import type { TestContext } from '../../support/suite.ts'
 
 export interface NodeOptions {
   readonly clock?: Clock
   readonly limits?: Partial<ProcessLimits>
-  readonly allow?: readonly AllowRule[]
+  readonly allow?: Allow
 }
 
 export interface TestNode {
@@ -88,6 +89,7 @@ const makeNode = (name: string, router: Router, options: NodeOptions): TestNode 
   const processes = new Processes({
     origin,
     clock: options.clock ?? systemClock,
+    random: seededRandom(name.charCodeAt(0)),
     router,
     report: (event) => reports.push(event),
     stateCodec: new MessageCodec({ local: origin }).forStorage(),

@@ -2,10 +2,12 @@
 import * as assert from 'uvu/assert'
 import { supervisor } from '../../../src/behaviours/supervisor/supervisor.ts'
 import { Origin } from '../../../src/pid.ts'
-import { type AllowRule, isSystemName, type Names, Rights } from '../../../src/process/rights.ts'
+import { Forbidden } from '../../../src/process/forbidden.ts'
+import type { Names } from '../../../src/process/name-set.ts'
+import { type Allow, type AllowRule, isSystemName, Rights } from '../../../src/process/rights.ts'
 import type { Self } from '../../../src/process/self.ts'
 import { suite } from '../../support/suite.ts'
-import { actor, brief, codeOf, errorOf, type Pair, pair, turns } from './process-support.ts'
+import { actor, brief, codeOf, errorOf, type Pair, pair, thrown, turns } from './process-support.ts'
 
 const test = suite('rights')
 
@@ -13,12 +15,14 @@ const ID = 'abcdefghijklmnopqrstuvwxyz234567'
 
 const originOf = (name: string, id = 'z'.repeat(32)): Origin => new Origin(name, id, '0000000000000001')
 
+const rightsOf = (allow: Allow): Rights => new Rights(allow, new Forbidden({ now: () => 0 }, () => {}))
+
 const maySpawn = (rules: readonly AllowRule[], name: string, behaviour: string, id?: string): boolean =>
-  new Rights(rules).of(originOf(name, id))?.maySpawn(behaviour) ?? true
+  rightsOf(rules).of(originOf(name, id))?.maySpawn(behaviour) ?? true
 
 test('without rules, and for nodes that none is about, everything is allowed', () => {
-  assert.is(new Rights([]).of(originOf('a@x')), undefined)
-  const rights = new Rights([{ nodes: 'b', spawn: 'none', send: 'none' }])
+  assert.is(rightsOf([]).of(originOf('a@x')), undefined)
+  const rights = rightsOf([{ nodes: 'b', spawn: 'none', send: 'none' }])
   assert.ok(rights.of(originOf('a@x'))?.maySpawn('any'))
   assert.ok(rights.of(originOf('a@x'))?.mayAddress('any'))
   assert.not(rights.of(originOf('b@x'))?.maySpawn('any'))
@@ -30,10 +34,10 @@ test('for each question the first rule that answers it decides', () => {
     { nodes: '*', send: ['orders'] },
     { nodes: 'web-*', spawn: 'all', send: 'all' },
   ]
-  const web = new Rights(rules).of(originOf('web-1@x'))
+  const web = rightsOf(rules).of(originOf('web-1@x'))
   assert.equal([web?.maySpawn('page'), web?.maySpawn('root')], [true, false])
   assert.equal([web?.mayAddress('orders'), web?.mayAddress('db')], [true, false])
-  const other = new Rights(rules).of(originOf('db@x'))
+  const other = rightsOf(rules).of(originOf('db@x'))
   assert.equal([other?.maySpawn('root'), other?.mayAddress('db')], [true, false])
 })
 
@@ -67,7 +71,7 @@ test('a pattern made to take long does not', () => {
 })
 
 test('the system is always reached', () => {
-  const grants = new Rights([{ nodes: '*', send: 'none' }]).of(originOf('a@x'))
+  const grants = rightsOf([{ nodes: '*', send: 'none' }]).of(originOf('a@x'))
   assert.ok(grants?.mayAddress('skein'))
   assert.ok(grants?.mayAddress('skein.global'))
   assert.not(grants?.mayAddress('skeins'))
@@ -95,7 +99,9 @@ test('a name that may not be addressed: dead letter, refused call, noproc for a 
     await net.flow()
     assert.is(await called, 'ERR_SKEIN_FORBIDDEN')
     assert.equal(asking.log.map(brief), ['DOWN noproc'])
-    const letters = net.b.reports.map((report) => report.type === 'deadLetter' && [report.to, report.reason])
+    const letters = net.b.reports.flatMap((report) =>
+      report.type === 'deadLetter' ? [[report.to, report.reason]] : [],
+    )
     assert.equal(letters, Array(3).fill([DB, 'ERR_SKEIN_FORBIDDEN']))
     assert.ok(net.b.processes.isAlive(db.self.pid))
     assert.equal(db.log, [])
@@ -185,6 +191,89 @@ test('a supervisor starts nothing for a node that may not start it', async (t) =
   assert.is(await startChild(net.a, 'worker'), 'started')
   assert.is(await startChild(net.b, 'root'), 'started')
   await turns()
+})
+
+test('strict: nothing that no rule allows', () => {
+  const rules: AllowRule[] = [{ nodes: 'web', send: ['orders'], groups: ['chat', 'game/*'], supervise: ['sup'] }]
+  const rights = rightsOf({ preset: 'strict', rules })
+  const [web, other] = [rights.of(originOf('web@x')), rights.of(originOf('db@x'))]
+  assert.equal([web?.mayAddress('orders'), other?.mayAddress('orders')], [true, false])
+  assert.equal([web?.maySpawn('page'), other?.maySpawn('page')], [false, false])
+  assert.equal(
+    ['x', 'supervisor:sup', 'supervisor:top', 'sup/a/b', 'super/a', '/a'].map((name) => web?.mayRegister(name)),
+    [false, true, false, true, false, false],
+  )
+  assert.equal(
+    [
+      web?.mayAsk('ping'),
+      rightsOf([{ nodes: '*', observe: 'nodes' }])
+        .of(originOf('a@x'))
+        ?.mayAsk('ping'),
+    ],
+    [false, true],
+  )
+  assert.ok(rightsOf('default').of(originOf('a@x')) === undefined)
+  assert.not(rightsOf('strict').of(originOf('a@x'))?.mayRegister('x'))
+})
+
+test('no choice of scope and group passes for another', () => {
+  const grants = rightsOf({
+    preset: 'strict',
+    rules: [{ nodes: '*', groups: ['chat', 'a/b/c', 'g*/x'], rooms: ['r'] }],
+  }).of(originOf('a@x'))
+  const cases: readonly (readonly [string, string, boolean])[] = [
+    ['skein', 'chat', true],
+    ['other', 'chat', false],
+    ['a', 'b/c', true],
+    ['a/b', 'c', false],
+    ['gx', 'x', true],
+    ['g', 'a/x', false],
+    ['skein.rooms', 'r', true],
+    ['skein.rooms', 'chat', false],
+  ]
+  for (const [scope, group, isIn] of cases) assert.is(grants?.mayJoin(scope, group), isIn, `${scope} ${group}`)
+  assert.equal([grants?.mayPublish('skein', 'chat'), grants?.mayPublish('skein.rooms', 'r')], [true, false])
+  // All may be joined, but nobody's names are to be passed by because of that.
+  assert.not(
+    rightsOf([{ nodes: '*', send: [] }])
+      .of(originOf('a@x'))
+      ?.mayPublish('skein', 'chat'),
+  )
+})
+
+test('strict: an unnamed process is reached by the node that had it started, and by no other', async (t) => {
+  const net = pair(t, { allow: { preset: 'strict', rules: [{ nodes: '*', spawn: ['echo'] }] } })
+  net.b.processes.catalogue.add('echo', async (self: Self<unknown>) => {
+    for await (const message of self)
+      if (message !== undefined) net.b.processes.reply((message as { from: never }).from, 'here')
+  })
+  const local = await actor(net.b)
+  const asked = net.a.processes.spawns.spawn(undefined, 'b@test', 'echo')
+  await net.flow()
+  const pid = await asked
+  const answers = [net.a.processes.call(pid, 'who'), codeOf(net.a.processes.call(local.self.pid, 'who'))]
+  await net.flow()
+  assert.equal(await Promise.all(answers), ['here', 'ERR_SKEIN_FORBIDDEN'])
+})
+
+test('names of Skein are refused to programs of the node, too', async (t) => {
+  const net = pair(t)
+  const one = await actor(net.b)
+  for (const name of ['skein', 'skein.x']) {
+    assert.is(
+      thrown(() => one.self.register(name)),
+      'ERR_SKEIN_BAD_NAME',
+    )
+    assert.is(
+      thrown(() => net.b.processes.register(name, one.self.pid)),
+      'ERR_SKEIN_BAD_NAME',
+    )
+    assert.is(
+      thrown(() => net.b.processes.spawn(() => {}, { name })),
+      'ERR_SKEIN_BAD_NAME',
+    )
+  }
+  one.self.register('skeins')
 })
 
 test.run()

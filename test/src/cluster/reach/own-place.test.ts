@@ -1,6 +1,6 @@
 /** What a node tells of its place: the members that introduce it, and that their connections are needed. */
 import * as assert from 'uvu/assert'
-import type { ConnectedNode } from '../../../../src/cluster/peers.ts'
+import type { ConnectedNode } from '../../../../src/cluster/connected-node.ts'
 import { OwnPlace } from '../../../../src/cluster/reach/own-place.ts'
 import type { Address } from '../../../../transport/address.ts'
 import { seededRandom } from '../../../../transport/random.ts'

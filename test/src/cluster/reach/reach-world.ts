@@ -3,7 +3,7 @@
  * a connection goes the way that the test says.
  */
 import { nodeIdOf } from '../../../../certs/node-id.ts'
-import type { ConnectedNode } from '../../../../src/cluster/peers.ts'
+import type { ConnectedNode } from '../../../../src/cluster/connected-node.ts'
 import { Reach, type ReachOptions } from '../../../../src/cluster/reach/reach.ts'
 import { SelfView } from '../../../../src/cluster/reach/self-view.ts'
 import type { Session } from '../../../../src/cluster/session.ts'

@@ -1,5 +1,6 @@
 /** Whole nodes that reach each other through relays alone, as between them there is a wall. */
 import * as assert from 'uvu/assert'
+import { Keyring } from '../../../../certs/keyring.ts'
 import { deriveKeys } from '../../../../certs/keys.ts'
 import { seedSource } from '../../../../discovery/seeds.ts'
 import { type SkeinNode, startNodeOn } from '../../../../src/node.ts'
@@ -36,7 +37,7 @@ const start = async (
     name: `${name}@127.0.0.1`,
     cluster: 'test',
     identity,
-    keys: KEYS,
+    keys: new Keyring(KEYS),
     transport: isWalled === undefined ? port : walled(port, isWalled),
     clock: systemClock,
     random: systemRandom,
@@ -68,6 +69,8 @@ const walled = (port: Transport, isWalled: (address: Address) => boolean): Trans
   listen: (accept) => port.listen(accept),
   sendDatagram: quiet,
   onDatagram: quiet,
+  useGateKeys: (keys) => port.useGateKeys(keys),
+  useIdentity: (identity) => port.useIdentity(identity),
   counters: () => port.counters(),
   close: () => port.close(),
 })

@@ -34,6 +34,7 @@ const asker = (host: SimulatedHost) => {
     table: new Table(() => {}),
     holdings: { get: () => undefined, heirs: new Map() } as Partial<Holdings> as Holdings,
     participants: () => [],
+    mayRegister: () => true,
   })
   return {
     acquisition,

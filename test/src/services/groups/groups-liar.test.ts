@@ -41,7 +41,6 @@ const scene = async (t: TestContext): Promise<Scene> => {
   } as unknown as ServicesHost
   const groups = new GroupService(host, channelHost(host))
   const liar = await actor(net.b)
-  net.b.processes.register('skein.groups', liar.self.pid)
   const say = async (message: unknown): Promise<void> => {
     liar.self.cast({ name: 'skein.groups', node: 'a@test' }, message as never)
     await net.flow()

@@ -1,0 +1,112 @@
+/**
+ * Keeps the certificate of a running node young: renews it well before its end, with the same key, and on demand.
+ *
+ * New connections show the new one, those that are there go on. It looks at least once a day, since the calendar may jump,
+ * and at most once a minute. The file that the identity came from is rewritten; where that fails (a full disk) the node
+ * says so, goes on with what it has in memory, and tries again.
+ */
+import { type Identity, isDueForRenewal, RENEW_BEFORE_MS, renewIdentity, saveIdentity } from '../certs/identity.ts'
+import type { Clock, Timer } from '../transport/clock.ts'
+import type { Transport } from '../transport/transport.ts'
+import type { Logger } from './config.ts'
+import type { NodeEvent } from './event-stream.ts'
+
+const MAX_CHECK_MS = 24 * 60 * 60_000
+const MIN_CHECK_MS = 60_000
+/** After a failure. */
+const RETRY_MS = 10 * 60_000
+
+export interface RenewalSettings {
+  /** Where the identity came from; undefined: from memory. */
+  readonly file: string | undefined
+}
+
+export interface CertificateKeeperOptions {
+  readonly identity: Identity
+  /** Undefined: it is renewed on demand only. */
+  readonly renewal: RenewalSettings | undefined
+  readonly clock: Clock
+  readonly transport: Pick<Transport, 'useIdentity'>
+  readonly logger: Logger
+  emit(event: NodeEvent): void
+}
+
+export class CertificateKeeper {
+  readonly #options: CertificateKeeperOptions
+  #identity: Identity
+  #timer: Timer | undefined
+  #renewing: Promise<number> | undefined
+  /** The file holds an older one. */
+  #unsaved = false
+  #stopped = false
+
+  constructor(options: CertificateKeeperOptions) {
+    this.#options = options
+    this.#identity = options.identity
+    this.#arm(this.#nextCheckMs())
+  }
+
+  /** Renews it now; gives the end of the new one, milliseconds since 1970. Whether it could be saved, an event tells. */
+  renew(): Promise<number> {
+    this.#renewing ??= this.#renew().finally(() => {
+      this.#renewing = undefined
+    })
+    return this.#renewing
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#timer?.cancel()
+  }
+
+  async #renew(): Promise<number> {
+    const { clock, transport, logger, emit } = this.#options
+    const identity = await renewIdentity(this.#identity, { wallNowMs: clock.wallNow() })
+    transport.useIdentity(identity)
+    this.#identity = identity
+    const { notAfterMs } = identity
+    await this.#save()
+    logger.info({ notAfterMs }, 'certificate renewed')
+    emit({ type: 'certificateRenewed', notAfterMs })
+    this.#arm(this.#unsaved ? RETRY_MS : this.#nextCheckMs())
+    return notAfterMs
+  }
+
+  async #save(): Promise<void> {
+    const { renewal, logger, emit } = this.#options
+    const file = renewal?.file
+    if (file === undefined) return
+    try {
+      await saveIdentity(file, this.#identity)
+      this.#unsaved = false
+    } catch (error) {
+      this.#unsaved = true
+      const message = error instanceof Error ? error.message : String(error)
+      logger.warn({ file }, message)
+      emit({ type: 'certificateUnsaved', file, message })
+    }
+  }
+
+  async #check(): Promise<void> {
+    try {
+      if (isDueForRenewal(this.#identity, this.#options.clock.wallNow())) await this.renew()
+      else if (this.#unsaved) await this.#save()
+      this.#arm(this.#unsaved ? RETRY_MS : this.#nextCheckMs())
+    } catch (error) {
+      this.#options.logger.error({ err: error }, 'the certificate could not be renewed')
+      this.#arm(RETRY_MS)
+    }
+  }
+
+  #nextCheckMs(): number {
+    const dueInMs = this.#identity.notAfterMs - RENEW_BEFORE_MS - this.#options.clock.wallNow()
+    return Math.min(MAX_CHECK_MS, Math.max(MIN_CHECK_MS, dueInMs))
+  }
+
+  #arm(ms: number): void {
+    this.#timer?.cancel()
+    const { clock, renewal } = this.#options
+    if (this.#stopped || renewal === undefined) return
+    this.#timer = clock.after(ms, () => void this.#check(), true)
+  }
+}

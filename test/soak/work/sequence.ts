@@ -1,0 +1,45 @@
+/**
+ * Numbers of one sender after the other, as a receiver sees them: from whatever it begins with, each is one more than the
+ * one before. Where the connection was lost some may be missing, once; never does one come twice or out of order.
+ */
+interface Heard {
+  readonly node: string
+  number: number
+  gapAllowed: boolean
+  heardMs: number
+}
+
+export class Sequences {
+  readonly #heard = new Map<string, Heard>()
+
+  /** '' if it is what should come; otherwise what is wrong. */
+  next(sender: string, node: string, number: number, nowMs: number): string {
+    const heard = this.#heard.get(sender)
+    if (heard === undefined) {
+      this.#heard.set(sender, { node, number, gapAllowed: false, heardMs: nowMs })
+      return ''
+    }
+    const last = heard.number
+    const isWrong = number <= last || (number !== last + 1 && !heard.gapAllowed)
+    heard.number = Math.max(last, number)
+    heard.gapAllowed = false
+    heard.heardMs = nowMs
+    return isWrong ? `number ${number} of ${node} after ${last}` : ''
+  }
+
+  /** The connection to this node was lost. */
+  cut(node: string): void {
+    for (const heard of this.#heard.values()) if (heard.node === node) heard.gapAllowed = true
+  }
+
+  /** Forgets the senders that were silent for long, of nodes that are not there. */
+  forget(isThere: (node: string) => boolean, beforeMs: number): void {
+    for (const [sender, heard] of this.#heard) {
+      if (heard.heardMs < beforeMs && !isThere(heard.node)) this.#heard.delete(sender)
+    }
+  }
+
+  last(): Record<string, number> {
+    return Object.fromEntries([...this.#heard].map(([sender, { number }]) => [sender, number]))
+  }
+}

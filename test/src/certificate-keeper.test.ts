@@ -1,0 +1,152 @@
+/** The certificate of a running node: renewed in time, also when the calendar jumps or the disk is full. */
+import { chmod, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as assert from 'uvu/assert'
+import { createIdentity, type Identity, inspectIdentity, loadIdentity } from '../../certs/identity.ts'
+import { CertificateKeeper } from '../../src/certificate-keeper.ts'
+import type { NodeEvent } from '../../src/event-stream.ts'
+import { VirtualClock } from '../../transport/virtual-clock.ts'
+import { DAY_MS, temporaryFolder } from '../certs/support.ts'
+import { suite, type TestContext } from '../support/suite.ts'
+
+const test = suite('certificate keeper')
+
+const ignore = (): void => {}
+const SILENT = { error: ignore, warn: ignore, info: ignore, debug: ignore }
+
+interface World {
+  readonly clock: VirtualClock & { aheadMs: number }
+  readonly keeper: CertificateKeeper
+  readonly shown: Identity[]
+  readonly events: NodeEvent[]
+  /** Runs time, and waits for what is under way in the machine after each step. */
+  pass(ms: number, stepMs?: number): Promise<void>
+}
+
+const worldOf = (t: TestContext, identity: Identity, file: string | undefined, clock: World['clock']): World => {
+  const shown: Identity[] = []
+  const events: NodeEvent[] = []
+  const keeper = new CertificateKeeper({
+    identity,
+    renewal: { file },
+    clock,
+    transport: { useIdentity: (next) => shown.push(next) },
+    logger: SILENT,
+    emit: (event) => events.push(event),
+  })
+  t.defer(() => keeper.stop())
+  const pass = async (ms: number, stepMs = ms): Promise<void> => {
+    for (let passedMs = 0; passedMs < ms; passedMs += stepMs) {
+      await clock.run({ untilMs: clock.now() + stepMs })
+      // A renewal is a matter of the thread pool and of the disk.
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+  }
+  return { clock, keeper, shown, events, pass }
+}
+
+const skewedClock = (): World['clock'] => {
+  const clock = new VirtualClock()
+  const wallNow = clock.wallNow.bind(clock)
+  const skewed = Object.assign(clock, { aheadMs: 0 })
+  skewed.wallNow = () => wallNow() + skewed.aheadMs
+  return skewed
+}
+
+const types = ({ events }: World): string[] => events.map(({ type }) => type)
+
+test('a certificate of a year is renewed 90 days before its end, once, with the same key', async (t) => {
+  const clock = skewedClock()
+  const identity = await createIdentity({ wallNowMs: clock.wallNow() })
+  const world = worldOf(t, identity, undefined, clock)
+  await world.pass(274 * DAY_MS, 137 * DAY_MS)
+  assert.equal(world.events, [])
+  await world.pass(3 * DAY_MS, DAY_MS)
+  assert.equal(types(world), ['certificateRenewed'])
+  const [renewed] = world.shown
+  assert.is(renewed?.nodeId, identity.nodeId)
+  assert.equal(renewed?.publicKey, identity.publicKey)
+  assert.ok(renewed!.notAfterMs > identity.notAfterMs + 270 * DAY_MS)
+  await world.pass(200 * DAY_MS, 100 * DAY_MS)
+  assert.is(world.shown.length, 1)
+})
+
+test('a calendar that jumps is noticed within a day, ahead and back again', async (t) => {
+  const clock = skewedClock()
+  const identity = await createIdentity({ wallNowMs: clock.wallNow() })
+  const world = worldOf(t, identity, undefined, clock)
+  await world.pass(10 * DAY_MS)
+  clock.aheadMs = 3000 * DAY_MS
+  await world.pass(DAY_MS + 1000)
+  assert.is(world.shown.length, 1)
+  assert.ok(world.shown[0]!.notAfterMs > clock.wallNow())
+  // The one made meanwhile begins in the future: nobody would take it.
+  clock.aheadMs = 0
+  await world.pass(DAY_MS + 1000)
+  assert.is(world.shown.length, 2)
+  assert.ok(world.shown[1]!.notAfterMs < clock.wallNow() + 366 * DAY_MS)
+})
+
+test('the file gets it too; where that fails the node says so, goes on, and tries again', async (t) => {
+  const folder = await temporaryFolder(t)
+  const file = join(folder, 'identity.pem')
+  const clock = skewedClock()
+  const identity = await loadIdentity(file, { wallNowMs: clock.wallNow() })
+  const world = worldOf(t, identity, file, clock)
+  const before = await readFile(file, 'utf8')
+  await world.pass(DAY_MS)
+  assert.is(await world.keeper.renew(), world.shown[0]?.notAfterMs)
+  assert.ok((await readFile(file, 'utf8')).includes(world.shown[0]!.certificatePem))
+  assert.is.not(await readFile(file, 'utf8'), before)
+
+  // Something that is no identity is not overwritten: it may be somebody else's.
+  await writeFile(file, 'something else')
+  await world.keeper.renew()
+  assert.is(await readFile(file, 'utf8'), 'something else')
+  assert.equal(types(world), ['certificateRenewed', 'certificateUnsaved', 'certificateRenewed'])
+  assert.is(world.shown.length, 2, 'new connections show it all the same')
+  await rm(file)
+  await world.pass(11 * 60_000)
+  assert.is((await inspectIdentity(file))?.notAfterMs, world.shown[1]?.notAfterMs)
+  assert.is(types(world).length, 3)
+})
+
+test('the file of another node is left alone', async (t) => {
+  const folder = await temporaryFolder(t)
+  const file = join(folder, 'identity.pem')
+  const clock = skewedClock()
+  const identity = await loadIdentity(file, { wallNowMs: clock.wallNow() })
+  const world = worldOf(t, identity, file, clock)
+  await rm(file)
+  const other = await loadIdentity(file, { wallNowMs: clock.wallNow() })
+  await world.keeper.renew()
+  assert.is((await inspectIdentity(file))?.nodeId, other.nodeId)
+  assert.equal(types(world), ['certificateUnsaved', 'certificateRenewed'])
+})
+
+test('a folder that cannot be written to is a line and an event, and never a crash', async (t) => {
+  if (process.platform === 'win32' || process.geteuid?.() === 0) t.skip('root may write anywhere')
+  const folder = await temporaryFolder(t)
+  const file = join(folder, 'identity.pem')
+  const clock = skewedClock()
+  const identity = await loadIdentity(file, { wallNowMs: clock.wallNow() })
+  const world = worldOf(t, identity, file, clock)
+  await chmod(folder, 0o500)
+  t.defer(() => chmod(folder, 0o700))
+  await world.keeper.renew()
+  assert.equal(types(world), ['certificateUnsaved', 'certificateRenewed'])
+})
+
+test('two calls at once are one renewal; after the stop nothing happens by itself', async (t) => {
+  const clock = skewedClock()
+  const identity = await createIdentity({ wallNowMs: clock.wallNow() })
+  const world = worldOf(t, identity, undefined, clock)
+  const [one, other] = await Promise.all([world.keeper.renew(), world.keeper.renew()])
+  assert.is(one, other)
+  assert.is(world.shown.length, 1)
+  world.keeper.stop()
+  await world.pass(400 * DAY_MS)
+  assert.is(world.shown.length, 1)
+})
+
+test.run()
