@@ -17,7 +17,7 @@ const DEFAULT_ROUNDS = 3
 const MEMBERS = ['flooded@bench', 'second@bench', 'third@bench']
 const CALLS_PER_SECOND = 100
 
-export interface FloodPlan {
+interface FloodPlan {
   readonly datagrams: number
   readonly perSecond: number
 }
@@ -45,7 +45,7 @@ interface Cluster {
 
 const ask = (member: Peer, request: MemberRequest): Promise<unknown> => member.ask(request)
 
-export const startMembers = async (dht: boolean): Promise<Cluster> => {
+const startMembers = async (dht: boolean): Promise<Cluster> => {
   const cookie = randomBytes(16).toString('hex')
   const members = await Promise.all(
     MEMBERS.map((name) => startPeer(new URL('./strangers-member.ts', import.meta.url), { name, cookie, dht })),

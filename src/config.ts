@@ -164,8 +164,7 @@ export const OPTIONS = {
     variable: 'SKEIN_ACCEPT_COOKIES_FILE',
     values: `a list of up to ${MAX_ACCEPTED} cookies; as variable a file with one cookie a line`,
     default: 'none',
-    meaning:
-      'These count too, while the cookie of the cluster changes; see [rotation](rotation.md).',
+    meaning: 'These count too, while the cookie of the cluster changes; see [rotation](rotation.md).',
   },
   identity: {
     values: 'file name, or an Identity',

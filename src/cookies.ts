@@ -14,7 +14,7 @@ import type { NodeEvent } from './event-stream.ts'
 import { within } from './option-checks.ts'
 
 /** How long the old cookie counts beside the new one, unless said otherwise. */
-export const DEFAULT_ACCEPT_OLD_MS = 60 * 60_000
+const DEFAULT_ACCEPT_OLD_MS = 60 * 60_000
 /** No window is longer than 30 days. */
 const WINDOW_MS_RANGE = [0, 30 * 24 * 60 * 60_000] as const
 

@@ -19,6 +19,7 @@ export class Credentials {
 
   constructor({ parts, provenBy, emit }: CredentialsHost) {
     const { cluster, keys, clock, logger, identity, renewal, transport } = parts
+    keys.onChange(() => transport.useGateKeys(keys.all().map(({ gate }) => gate)))
     this.cookies = new Cookies({ cluster, keys, clock, logger, provenBy, emit })
     this.certificate = new CertificateKeeper({ identity, renewal, clock, transport, logger, emit })
   }

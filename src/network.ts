@@ -105,8 +105,6 @@ export class Network {
     this.#host = host
     this.#admission = new Admission({ selfId: self.id, revoked: parts.revoked, members: parts.members })
     this.#barredNews = new Allowance(BARRED_NEWS, clock.now())
-    // Before the connections, which begin to ask each other.
-    keys.onChange(() => transport.useGateKeys(keys.all().map(({ gate }) => gate)))
     keys.onChange(() => this.discovery.changed())
     const takesPart = mesh !== 'none' && !hidden
     const { portMapping = false, dht } = parts
@@ -333,7 +331,7 @@ export class Network {
       ...this.place.told(),
       ...(hidden === true ? { addresses: [] } : {}),
       clusterTag: primary.clusterTag,
-      acceptedTags: accepted.map(({ clusterTag }) => clusterTag),
+      ...(accepted.length > 0 && { acceptedTags: accepted.map(({ clusterTag }) => clusterTag) }),
     }
   }
 

@@ -51,6 +51,9 @@ const locked = (folder = ''): [path: string, entry: Locked][] => {
 }
 const nameOf = (path: string): string => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
 
+/** npm itself takes seconds to start on a busy machine. */
+const NPM_DEADLINE_MS = 90_000
+
 /** What is installed for this project: the package itself, and what benchmarks compare it with. */
 const FOLDERS = ['', 'bench/peers']
 const EXACT = /^\d+\.\d+\.\d+$/
@@ -135,24 +138,28 @@ test('whatever runs a script when it is installed was read, is as it was, and is
   }
 })
 
-test('nothing of ours runs on the machine of who installs it, and only what is meant to is packed', async () => {
-  const { scripts = {}, files = [], publishConfig } = manifest()
-  // `prepare` is run in a clone and for a dependency on git, never for a package from a registry.
-  for (const name of AT_INSTALL) assert.is(scripts[name], undefined, name)
-  assert.equal(publishConfig, { access: 'public', provenance: true })
-  assert.ok(files.length > 0)
-  const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: ROOT })
-  const [packed] = JSON.parse(stdout) as { readonly files: readonly { readonly path: string }[] }[]
-  const paths = packed!.files.map(({ path }) => path)
-  const meant =
-    /^(dist\/(src|transport|discovery|certs)\/.*\.(js|d\.ts)|docs\/.*\.(md|svg|json)|[A-Z]+\.md|LICENSE|package\.json)$/
-  assert.equal(
-    paths.filter((path) => !meant.test(path)),
-    [],
-  )
-  // npm would build with it, unasked.
-  assert.not(paths.includes('binding.gyp'))
-})
+test(
+  'nothing of ours runs on the machine of who installs it, and only what is meant to is packed',
+  async () => {
+    const { scripts = {}, files = [], publishConfig } = manifest()
+    // `prepare` is run in a clone and for a dependency on git, never for a package from a registry.
+    for (const name of AT_INSTALL) assert.is(scripts[name], undefined, name)
+    assert.equal(publishConfig, { access: 'public', provenance: true })
+    assert.ok(files.length > 0)
+    const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: ROOT })
+    const [packed] = JSON.parse(stdout) as { readonly files: readonly { readonly path: string }[] }[]
+    const paths = packed!.files.map(({ path }) => path)
+    const meant =
+      /^(dist\/(src|transport|discovery|certs)\/.*\.(js|d\.ts)|docs\/.*\.(md|svg|json)|[A-Z]+\.md|LICENSE|package\.json)$/
+    assert.equal(
+      paths.filter((path) => !meant.test(path)),
+      [],
+    )
+    // npm would build with it, unasked.
+    assert.not(paths.includes('binding.gyp'))
+  },
+  { deadlineMs: NPM_DEADLINE_MS },
+)
 
 interface Bom {
   readonly bomFormat: string
@@ -162,30 +169,34 @@ interface Bom {
   }[]
 }
 
-test('the list of parts has every package that a user gets on this platform, and no other', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'skein-sbom-'))
-  t.defer(() => rmSync(folder, { recursive: true, force: true }))
-  const { sbom = '' } = manifest().scripts ?? {}
-  const [command = '', output] = sbom.split(' > ')
-  assert.is(output, 'sbom.cdx.json')
-  const [program = '', ...args] = command.split(' ')
-  const { stdout } = await run(program, args, { cwd: ROOT, maxBuffer: 16 << 20 })
-  const bom = JSON.parse(stdout) as Bom
-  assert.is(bom.bomFormat, 'CycloneDX')
-  const purl = (path: string, version = ''): string =>
-    `pkg:npm/${nameOf(path).replace('@', '%40')}@${version}`.toLowerCase()
-  const runtime = locked().filter(([path, { dev }]) => dev !== true && existsSync(join(ROOT, path)))
-  assert.ok(runtime.length >= Object.keys(manifest().dependencies ?? {}).length)
-  assert.equal(
-    [...new Set(bom.components.map((component) => component.purl.toLowerCase()))].sort(),
-    [...new Set(runtime.map(([path, { version }]) => purl(path, version)))].sort(),
-  )
-  for (const [path, { version, integrity }] of runtime) {
-    if (integrity === undefined) continue
-    const component = bom.components.find((one) => one.purl.toLowerCase() === purl(path, version))
-    const sha512 = Buffer.from(integrity.slice('sha512-'.length), 'base64').toString('hex')
-    assert.is(component?.hashes?.[0]?.content, sha512, path)
-  }
-})
+test(
+  'the list of parts has every package that a user gets on this platform, and no other',
+  async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'skein-sbom-'))
+    t.defer(() => rmSync(folder, { recursive: true, force: true }))
+    const { sbom = '' } = manifest().scripts ?? {}
+    const [command = '', output] = sbom.split(' > ')
+    assert.is(output, 'sbom.cdx.json')
+    const [program = '', ...args] = command.split(' ')
+    const { stdout } = await run(program, args, { cwd: ROOT, maxBuffer: 16 << 20 })
+    const bom = JSON.parse(stdout) as Bom
+    assert.is(bom.bomFormat, 'CycloneDX')
+    const purl = (path: string, version = ''): string =>
+      `pkg:npm/${nameOf(path).replace('@', '%40')}@${version}`.toLowerCase()
+    const runtime = locked().filter(([path, { dev }]) => dev !== true && existsSync(join(ROOT, path)))
+    assert.ok(runtime.length >= Object.keys(manifest().dependencies ?? {}).length)
+    assert.equal(
+      [...new Set(bom.components.map((component) => component.purl.toLowerCase()))].sort(),
+      [...new Set(runtime.map(([path, { version }]) => purl(path, version)))].sort(),
+    )
+    for (const [path, { version, integrity }] of runtime) {
+      if (integrity === undefined) continue
+      const component = bom.components.find((one) => one.purl.toLowerCase() === purl(path, version))
+      const sha512 = Buffer.from(integrity.slice('sha512-'.length), 'base64').toString('hex')
+      assert.is(component?.hashes?.[0]?.content, sha512, path)
+    }
+  },
+  { deadlineMs: NPM_DEADLINE_MS },
+)
 
 test.run()

@@ -4,18 +4,19 @@
  *
  * Silence alone says nothing about sizes: a peer that pauses, or is gone, swallows everything. So the first packets after
  * each loss timeout are small (quic-connection.ts). In a black hole these are acknowledged while what went with them is
- * given up as lost, and most of what is sent is lost, again and again. Congestion loses a part, never most of it.
+ * given up as lost, and most of what else is sent is lost, again and again. Congestion loses a part, never most of it.
  *
  * Sans-io: it sees nothing but quiche's counts, and those only when a timer of quiche fires.
  */
 
 /** Timeouts between two looks: long enough for what was lost to be given up. */
 const TIMEOUTS_PER_LOOK = 3
-/** The part of the bytes sent since the last look that has to be lost. */
+/** The part of the bytes sent since the last look, without those small ones, that has to be lost. */
 const LOST_PART = 0.5
 
 /** Counts since the connection began. */
 export interface LossTally {
+  /** Without the small packets that follow loss timeouts: those pass. */
   readonly sentBytes: number
   readonly lostPackets: number
   readonly lostBytes: number

@@ -1,12 +1,12 @@
 /** Why a QUIC connection ended, in the words that every carrier uses. */
-import { codeOfWire, transportCode } from './close-codes.ts'
+import { boundedCloseMessage, codeOfWire, transportCode } from './close-codes.ts'
 import type { SessionEnd } from './quiche.ts'
 import type { CloseReason } from './transport.ts'
 
 export const closeReasonOf = (end: SessionEnd, isConnecting: boolean): CloseReason => {
   if (end.type === 'closed') {
     const code = end.application ? codeOfWire(end.code) : transportCode(end.code)
-    const message = end.reason || `QUIC error 0x${end.code.toString(16)}`
+    const message = boundedCloseMessage(end.reason) || `QUIC error 0x${end.code.toString(16)}`
     return { code, message, byPeer: end.byPeer, wireCode: end.code }
   }
   if (end.type === 'reset') {

@@ -95,7 +95,9 @@ export class PathSettings {
     const kind = kindOfDestination(host, localHosts(true))
     const maximumBytes = Math.min(this.#limit(kind), largestBytes, way.maxBytes)
     const baseBytes = Math.min(BASE_PACKET_BYTES[kind], maximumBytes)
-    return new PathSize({ baseBytes, maximumBytes, candidates: candidatesFor(kind, isIPv4(host) ? 4 : 6) })
+    // A tunnel or an overlay looks like a LAN and may be far narrower.
+    const safeBytes = Math.min(MIN_INITIAL_BYTES, baseBytes)
+    return new PathSize({ baseBytes, safeBytes, maximumBytes, candidates: candidatesFor(kind, isIPv4(host) ? 4 : 6) })
   }
 
   #limit(kind: DestinationKind): number {

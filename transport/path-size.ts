@@ -9,7 +9,7 @@
  *                                                      after 1 s of silence, complete after three tries
  *     complete  the next candidate does not pass    -> search after 10 minutes: paths change
  *     top       the largest candidate passed        nothing to do
- *     fallback  large packets vanished: base size   -> search after a pause that doubles each time
+ *     fallback  large packets vanished: safe size   -> search after a pause that doubles each time
  *
  * RFC 8899's Base state, which confirms that the base size passes at all, is QUIC's handshake: its datagrams are padded to
  * 1200 bytes. Losing a probe says nothing about congestion and must not slow the sender (RFC 9000 section 14.4).
@@ -41,8 +41,10 @@ type State =
   | { readonly type: 'top' }
 
 export interface PathSizeOptions {
-  /** The size that passes for certain, where the search begins. */
+  /** Where the search begins: what passes on every path one may expect there. */
   readonly baseBytes: number
+  /** The size that passes for certain, whatever the path becomes. Default: the base size. */
+  readonly safeBytes?: number
   /** No candidate is larger: larger ones are cut to it. */
   readonly maximumBytes: number
   /** Sizes worth a try, in any order; by default just the maximum. */
@@ -50,17 +52,18 @@ export interface PathSizeOptions {
 }
 
 export class PathSize {
-  readonly #baseBytes: number
+  /** The size that passes for certain. */
+  readonly safeBytes: number
   readonly #candidates: readonly number[]
   #currentBytes: number
   #largestProbed: number
   #pauseMs = FALLBACK_PAUSE_MS
   #state: State
 
-  constructor({ baseBytes, maximumBytes, candidates = [maximumBytes] }: PathSizeOptions) {
-    this.#baseBytes = baseBytes
-    this.#candidates = [...new Set(candidates.map((size) => Math.min(size, maximumBytes)))]
-      .filter((size) => size > baseBytes)
+  constructor({ baseBytes, safeBytes = baseBytes, maximumBytes, candidates = [maximumBytes] }: PathSizeOptions) {
+    this.safeBytes = safeBytes
+    this.#candidates = [...new Set([baseBytes, ...candidates].map((size) => Math.min(size, maximumBytes)))]
+      .filter((size) => size > safeBytes && size >= baseBytes)
       .sort((a, b) => a - b)
     this.#currentBytes = baseBytes
     this.#largestProbed = baseBytes
@@ -110,12 +113,12 @@ export class PathSize {
     else this.#state = { type: 'complete', untilMs: nowMs + RAISE_INTERVAL_MS }
   }
 
-  /** Large packets vanish while small ones pass, or nothing passes any more (RFC 8899 section 4.3): back to the base size. */
+  /** Large packets vanish while small ones pass, or nothing passes any more (RFC 8899 section 4.3): back to the safe size. */
   onBlackHole(nowMs: number): void {
-    if (this.#currentBytes === this.#baseBytes) return
-    this.#currentBytes = this.#baseBytes
+    if (this.#currentBytes === this.safeBytes) return
+    this.#currentBytes = this.safeBytes
     // Answers to probes of the old path no longer count.
-    this.#largestProbed = this.#baseBytes
+    this.#largestProbed = this.safeBytes
     this.#state = { type: 'fallback', untilMs: nowMs + this.#pauseMs }
     this.#pauseMs = Math.min(this.#pauseMs * 2, RAISE_INTERVAL_MS)
   }

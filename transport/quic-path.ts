@@ -8,7 +8,7 @@
  * What a packet brought is found out by counting: quiche drops what is forged or a repetition without a word. Asking for
  * the count costs microseconds, so packets by the present way are counted only when somebody wants to know.
  */
-import { BlackHole } from './black-hole.ts'
+import { BlackHole, type LossTally } from './black-hole.ts'
 import type { Clock } from './clock.ts'
 import { GATE_TAG_BYTES } from './gate.ts'
 import type { PathSize } from './path-size.ts'
@@ -25,7 +25,7 @@ import type { Random } from './random.ts'
 import type { Way } from './way.ts'
 import { PROOF_PACKET_BYTES, type Proof, WayKeeper } from './way-keeper.ts'
 
-/** After a loss timeout so many packets are of the base size, which passes where larger ones may not; quiche sends two probes (RFC 9002 6.2.4). */
+/** After a loss timeout so many packets are of the safe size, which passes where larger ones may not; quiche sends two probes (RFC 9002 6.2.4). */
 const SMALL_PACKETS_AFTER_TIMEOUT = 2
 /** Packets sent in one flush at most; what is left goes after input was handled. */
 const MAX_PACKETS_PER_FLUSH = 1024
@@ -64,9 +64,10 @@ export class QuicPath implements DatagramListener {
   readonly #datagrams: QuicDatagrams
   #way: Way
   #size: PathSize
-  #baseBytes: number
   #blackHole = new BlackHole()
   #smallPackets = 0
+  /** Sent in such packets so far. */
+  #smallBytes = 0
   /** Nothing of the handshake is left to send: no more long headers. Before that nobody moves (RFC 9000 9). */
   #confirmed = false
   /** The way of the packets whose DATAGRAM frames are being read. */
@@ -97,7 +98,6 @@ export class QuicPath implements DatagramListener {
     this.#cameBy = way
     this.#size = pathSize
     this.#largestBytes = largestBytes
-    this.#baseBytes = pathSize.currentBytes
     this.#keeper = new WayKeeper(role, way, host.random, now)
     this.#datagrams = new QuicDatagrams(host.clock, this)
     this.#lastDatagramMs = now
@@ -219,7 +219,6 @@ export class QuicPath implements DatagramListener {
     if (way === this.#way) return
     this.#way = way
     this.#size = this.#host.pathSize(way, this.#largestBytes)
-    this.#baseBytes = this.#size.currentBytes
     this.#blackHole = new BlackHole()
     // What quiche holds may be too long for the new way, and would be in front of everything.
     this.#session.dropDatagrams()
@@ -291,8 +290,10 @@ export class QuicPath implements DatagramListener {
         const frame = this.#datagrams.next(size)
         if (frame !== undefined) session.sendDatagram(frame)
       }
-      const length = session.nextPacket(host.packetBuffer(count < smallPackets ? this.#baseBytes : size))
+      const isSmall = count < smallPackets
+      const length = session.nextPacket(host.packetBuffer(isSmall ? this.#size.safeBytes : size))
       if (length === 0) return true
+      if (isSmall) this.#smallBytes += length
       this.#transmit(length, this.#way)
     }
     return false
@@ -353,9 +354,13 @@ export class QuicPath implements DatagramListener {
     const now = this.#host.clock.now()
     this.#count()
     this.#keeper.lossTimeout(now)
-    if (this.#size.currentBytes === this.#baseBytes) return
+    if (this.#size.currentBytes === this.#size.safeBytes) return
     this.#smallPackets = SMALL_PACKETS_AFTER_TIMEOUT
-    if (!this.#blackHole.onTimeout(this.#baseBytes, () => this.#session.tally())) return
+    const tally = (): LossTally => {
+      const { sentBytes, lostPackets, lostBytes } = this.#session.tally()
+      return { sentBytes: sentBytes - this.#smallBytes, lostPackets, lostBytes }
+    }
+    if (!this.#blackHole.onTimeout(this.#size.safeBytes, tally)) return
     this.#size.onBlackHole(now)
     this.#session.dropDatagrams()
   }

@@ -172,7 +172,8 @@ class Rendezvous implements DiscoverySource {
     const isRotated = before !== undefined && tagsOf(before) !== tagsOf(record)
     this.#record = record
     if (isRotated || !sameRegistrations(before?.registrations, record.registrations)) this.#publishAnew()
-    if (isRotated) void this.refresh()
+    if (isRotated) this.#looks = 0
+    if (isRotated && this.#joined) this.#meet.soon()
     this.#watch.soon(Math.max(0, this.#movedMs + CHANGE_MS - this.#options.clock.now()))
   }
 

@@ -9,7 +9,7 @@ import type { Bridge } from './bridge.ts'
 import type { Catalogue, NamedBehaviour } from './catalogue.ts'
 import type { Links } from './links.ts'
 import type { Monitors } from './monitors.ts'
-import type { Process } from './process.ts'
+import type { Process, ProcessTable } from './process.ts'
 import type { Rights } from './rights.ts'
 import { refusalOf } from './spawn-errors.ts'
 import { onceStarted } from './starts.ts'
@@ -27,15 +27,26 @@ export interface BirthsOptions {
   readonly links: Links
   readonly monitors: Monitors
   readonly spawn: SpawnNamed
+  /** Processes that one other node may have alive here. */
+  readonly limit: number
 }
 
 type SpawnSignal = Extract<Signal, { type: 'spawn' }>
 
-export class Births {
+export class Births implements ProcessTable {
   readonly #options: BirthsOptions
+  /** By the id of the node that had them started. */
+  readonly #alive = new Map<string, number>()
 
   constructor(options: BirthsOptions) {
     this.#options = options
+  }
+
+  ended({ startedFor }: Process): void {
+    if (startedFor === undefined) return
+    const left = (this.#alive.get(startedFor) ?? 1) - 1
+    if (left === 0) this.#alive.delete(startedFor)
+    else this.#alive.set(startedFor, left)
   }
 
   onSpawn(bridge: Bridge, signal: SpawnSignal): void {
@@ -59,7 +70,7 @@ export class Births {
 
   /** Throws why nothing is spawned. */
   #accept(bridge: Bridge, { from, behaviour, version, link, ref, name, args }: SpawnSignal): Process {
-    const { catalogue, rights, links, monitors, spawn } = this.#options
+    const { catalogue, rights, links, monitors, spawn, limit } = this.#options
     if (args instanceof Unreadable) throw args.error
     const { origin } = bridge.route
     const asking = origin === undefined || from === 0 ? undefined : new Pid(origin, from)
@@ -74,13 +85,24 @@ export class Births {
       // Whoever asked could never take it back.
       throw new SkeinError('ERR_SKEIN_FORBIDDEN', `"${behaviour}" is guarded: only its own node starts it.`)
     }
+    const id = origin?.id ?? ''
+    const alive = this.#alive.get(id) ?? 0
+    if (alive >= limit) {
+      throw new SkeinError(
+        'ERR_SKEIN_LIMIT',
+        `${origin?.name} has ${limit} processes here, the limit "processesOfNode".`,
+      )
+    }
     if (link) links.mustHaveRoom(bridge)
     if (ref !== 0) monitors.mustTake(bridge, ref)
     const process = spawn(found, args, {
       ...(name === '' ? {} : { name }),
-      ...(origin === undefined ? {} : { startedFor: origin.id }),
+      startedFor: id,
       ...(link && asking !== undefined ? { parent: asking } : {}),
     })
+    this.#alive.set(id, alive + 1)
+    process.tables ??= new Set()
+    process.tables.add(this)
     if (link && asking !== undefined) links.adopt(bridge, process, asking)
     if (ref !== 0) monitors.watch(bridge, process, ref)
     return process

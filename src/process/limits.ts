@@ -11,6 +11,11 @@ export interface ProcessLimits {
   readonly links: number
   /** Of one process, and in either direction with one other node. */
   readonly monitors: number
+  /** Made by one other node: fewer, so that one alone cannot use up what all need. */
+  readonly linksOfNode: number
+  readonly monitorsOfNode: number
+  /** Processes alive that one other node had started. */
+  readonly processesOfNode: number
   /** Waited for by this node, and by one other node. */
   readonly calls: number
   /** Requests to spawn that this node waits for. */
@@ -29,6 +34,9 @@ export const PROCESS_LIMITS: ProcessLimits = {
   names: 1_000_000,
   links: 1_000_000,
   monitors: 1_000_000,
+  linksOfNode: 250_000,
+  monitorsOfNode: 250_000,
+  processesOfNode: 250_000,
   calls: 1_000_000,
   spawns: 1_000_000,
   behaviours: 10_000,

@@ -15,6 +15,7 @@ import { Pid } from '../pid.ts'
 import type { Reason, Signal } from '../signals.ts'
 import type { Bridge } from './bridge.ts'
 import type { AnyPid, Directory } from './directory.ts'
+import type { ProcessLimits } from './limits.ts'
 import { Process } from './process.ts'
 
 export interface RemoteLink {
@@ -33,14 +34,13 @@ type LinkExit = (process: Process, from: Pid, reason: Reason) => void
 export class Links {
   readonly #directory: Directory
   readonly #exit: LinkExit
-  readonly #limit: number
+  readonly #limits: Pick<ProcessLimits, 'links' | 'linksOfNode'>
   #lastUnlink = 0
 
-  /** `limit`: links with one other node, and links of one process. */
-  constructor(directory: Directory, exit: LinkExit, limit: number) {
+  constructor(directory: Directory, exit: LinkExit, limits: Pick<ProcessLimits, 'links' | 'linksOfNode'>) {
     this.#directory = directory
     this.#exit = exit
-    this.#limit = limit
+    this.#limits = limits
   }
 
   /** Idempotent. A dead or unreachable process answers with an exit: noproc or noconnection. */
@@ -75,7 +75,7 @@ export class Links {
 
   /** Throws ERR_SKEIN_LIMIT. */
   mustHaveRoom(bridge: Bridge): void {
-    this.#check(bridge.links.size)
+    this.#check(bridge.links.size, Math.min(this.#limits.links, this.#limits.linksOfNode))
   }
 
   /** Ends the link as if the process had ended, though it goes on. */
@@ -122,7 +122,8 @@ export class Links {
     if (process === undefined) this.#refuse(bridge, from, to, 'noproc')
     else if (process.remoteLinks?.has(pid.key) === true) return
     else if (this.#directory.reach(bridge, to, 'link') !== process) this.#refuse(bridge, from, to, 'noproc')
-    else if (bridge.links.size >= this.#limit) this.#refuse(bridge, from, to, 'system_limit')
+    else if (bridge.links.size >= Math.min(this.#limits.links, this.#limits.linksOfNode))
+      this.#refuse(bridge, from, to, 'system_limit')
     else this.#add({ owner: process, pid, bridge, unlinking: undefined })
   }
 
@@ -181,9 +182,9 @@ export class Links {
     if (process === undefined) bridge.retire(to)
   }
 
-  #check(count: number): void {
-    if (count < this.#limit) return
-    throw new SkeinError('ERR_SKEIN_LIMIT', `There are ${this.#limit} links, the limit "links".`)
+  #check(count: number, limit = this.#limits.links): void {
+    if (count < limit) return
+    throw new SkeinError('ERR_SKEIN_LIMIT', `There are ${limit} links, the limit "links".`)
   }
 
   /** Looked up by what the bridge says, never by what the signal says of its node. */

@@ -10,6 +10,7 @@ import type { Pid, Ref, RemoteName } from '../pid.ts'
 import type { Reason, Signal, SystemMessage, To } from '../signals.ts'
 import type { Bridge } from './bridge.ts'
 import { type AnyTarget, addressOf, type Directory, nameOf } from './directory.ts'
+import type { ProcessLimits } from './limits.ts'
 import type { Post } from './post.ts'
 import { Process } from './process.ts'
 
@@ -37,14 +38,20 @@ export class Monitors {
   readonly #directory: Directory
   readonly #post: Post
   readonly #limit: number
+  readonly #limitOfNode: number
   readonly #nextRef: () => Ref
 
-  /** `limit`: monitors of one process, and monitors in either direction with one other node. */
-  constructor(directory: Directory, post: Post, nextRef: () => Ref, limit: number) {
+  constructor(
+    directory: Directory,
+    post: Post,
+    nextRef: () => Ref,
+    { monitors, monitorsOfNode }: Pick<ProcessLimits, 'monitors' | 'monitorsOfNode'>,
+  ) {
     this.#directory = directory
     this.#post = post
     this.#nextRef = nextRef
-    this.#limit = limit
+    this.#limit = monitors
+    this.#limitOfNode = Math.min(monitors, monitorsOfNode)
   }
 
   monitor(watcher: Process, target: AnyTarget): Ref {
@@ -96,8 +103,8 @@ export class Monitors {
 
   /** Throws unless the other node can have one more monitor here, under this number. */
   mustTake(bridge: Bridge, ref: number): void {
-    if (bridge.watches.size >= this.#limit) {
-      throw new SkeinError('ERR_SKEIN_LIMIT', `There are ${this.#limit} monitors, the limit "monitors".`)
+    if (bridge.watches.size >= this.#limitOfNode) {
+      throw new SkeinError('ERR_SKEIN_LIMIT', `There are ${this.#limitOfNode} monitors of this node, the limit.`)
     }
     if (bridge.watches.has(ref)) {
       throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'The number of a monitor is in use.')
@@ -139,7 +146,7 @@ export class Monitors {
       bridge.sendSurely(undefined, { type: 'down', from: 0, ref, reason: 'noproc' })
       return
     }
-    if (process === 'noproc' || bridge.watches.size >= this.#limit) {
+    if (process === 'noproc' || bridge.watches.size >= this.#limitOfNode) {
       const watched = process === 'noproc' ? undefined : process
       const from = watched?.pid.number ?? (typeof to === 'number' ? to : 0)
       const reason = watched === undefined ? 'noproc' : 'system_limit'

@@ -17,6 +17,7 @@ import { type Behaviour, checkBehaviour, NO_TRAITS } from './behaviour.ts'
 import { Births, type SpawnNamed } from './births.ts'
 import { type CallOptions, Calls, type From } from './calls.ts'
 import { Catalogue } from './catalogue.ts'
+import { Changes } from './changes.ts'
 import { type AnyPid, type AnyTarget, Directory } from './directory.ts'
 import { Exits } from './exits.ts'
 import { FairShare } from './fair-share.ts'
@@ -86,8 +87,8 @@ export class Processes implements SignalSink {
   #lastRef = 0
   #phase: 'running' | 'stopping' | 'stopped' = 'running'
   #stopping: Promise<void> | undefined
-  /** For `stop`: a process or its function has ended. */
-  #onChange: (() => void) | undefined
+  /** A process or its function has ended. */
+  readonly #changes = new Changes()
 
   constructor({ origin, clock, random, router, report, limits, stateCodec, tracer, allow = [] }: ProcessesOptions) {
     this.#origin = origin
@@ -116,9 +117,9 @@ export class Processes implements SignalSink {
     this.#links = new Links(
       this.#directory,
       (process, from, reason) => this.#exits.overLink(process, from, reason),
-      this.#limits.links,
+      this.#limits,
     )
-    this.#monitors = new Monitors(this.#directory, post, nextRef, this.#limits.monitors)
+    this.#monitors = new Monitors(this.#directory, post, nextRef, this.#limits)
     const { tracing, tally } = this
     this.#calls = new Calls({
       directory: this.#directory,
@@ -162,7 +163,7 @@ export class Processes implements SignalSink {
       exits: this.#exits,
       catalogue: this.catalogue,
       spawns: this.spawns,
-      births: new Births(named),
+      births: new Births({ ...named, limit: this.#limits.processesOfNode }),
       inspection: this.inspection,
       streams: this.streams,
       multicast: this.multicast,
@@ -396,7 +397,7 @@ export class Processes implements SignalSink {
   #returned(process: Process): void {
     process.running = false
     this.#lingering.delete(process)
-    this.#onChange?.()
+    this.#changes.happened()
   }
 
   #failed(process: Process, error: unknown): void {
@@ -428,7 +429,7 @@ export class Processes implements SignalSink {
     for (let i = 0; i < this.#ending.length; i++) this.#settle(this.#ending[i] as Process)
     this.#ending.length = 0
     this.#telling = false
-    this.#onChange?.()
+    this.#changes.happened()
   }
 
   /** Tells all who have to do with a process that it has ended. */
@@ -473,7 +474,7 @@ export class Processes implements SignalSink {
     }
     for (const { pid } of trapping) this.#exits.order(pid, 'shutdown')
     for (const process of others) this.#end(process, 'shutdown')
-    await this.#quiet(() => processes.size === 0, timeoutMs)
+    await this.#changes.until(this.#clock, () => processes.size === 0, timeoutMs)
     this.#phase = 'stopped'
     this.timers.stop()
     for (const process of processes.values()) this.#end(process, 'shutdown')
@@ -481,26 +482,12 @@ export class Processes implements SignalSink {
     this.streams.stop()
     this.spawns.stop()
     this.#post.stop()
-    await this.#quiet(() => this.#lingering.size === 0, STOP_GRACE_MS)
+    await this.#changes.until(this.#clock, () => this.#lingering.size === 0, STOP_GRACE_MS)
   }
 
   #isSupervised({ parent }: Process): boolean {
     if (parent === undefined || !this.#directory.isOwn(parent.origin)) return false
     return this.#directory.processes.get(parent.number)?.traits.supervises === true
-  }
-
-  /** Resolves when that is so; asked whenever a process or its function has ended. */
-  #quiet(isSo: () => boolean, timeoutMs: number): Promise<void> {
-    if (isSo() || timeoutMs <= 0) return Promise.resolve()
-    return new Promise((resolve) => {
-      const over = (): void => {
-        timer.cancel()
-        this.#onChange = undefined
-        resolve()
-      }
-      const timer = this.#clock.after(timeoutMs, over)
-      this.#onChange = () => isSo() && over()
-    })
   }
 }
 

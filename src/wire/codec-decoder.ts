@@ -406,8 +406,10 @@ export class Decoder {
         this.#pay(COST_OF_EXTENSION)
         const source = this.#key()
         const flags = this.#key()
-        if (source.length > MAX_REGEXP_LENGTH) throw this.#bad('a pattern is too long')
-        return new RegExp(source, flags)
+        const pattern = source.length > MAX_REGEXP_LENGTH ? undefined : new RegExp(source, flags)
+        // Slashes and line breaks are escaped by now.
+        if (pattern === undefined || pattern.source.length > MAX_REGEXP_LENGTH) throw this.#bad('a pattern is too long')
+        return pattern
       }
       case EXTENSION_BYTES:
         return this.#view()
@@ -433,14 +435,14 @@ export class Decoder {
     }
     if (kind !== ORIGIN_THIRD) throw this.#bad('a process belongs to no node')
     const bytes = this.#bytes
-    const incarnationStart = this.#skip(INCARNATION_BYTES)
-    const incarnation = bytes.toString('hex', incarnationStart, this.#position)
-    const idStart = this.#skip(NODE_ID_LENGTH)
-    const id = bytes.toString('latin1', idStart, this.#position)
+    const incarnation = bytes.toString('hex', this.#skip(INCARNATION_BYTES), this.#position)
+    const id = bytes.toString('latin1', this.#skip(NODE_ID_LENGTH), this.#position)
     if (!isNodeId(id)) throw this.#bad('a node id is malformed')
     const nameBytes = this.#unsigned(1)
-    const nameStart = this.#skip(nameBytes)
-    const origin = new Origin(bytes.toString('utf8', nameStart, this.#position), id, incarnation)
+    const name = bytes.toString('utf8', this.#skip(nameBytes), this.#position)
+    // What is no UTF-8 is longer now, perhaps too long to be sent on.
+    if (Buffer.byteLength(name) !== nameBytes) throw this.#bad('the name of a node is malformed')
+    const origin = new Origin(name, id, incarnation)
     // Who we are and whom we talk to is known here; a third node's word on it counts for nothing.
     if (origin.key === this.#local.key) return this.#local
     return origin.key === this.#peer?.key ? this.#peer : origin

@@ -73,6 +73,13 @@ export class Judge {
     }
   }
 
+  /** Resources forget the tokens that they saw; gives how many resources there were. */
+  forgetTokens(): number {
+    const { size } = this.#resources
+    this.#resources.clear()
+    return size
+  }
+
   /** Empty: they agree. */
   disagreement(members: readonly MemberProcess[], states: readonly MemberState[]): string {
     for (const [i, { nodes }] of states.entries()) {
@@ -81,7 +88,8 @@ export class Judge {
     const [first] = states
     for (const [i, state] of states.entries()) {
       const names = differing(first!.names, state.names)
-      if (names !== undefined) return `m1 and m${i + 1} differ in name ${names}`
+      if (names !== undefined)
+        return `m1 and m${i + 1} differ in name ${names}: ${first!.names[names]} and ${state.names[names]}`
       if (state.group.length !== members.length) return `m${i + 1} sees ${state.group.length} in the group`
       if (state.group.join() !== first!.group.join()) return `m1 and m${i + 1} differ in the group`
     }

@@ -7,7 +7,14 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { type NodeEvent, type Pid, type Self, type SkeinNode, startNode } from '../../src/index.ts'
-import { CHILDREN, type MemberCommand, type MemberOptions, type MemberReport, type MemberState, type Role } from './protocol.ts'
+import {
+  CHILDREN,
+  type MemberCommand,
+  type MemberOptions,
+  type MemberReport,
+  type MemberState,
+  type Role,
+} from './protocol.ts'
 
 const TALK_INTERVAL_MS = 50
 const WRITE_INTERVAL_MS = 100
@@ -237,7 +244,8 @@ for (const kind of ['unhandledRejection', 'uncaughtException'] as const) {
 process.on('message', ({ id, command }: { id: number; command: MemberCommand }) => {
   obey(command).then(
     (value) => report({ type: 'done', id, value }),
-    (error: unknown) => report({ type: 'failed', id, text: `${codeOf(error)} ${error instanceof Error ? error.stack : String(error)}` }),
+    (error: unknown) =>
+      report({ type: 'failed', id, text: `${codeOf(error)} ${error instanceof Error ? error.stack : String(error)}` }),
   )
 })
 process.on('disconnect', () => process.exit(0))

@@ -69,4 +69,35 @@ test(
   PATIENT,
 )
 
+test(
+  'a revoked node is told so and stays out, until it is taken back',
+  async (t) => {
+    const a = await NodeProcess.start(t, { name: 'a' })
+    const b = await NodeProcess.start(t, { name: 'b', seeds: [a.address] })
+    await Promise.all([a.up(b.name), b.up(a.name)])
+    assert.ok(await a.do('revoke', b.facts.id))
+    for (const [node, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      const { value } = await node.down(other.name)
+      assert.is('reason' in value && value.reason, 'revoked')
+    }
+    for (const [from, to] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      const refused = await failure(from.do('connect', to.address))
+      assert.ok([refused.code, ...refused.attempts.map(({ code }) => code)].includes('ERR_SKEIN_REVOKED'), refused.code)
+    }
+    const told = (await b.events.next((event) => event.type === 'refused')).value
+    assert.ok('code' in told && told.code === 'ERR_SKEIN_REVOKED' && 'byPeer' in told && told.byPeer)
+    assert.equal(await a.nodes(), [])
+    assert.ok(await a.do('unrevoke', b.facts.id))
+    assert.is(await b.do('connect', a.address), a.name)
+    await a.up(b.name)
+  },
+  PATIENT,
+)
+
 test.run()

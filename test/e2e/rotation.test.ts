@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert'
 import { inspectIdentity } from '../../certs/identity.ts'
 import type { NodeEvent, Pid } from '../../src/index.ts'
 import { seededRandom } from '../../transport/random.ts'
-import { COOKIE, machineNowMs, NodeProcess, type Progress } from '../support/node-process.ts'
+import { machineNowMs, NodeProcess, type Progress } from '../support/node-process.ts'
 import { suite, type TestContext } from '../support/suite.ts'
 import { failure, Rogue, temporaryFolder } from './support.ts'
 
@@ -37,7 +37,6 @@ const startCluster = async (t: TestContext, folder: string): Promise<NodeProcess
   const nodes = await Promise.all(Array.from({ length: NODES }, (_, index) => NodeProcess.spawn(t, `n${index}`)))
   for (const [index, node] of nodes.entries()) {
     const seeds = index === 0 ? [] : [nodes[0]!.address]
-    console.error('at 0', Math.round(performance.now()))
     await node.start({ name: `n${index}`, identity: join(folder, `n${index}.pem`), seeds })
   }
   for (const node of nodes) for (const other of nodes) if (other !== node) await node.up(other.name)
@@ -57,37 +56,25 @@ const isEvent =
 test(
   'cookie and certificates of six nodes change under 10 000 messages/s: nothing is lost, and the old cookie is worth nothing',
   async (t) => {
-    console.error('at 1', Math.round(performance.now()))
     const folder = await temporaryFolder(t)
-    console.error('at 2', Math.round(performance.now()))
     const nodes = await startCluster(t, folder)
     const first = nodes[0]!
     // Whoever stole the old cookie and is connected: a mute one, one that claims to know the frames, and a whole node.
-    const thieves = [
-      await Rogue.dial(t, first),
-      await Rogue.dial(t, nodes[1]!, { capabilities: ['reproof'] }),
-    ]
-    console.error('at 3', Math.round(performance.now()))
+    const thieves = [await Rogue.dial(t, first), await Rogue.dial(t, nodes[1]!, { capabilities: ['reproof'] })]
     for (const thief of thieves) await thief.up
-    console.error('at 4', Math.round(performance.now()))
     const laggard = await NodeProcess.start(t, { name: 'laggard', seeds: [first.address] })
-    console.error('at 5', Math.round(performance.now()))
     for (const node of nodes) await node.up(laggard.name)
 
     const ledgers: Pid[] = []
-    console.error('at 6', Math.round(performance.now()))
     for (const node of nodes) ledgers.push(await node.do('load', 'ledger', 'ledger', [NODES - 1]))
     const startMs = machineNowMs()
     for (const [index, node] of nodes.entries()) {
       const targets = ledgers.filter((_, other) => other !== index)
       await node.do('load', 'pacer', 'pacer', [targets, MESSAGES_PER_SECOND / NODES])
     }
-    console.error('at 7', Math.round(performance.now()))
     await pause(1500)
 
-    console.error('at 8', Math.round(performance.now()))
     for (const node of shuffled(nodes)) await node.do('cookies', 'accept', NEXT_COOKIE)
-    console.error('at 9', Math.round(performance.now()))
     const before = await Promise.all(nodes.map((_, index) => readFile(join(folder, `n${index}.pem`), 'utf8')))
     const firstUseMs = machineNowMs()
     for (const node of shuffled(nodes)) {
@@ -96,23 +83,16 @@ test(
       await pause(200)
     }
     const lastUseMs = machineNowMs()
-    console.error('at 10', Math.round(performance.now()))
     const [mute, able] = await Promise.all(thieves.map(({ closed }) => closed))
-    console.error('at 11', Math.round(performance.now()))
     for (const node of nodes) await node.events.next(isEvent('cookieDropped'))
-    console.error('at 12', Math.round(performance.now()))
     for (const node of nodes) await node.down(laggard.name)
     const overMs = machineNowMs()
-    console.error('at 13', Math.round(performance.now()))
     await pause(1500)
 
-    console.error('at 14', Math.round(performance.now()))
     for (const node of nodes) await node.do('release', 'pacer')
-    console.error('at 15', Math.round(performance.now()))
     await pause(3000)
     const sent = await Promise.all(nodes.map((node) => node.do('whenDone', 'pacer')))
     const stopMs = machineNowMs()
-    console.error('at 16', Math.round(performance.now()))
     const received = await Promise.all(nodes.map((node) => node.do('whenDone', 'ledger')))
 
     const total = sum(sent, 'sent')
@@ -153,13 +133,9 @@ test(
       assert.ok(pem.replaceAll('\n', '').includes(shown), `${node.name} shows the certificate of its file`)
     }
 
-    console.error('at 17', Math.round(performance.now()))
     const late = await NodeProcess.start(t, { name: 'late' })
-    console.error('at 18', Math.round(performance.now()))
     assert.is((await failure(late.do('connect', first.address))).code, 'ERR_SKEIN_CONNECT_TIMEOUT')
-    console.error('at 19', Math.round(performance.now()))
     const newcomer = await NodeProcess.start(t, { name: 'newcomer', cookie: NEXT_COOKIE, seeds: [first.address] })
-    console.error('at 20', Math.round(performance.now()))
     for (const node of nodes) await node.up(newcomer.name)
   },
   { deadlineMs: 240_000 },

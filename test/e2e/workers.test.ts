@@ -131,6 +131,43 @@ test(
 )
 
 test(
+  'the cookies of a node are those of its workers, also when they change',
+  async (t) => {
+    const node = await startParent(t)
+    const elsewhere = await NodeProcess.start(t, { name: 'elsewhere', seeds: [`127.0.0.1:${node.addresses[0]?.port}`] })
+    node.cookies.accept('accepted before the worker')
+    const worker = await startWorker(node)
+    await elsewhere.up(worker.name)
+    const downs: string[] = []
+    void (async () => {
+      for await (const event of node.events) if (event.type === 'nodedown') downs.push(event.node)
+    })()
+    const cookiesOf = async (): Promise<string[]> => {
+      const pid = await node.spawnOn(worker.name, 'cookies')
+      const cookies = (await node.call(pid, 'which')) as { fingerprint: string }[]
+      return cookies.map(({ fingerprint }) => fingerprint)
+    }
+    const own = (): string[] => node.cookies.list().map(({ fingerprint }) => fingerprint)
+    assert.equal(await cookiesOf(), own())
+    const next = 'the next cookie of the workers'
+    await elsewhere.do('cookies', 'accept', next)
+    node.cookies.accept(next)
+    const dropped = eventOf(node, 'cookieDropped')
+    node.cookies.use(next, { acceptOldMs: 1000 })
+    await elsewhere.do('cookies', 'use', next, { acceptOldMs: 1000 })
+    await dropped
+    await elsewhere.events.next(({ type }) => type === 'cookieDropped')
+    assert.equal(await cookiesOf(), own())
+    assert.is(own().length, 2)
+    assert.equal(downs, [])
+    assert.equal(await elsewhere.nodes(), [node.name, worker.name].sort())
+    const second = await startWorker(node)
+    await elsewhere.up(second.name)
+  },
+  PATIENT,
+)
+
+test(
   'a crash under load costs the thread alone: an event, nodedown for all, DOWN and EXIT',
   async (t) => {
     const elsewhere = await NodeProcess.start(t, { name: 'elsewhere' })

@@ -28,8 +28,9 @@ const RECENT = 16
 /** One input in so many is weighed. */
 const WEIGHED = 64
 /** New inputs are repeated together to see whether they leave something behind. */
-const LEAK_GROUP = 48
-const LEAK_REPEATS = 40
+const LEAK_GROUP = 32
+const LEAK_REPEATS = 256
+const SLOW_LEAK_REPEATS = 32
 const GROWTH_LOOKS = 12
 const MAX_SHRINK_RUNS = 3000
 const STACK_FRAMES = 20
@@ -88,6 +89,7 @@ class Loop {
         if (this.#fresh.length >= LEAK_GROUP) await this.#repeatFresh()
         while (this.#inputs >= nextLook) {
           nextLook += looksEvery
+          await this.#repeatFresh()
           await this.#growth.look(this.#corpus.reduce((sum, one) => sum + one.length + 200, 0))
         }
       }
@@ -280,16 +282,15 @@ class Loop {
 
   async #findLeak(group: readonly Uint8Array[]): Promise<void> {
     if (group.length === 0) return
+    const repeats = this.#target.isSlow === true ? SLOW_LEAK_REPEATS : LEAK_REPEATS
     const isLeaking = await leaks(async () => {
-      for (let i = 0; i < LEAK_REPEATS; i++) {
+      for (let i = 0; i < repeats; i++) {
         for (const input of group) await this.#take(input)
         await nextTurn()
       }
-      return group.length * LEAK_REPEATS
     })
+    if (!isLeaking) return
     const half = group.length >> 1
-    // In a large group one that leaves something behind might go unnoticed among those that do not.
-    if (!isLeaking && group.length <= 8) return
     if (group.length === 1) {
       const what = `repeating it leaves memory behind`
       this.#tellOnce({ kind: 'growth', what, input: group[0] })

@@ -20,6 +20,8 @@ export interface Target {
   readonly maxAllocation?: number
   /** True: not even a SkeinError may be thrown. */
   readonly neverThrows?: boolean
+  /** An input takes a part of a millisecond: it is repeated less often. */
+  readonly isSlow?: boolean
   /** Bytes as the other side would send them, made by our own encoders, now and then of hostile values. */
   sample(chance: Chance): Uint8Array
   run(bytes: Buffer): unknown

@@ -6,6 +6,8 @@ import type { Chance } from './chance.ts'
 export const HERE = new Origin('here@host', 'a'.repeat(32), '0000018f00000001')
 export const THERE = new Origin('there@host', 'b'.repeat(32), '0000018f00000002')
 const THIRD = new Origin('third@host', 'c'.repeat(32), '0000018f00000003')
+/** As long as a name may be. */
+const LONG = new Origin(`${'l'.repeat(250)}@host`, 'd'.repeat(32), '0000018f00000004')
 
 class Money {
   readonly cents: number
@@ -95,9 +97,9 @@ const leaf = (chance: Chance): unknown => {
     case 8:
       return Buffer.from(chance.bytes(chance.below(40)))
     case 9:
-      return new Pid(chance.pick([HERE, THERE, THIRD]), 1 + chance.below(300))
+      return new Pid(chance.pick([HERE, THERE, THIRD, LONG]), 1 + chance.below(300))
     case 10:
-      return new Ref(chance.pick([HERE, THERE, THIRD]), 1 + chance.below(300))
+      return new Ref(chance.pick([HERE, THERE, THIRD, LONG]), 1 + chance.below(300))
     case 11:
       return new Date(chance.pick(NUMBERS))
     case 12:

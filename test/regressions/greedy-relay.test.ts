@@ -12,7 +12,13 @@ test('others take places from the one with the most, until it has no more than t
   const over: string[] = []
   const begin = (relay: string, number: number): void => {
     const token = Uint8Array.from({ length: 16 }, (_, i) => (i === 0 ? number : relay.charCodeAt(0)))
-    bench.puncher.begin({ token, targets: [at(5000 + number)], relay, found: () => {}, over: () => void over.push(relay) })
+    bench.puncher.begin({
+      token,
+      targets: [at(5000 + number)],
+      relay,
+      found: () => {},
+      over: () => void over.push(relay),
+    })
   }
   for (let i = 0; i < MAX_PUNCHES; i++) begin('liar', i)
   begin('liar', 100)

@@ -8,8 +8,8 @@ import * as assert from 'uvu/assert'
 import { Peer } from '../../src/cluster/peer.ts'
 import { Wire } from '../../src/wire/wire.ts'
 import type { LaneConnection } from '../../transport/lane.ts'
-import { LaneRest } from '../../transport/lane-rest.ts'
 import { InLane } from '../../transport/lane-in.ts'
+import { LaneRest } from '../../transport/lane-rest.ts'
 import { VirtualClock } from '../../transport/virtual-clock.ts'
 import { ALICE, BOB, codecOf } from '../src/wire/codec-support.ts'
 import { suite } from '../support/suite.ts'
@@ -79,7 +79,9 @@ test('what a message takes is what its mailbox hears, and dense ones make the la
   peer.receive(0x01, dense, 0, dense.length)
   assert.ok(heard[0]! >= 60 * COUNT)
   assert.equal(rests, ['long'])
-  const plain = frame(codecOf(ALICE, BOB).encode(Array.from({ length: 10_000 }, (_, i) => ({ id: i, name: `user-${i}` }))))
+  const plain = frame(
+    codecOf(ALICE, BOB).encode(Array.from({ length: 10_000 }, (_, i) => ({ id: i, name: `user-${i}` }))),
+  )
   for (let i = 0; i < 100; i++) peer.receive(0x01, plain, 0, plain.length)
   assert.equal(rests, ['long'], 'what people send does not')
 })

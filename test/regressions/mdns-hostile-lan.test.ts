@@ -52,7 +52,8 @@ test('services that do not exist are asked for at a bounded rate, whoever is to 
     }
   }
   assert.ok(questions <= 2 * (128 + 10 * 64) + 10, `${questions} questions for ${number} names`)
-  assert.ok(bytes < 300_000, `${bytes} bytes within ten seconds`)
+  // Each query also has what is known already, so that nobody says it again.
+  assert.ok(bytes < 600_000, `${bytes} bytes within ten seconds`)
   assert.ok(browser.size.instances <= 1024)
   assert.ok(Number.isFinite(browser.deadlineMs()))
 })

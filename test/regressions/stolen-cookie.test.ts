@@ -37,7 +37,11 @@ class Thief implements LanesHandler {
   #state: HandshakeState
   readonly #reply: (challenge: Uint8Array) => Uint8Array | undefined
 
-  constructor(own: Introduction, lanes: (thief: Thief) => Lanes, reply: (challenge: Uint8Array) => Uint8Array | undefined) {
+  constructor(
+    own: Introduction,
+    lanes: (thief: Thief) => Lanes,
+    reply: (challenge: Uint8Array) => Uint8Array | undefined,
+  ) {
     this.#state = start(own)
     this.#reply = reply
     this.lanes = lanes(this)

@@ -21,6 +21,7 @@ const report = (message: MemberReport): void => {
   // The director may be gone.
   if (process.connected) process.send?.(message, undefined, undefined, () => {})
 }
+const HELD_OPEN_MS = 4000
 const violation = (text: string): void => report({ type: 'violation', text })
 
 const begin = async ({ rate, seed, seeds, compressAboveBytes, ...options }: MemberOptions) => {
@@ -105,6 +106,8 @@ const obey = async (command: MemberCommand): Promise<unknown> => {
       clearInterval(ticking)
       await node.stop()
       hasStopped = true
+      // Heard only if something holds the process open: then it says what.
+      setTimeout(() => console.error(`held open: ${process.getActiveResourcesInfo().join(', ')}`), HELD_OPEN_MS).unref()
       return undefined
   }
 }

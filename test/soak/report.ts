@@ -2,7 +2,7 @@
 import { type Line, linePlot } from '../../bench/plot.ts'
 import { BOUNDS } from './bounds.ts'
 import type { SoakRun, TimedSample } from './run.ts'
-import type { Point } from './statistics.ts'
+import { blocks, type Point } from './statistics.ts'
 import { BLOCK_MINUTES, judgeSlope, LEVEL, type LeftOver, leftOvers, type SlopeVerdict } from './verdict.ts'
 
 const MIB = 2 ** 20
@@ -137,16 +137,16 @@ export const pageOf = (report: SoakReport): string => {
 
 export const plotOf = ({ facts, run }: SoakReport): string => {
   const line = (member: string, what: keyof typeof MEASURES, name: string): Line => ({
-    name: `${member.split('@')[0]} ${name}`,
-    points: seriesOf(run, member, what).map(({ x, y }) => ({ x, y: y / MIB })),
+    name: `${member.split('@')[0]}${name}`,
+    points: blocks(seriesOf(run, member, what), BLOCK_MINUTES).map(({ x, y }) => ({ x, y: y / MIB })),
   })
   return linePlot({
     title: `Memory of ${run.lasting.length} members over ${facts.minutes} minutes of mixed load and churn`,
     x: { title: 'minutes', format: String },
-    y: { title: 'MiB', format: String },
+    y: { title: 'MiB resident, and on the heap after gc', format: String },
     lines: [
-      ...run.lasting.map((member) => line(member, 'resident memory', 'RSS')),
-      ...run.lasting.map((member) => line(member, 'heap after gc', 'heap')),
+      ...run.lasting.map((member) => line(member, 'resident memory', '')),
+      ...run.lasting.map((member) => line(member, 'heap after gc', ' heap')),
     ],
   })
 }

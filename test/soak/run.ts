@@ -61,6 +61,9 @@ export interface SoakRun {
   readonly violations: readonly string[]
 }
 
+/** By member. */
+type Looks = Record<string, QuietLook[]>
+
 class Soak {
   readonly #options: SoakOptions
   readonly #cluster: Cluster
@@ -80,33 +83,38 @@ class Soak {
   }
 
   async run(): Promise<SoakRun> {
-    const { minutes, warmUpMinutes, say } = this.#options
+    let before: Looks = {}
+    let after: Looks = {}
+    let judged: readonly [number, number] = [0, 0]
     try {
+      const { minutes, warmUpMinutes, say } = this.#options
       await this.#cluster.start()
       await this.#agree()
       say('all are there')
       this.#beganMs = performance.now()
       await this.#work(warmUpMinutes)
-      const before = await this.#quiet('after the warm-up')
+      before = await this.#quiet('after the warm-up')
       const fromMinutes = this.#minutes
       await this.#startChildren()
       await this.#work(minutes)
-      const toMinutes = this.#minutes
-      const after = await this.#quiet('at the end')
-      const names = this.#cluster.lasting.map(({ name }) => name)
-      const quiet = names.map((name) => [name, { before: before[name] ?? [], after: after[name] ?? [] }] as const)
+      judged = [fromMinutes, this.#minutes]
+      after = await this.#quiet('at the end')
       await this.#cluster.stop()
-      return {
-        samples: this.#samples,
-        lasting: names,
-        judged: [fromMinutes, toMinutes],
-        quiet: Object.fromEntries(quiet),
-        churn: this.#churn,
-        counts: this.#counts,
-        violations: this.#violations,
-      }
+    } catch (error) {
+      this.#violation(`the run itself failed: ${error instanceof Error ? error.stack : String(error)}`)
     } finally {
       await this.#cluster.kill()
+    }
+    const lasting = this.#cluster.lasting.map(({ name }) => name)
+    const quiet = lasting.map((name) => [name, { before: before[name] ?? [], after: after[name] ?? [] }] as const)
+    return {
+      samples: this.#samples,
+      lasting,
+      judged,
+      quiet: Object.fromEntries(quiet),
+      churn: this.#churn,
+      counts: this.#counts,
+      violations: this.#violations,
     }
   }
 
@@ -176,7 +184,7 @@ class Soak {
   }
 
   /** Stops the load, waits until all that was begun is over and judged, and looks at everybody a few times. */
-  async #quiet(when: string): Promise<Record<string, QuietLook[]>> {
+  async #quiet(when: string): Promise<Looks> {
     const { say, snapshots } = this.#options
     await this.#cluster.load(false)
     say(`at rest ${when}`)
@@ -194,7 +202,7 @@ class Soak {
     }
     await this.#cluster.members[0]?.process.tell({ do: 'children', run: false })
     await sleep(REST_MS)
-    const looks: Record<string, QuietLook[]> = {}
+    const looks: Looks = {}
     for (let i = 0; i < LOOKS; i++) {
       for (const member of this.#cluster.lasting) {
         const of = looks[member.name] ?? []

@@ -7,8 +7,8 @@
  */
 import { fileURLToPath } from 'node:url'
 import { ADMISSION_LIMITS } from '../../transport/admission.ts'
-import { HostChild } from '../nat/child.ts'
 import type { MemberProcess } from '../chaos/process.ts'
+import { HostChild } from '../nat/child.ts'
 import type { Dial, Dialled, DiallerCommand } from './fixtures/dialler.ts'
 import { quantile, type Stage } from './stage.ts'
 import type { Storm } from './storm.ts'
@@ -91,6 +91,7 @@ const gone = async (stage: Stage, target: MemberProcess, base: number): Promise<
 export const connections: Storm = {
   name: 'connections',
   what: '1000 dials a second at one member: half-open, with another cookie, gone at once; from one address and from many.',
+  proof: ['node: gated', 'node: retries', 'one address: dials, half', 'many addresses: dials, visit'],
   run: async (stage) => {
     await stage.open()
     const target = stage.members[0]!

@@ -18,6 +18,7 @@ const BAD: readonly WireSetting[] = [
 export const corruption: Storm = {
   name: 'corruption',
   what: 'Wires flip bits in 1 % and 5 % of the datagrams, double and reorder others, and lose some.',
+  proof: ['frames corrupted', 'frames doubled', 'frames early', 'node: invalid'],
   run: async (stage) => {
     const hosts = await wiredLan(stage.options.context, stage.options.members, WELL)
     await stage.open({ hosts })

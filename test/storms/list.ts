@@ -2,6 +2,9 @@
 import { clocks } from './clocks.ts'
 import { connections } from './connections.ts'
 import { corruption } from './corruption.ts'
+import { disk } from './disk.ts'
+import { files } from './files.ts'
+import { memory } from './memory.ts'
 import { messages } from './messages.ts'
 import { mtu } from './mtu.ts'
 import { restarts } from './restarts.ts'
@@ -16,4 +19,7 @@ export const STORMS: readonly Storm[] = [
   stalls,
   mtu,
   clocks,
+  files,
+  memory,
+  disk,
 ]

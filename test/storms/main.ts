@@ -8,7 +8,8 @@
 import { parseArgs } from 'node:util'
 import type { TestContext } from '../support/suite.ts'
 import { STORMS } from './list.ts'
-import { Stage, type StageOptions } from './stage.ts'
+import { runStorm } from './run-storm.ts'
+import type { StageOptions } from './stage.ts'
 import type { Storm, StormReport } from './storm.ts'
 import { tableOf } from './table.ts'
 
@@ -50,9 +51,9 @@ const cleanUp = async (): Promise<void> => {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => cleanUp().then(() => process.exit(130)))
 
 /** A storm that fails in itself is a violation. */
-const runStorm = async (storm: Storm, options: StageOptions): Promise<StormReport> => {
+const reportOf = async (storm: Storm, options: Omit<StageOptions, 'storm'>): Promise<StormReport> => {
   try {
-    return await storm.run(new Stage(options))
+    return await runStorm(storm, options)
   } catch (error) {
     const text = `the storm itself failed: ${error instanceof Error ? error.stack : String(error)}`
     const nothing = { tallies: {}, memory: [], wholeAfterSeconds: undefined }
@@ -66,7 +67,7 @@ for (const storm of storms) {
   const say = (text: string): void =>
     console.error(`${((performance.now() - beganMs) / 1000).toFixed(1).padStart(7)} s  ${text}`)
   console.error(`${storm.name}: ${storm.what} ${members} members, ${seconds} s, seed ${seed}`)
-  const report = await runStorm(storm, { storm: storm.name, members, seconds, seed, context, say })
+  const report = await reportOf(storm, { members, seconds, seed, context, say })
   await cleanUp()
   reports.push(report)
   if (!values.json) console.log(tableOf(report))

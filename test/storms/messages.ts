@@ -16,12 +16,18 @@ const P99_LIMIT_MS = 2000
 export const messages: Storm = {
   name: 'messages',
   what: 'Fast senders at one slow process and at one that never reads; some heed backpressure, some do not.',
+  proof: [
+    'messages refused, ERR_SKEIN_QUEUE_FULL',
+    'messages the slow process took',
+    'times a well-behaved sender was held back',
+  ],
   run: async (stage) => {
     await stage.open()
     const [consumer, ...senders] = stage.members
     const look = (what: string): Promise<Consumed> => stage.role<Consumed>(consumer!, 'consumers', what)
     await look('start')
-    const all = (): Promise<Sent[]> => Promise.all(senders.map((one) => stage.role<Sent>(one, 'senders', consumer!.name, true)))
+    const all = (): Promise<Sent[]> =>
+      Promise.all(senders.map((one) => stage.role<Sent>(one, 'senders', consumer!.name, true)))
     await all()
     let isOver = false
     const over = stage.sleep(stage.seconds * 1000).then(() => {

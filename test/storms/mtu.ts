@@ -60,6 +60,7 @@ const until = async (
 export const mtu: Storm = {
   name: 'mtu',
   what: 'A black hole on the way drops packets above 1300, then 1250 bytes in the middle of traffic, then passes them again.',
+  proof: ['hole of 1300: packets dropped', 'hole of 1250: packets dropped', 'messages of the storm that came'],
   run: async (stage) => {
     const hosts = lan(stage.options.context, stage.options.members)
     for (const host of hosts) host.filter(stage.options.context, TABLE)
@@ -81,7 +82,10 @@ export const mtu: Storm = {
       setHole(stage, hosts, longest)
       const took = await stage.calls(stage.sleep(holeMs))
       const [smallest, largest] = await sizesOf(stage)
-      stage.tally(`hole of ${longest}: packets dropped`, hosts.reduce((sum, host) => sum + droppedBy(host), 0))
+      stage.tally(
+        `hole of ${longest}: packets dropped`,
+        hosts.reduce((sum, host) => sum + droppedBy(host), 0),
+      )
       stage.tally(`hole of ${longest}: smallest size in use, bytes`, smallest)
       stage.tally(`hole of ${longest}: largest size in use, bytes`, largest)
       stage.tally(`hole of ${longest}: calls answered`, took.length)
@@ -97,8 +101,14 @@ export const mtu: Storm = {
       await stage.sleep(LOOK_MS)
       consumed = await look('look')
     }
-    stage.tally('messages of the storm sent', Object.values(sent).reduce((sum, one) => sum + one, 0))
-    stage.tally('messages of the storm that came', Object.values(consumed.received).reduce((sum, one) => sum + one, 0))
+    stage.tally(
+      'messages of the storm sent',
+      Object.values(sent).reduce((sum, one) => sum + one, 0),
+    )
+    stage.tally(
+      'messages of the storm that came',
+      Object.values(consumed.received).reduce((sum, one) => sum + one, 0),
+    )
     if (consumed.wrong > 0 || !isAll(consumed)) stage.violation('messages were lost, doubled or out of order')
     return stage.close()
   },

@@ -53,6 +53,12 @@ const endCrashLoop = async (stage: Stage, member: MemberProcess): Promise<void> 
 export const restarts: Storm = {
   name: 'restarts',
   what: 'Members are killed and started again quickly, as who they were or as somebody new; supervisors give up meanwhile.',
+  proof: [
+    'members killed',
+    'started again as who they were',
+    'started again as somebody new',
+    'supervisors that gave up',
+  ],
   run: async (stage) => {
     await stage.open()
     const places = stage.members.map((_, place) => place)

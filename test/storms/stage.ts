@@ -220,6 +220,11 @@ export class Stage {
     this.#tallies.set(what, Math.max(this.#tallies.get(what) ?? 0, value))
   }
 
+  /** After a member with a wrong calendar: what names protect would refuse all tokens until that day. */
+  forgetTokens(): void {
+    this.tally('resources that had to forget tokens of the future', this.#judge.forgetTokens())
+  }
+
   violation(text: string): void {
     this.#judge.violation(text)
   }
@@ -304,7 +309,7 @@ export class Stage {
   }
 }
 
-const loopbackHosts = (count: number): StormHost[] => {
+export const loopbackHosts = (count: number): StormHost[] => {
   const network = (process.pid * 16 + (networks++ % 16)) % 60_000
   const prefix = `127.${1 + Math.floor(network / 250)}.${network % 250}`
   return Array.from({ length: count }, (_, i) => ({

@@ -15,6 +15,7 @@ const PAUSE_MS = 500
 export const stalls: Storm = {
   name: 'stalls',
   what: 'Event loops stand still for 0.5 to 8 s (SIGSTOP, and busy loops), on several members at once.',
+  proof: ['short stalls by SIGSTOP', 'long stalls by busy loop'],
   run: async (stage) => {
     await stage.open()
     const { members, random } = stage

@@ -5,6 +5,8 @@ export interface Storm {
   readonly name: string
   /** What it does, in a sentence. */
   readonly what: string
+  /** Tallies that are above 0 if it has stormed at all. */
+  readonly proof?: readonly string[]
   /** Opens the stage, storms, and gives the report of `stage.close()`. Throws only where this machine cannot do it at all. */
   run(stage: Stage): Promise<StormReport>
 }

@@ -1,7 +1,7 @@
 /** Frames of QUIC version 1 (RFC 9000 section 19, RFC 9221), written and read by hand for the crafted peer. */
 
 /** A variable-length integer (RFC 9000 section 16), in as few bytes as it needs. */
-export const varint = (value: number): Buffer => {
+const varint = (value: number): Buffer => {
   if (value < 0x40) return Buffer.of(value)
   if (value < 0x4000) return Buffer.of(0x40 | (value >> 8), value & 0xff)
   const bytes = Buffer.alloc(value < 2 ** 30 ? 4 : 8)
@@ -16,7 +16,6 @@ const frame = (type: number, ...fields: readonly (number | Uint8Array)[]): Buffe
 
 const withLength = (bytes: Uint8Array): Buffer => Buffer.concat([varint(bytes.length), bytes])
 
-export const PADDING = Buffer.of(0)
 export const PING = Buffer.of(1)
 
 /** Acknowledges `largest` and `first` packets before it, then pairs of gap and length. */
@@ -32,7 +31,6 @@ export const maxData = (bytes: number): Buffer => frame(0x10, bytes)
 export const maxStreamData = (id: number, bytes: number): Buffer => frame(0x11, id, bytes)
 export const maxStreams = (count: number): Buffer => frame(0x13, count)
 export const dataBlocked = (limit: number): Buffer => frame(0x14, limit)
-export const streamDataBlocked = (id: number, limit: number): Buffer => frame(0x15, id, limit)
 export const newConnectionId = (number: number, retirePriorTo: number, id: Uint8Array, token: Uint8Array): Buffer =>
   frame(0x18, number, retirePriorTo, Buffer.of(id.length), id, token)
 export const retireConnectionId = (number: number): Buffer => frame(0x19, number)

@@ -93,6 +93,8 @@ export interface NodeCommands {
   /** A method of `node.cookies`. */
   cookies(method: 'list' | 'accept' | 'use' | 'drop', ...args: readonly unknown[]): unknown
   renewCertificate(): number
+  revoke(id: string): boolean
+  unrevoke(id: string): boolean
   /** Resident memory of the process, bytes. */
   memory(): number
   /** Things left behind for `stop` to clean up: monitors, timers, calls without an answer. */

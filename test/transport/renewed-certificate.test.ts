@@ -34,7 +34,10 @@ for (const [carrier, open] of [
     assert.is(shown(oldB), certificateOf(identityA))
 
     const wallNowMs = Date.now() + 1000
-    const [nextA, nextB] = [await renewIdentity(identityA, { wallNowMs }), await renewIdentity(identityB, { wallNowMs })]
+    const [nextA, nextB] = [
+      await renewIdentity(identityA, { wallNowMs }),
+      await renewIdentity(identityB, { wallNowMs }),
+    ]
     a.useIdentity(nextA)
     b.useIdentity(nextB)
     const [newA, newB] = await connected(a, b, acceptors)

@@ -412,4 +412,3 @@ rules('pings without number, and resets of streams that never began, cost nothin
 })
 
 rules.run()
-

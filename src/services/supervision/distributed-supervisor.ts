@@ -77,7 +77,7 @@ export class DistributedSupervisor {
 
   /** Starts a child that does not run. Rejects with ERR_SKEIN_NO_CHILD, _CHILD_RUNNING or as `startChild`. */
   async restartChild(id: string, options?: AskOptions): Promise<Pid> {
-    return asPid(await this.#ask({ type: 'restartChild', id }, options))
+    return asPid(await this.#ask({ type: 'restartChild', id, request: this.#host.request() }, options))
   }
 
   /** Takes a child that does not run off the list. Rejects with ERR_SKEIN_NO_CHILD or _CHILD_RUNNING. */

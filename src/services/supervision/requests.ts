@@ -16,7 +16,7 @@ import { isActive, type SlotFacts } from './slot.ts'
 export type DistributedRequest =
   | { readonly type: 'startChild'; readonly id: string; readonly spec: KeptSpec; readonly request: string }
   | { readonly type: 'terminateChild'; readonly id: string }
-  | { readonly type: 'restartChild'; readonly id: string }
+  | { readonly type: 'restartChild'; readonly id: string; readonly request: string }
   | { readonly type: 'deleteChild'; readonly id: string }
   | { readonly type: 'whichChildren' }
   | { readonly type: 'countChildren' }
@@ -53,7 +53,7 @@ const carryOut = async (office: Office, asking: Origin | undefined, request: unk
     case 'terminateChild':
       return terminateChild(office, find(office, fields.id))
     case 'restartChild':
-      return restartChild(office, find(office, fields.id))
+      return restartChild(office, find(office, fields.id), fields.request)
     case 'deleteChild':
       return deleteChild(office, find(office, fields.id))
     case 'whichChildren':
@@ -102,9 +102,15 @@ const terminateChild = async ({ leader, plan }: Office, { id, spec }: PlannedChi
   await settled(leader, id)
 }
 
-const restartChild = async ({ leader, plan }: Office, { id, wanted }: PlannedChild): Promise<Pid> => {
-  mustBeStopped(id, wanted)
-  plan.decide(id, 'running')
+/** Nodes of before do not say which request it is. */
+const restartChild = async ({ leader, plan }: Office, child: PlannedChild, request: unknown): Promise<Pid> => {
+  const { id, wanted } = child
+  const isNamed = typeof request === 'string' && request.length <= MAX_REQUEST_LENGTH
+  // A leader that is gone had decided it, and did not come to answer.
+  if (!isNamed || wanted !== 'running' || child.request !== request) {
+    mustBeStopped(id, wanted)
+    plan.decide(id, 'running', isNamed ? { request } : {})
+  }
   try {
     return started(await settled(leader, id), id)
   } catch (error) {

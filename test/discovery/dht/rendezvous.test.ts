@@ -272,6 +272,27 @@ test('a hidden node finds others and is found by nobody', async (t) => {
   assert.is(a.seen.size, 0)
 })
 
+test('while cookies change, nodes meet under all that count and publish under the primary', async (t) => {
+  const world = new World(t)
+  const bootstrap = [world.add().address, world.add().address]
+  const next = deriveKeys(Buffer.from('the next cookie'), 'test')
+  const keys = new Keyring(KEYS)
+  const [a, b] = [world.member({ bootstrap, keys }), world.member({ bootstrap, keys: new Keyring(next) })]
+  await world.pass(2 * MINUTE_MS)
+  assert.not(sees(a, b) || sees(b, a))
+  keys.accept(next)
+  a.source.update({ ...a.record, acceptedTags: [next.clusterTag] })
+  await world.untilSeen('who uses the next one', () => sees(a, b))
+  await world.until(Promise.resolve(a.source.refresh(b.record.name)))
+  assert.is(a.seen.get(b.record.id)?.name, b.record.name)
+  assert.not(sees(b, a))
+  keys.use(next)
+  a.source.update({ ...a.record, clusterTag: next.clusterTag, acceptedTags: [KEYS.clusterTag] })
+  await world.untilSeen('by it', () => sees(b, a), 2 * MINUTE_MS)
+  await world.until(Promise.resolve(b.source.refresh(a.record.name)))
+  assert.is(b.seen.get(a.record.id)?.name, a.record.name)
+})
+
 test('a cluster of another cookie in the same DHT meets elsewhere', async (t) => {
   const world = new World(t)
   const bootstrap = [world.add().address, world.add().address]

@@ -134,6 +134,19 @@ test('a node that changes over to our cluster is found, and lost when it leaves'
   assert.equal(changesOf(one), ['gone'])
 })
 
+test('while cookies change, nodes of all tags that count are found, and those of a dropped one are lost', () => {
+  const one = browser()
+  one.handle(0, announcementOf(nodeRecord(2, { clusterTag: 'next' })))
+  one.handle(0, announcementOf(nodeRecord(3)))
+  assert.equal(changesOf(one), ['node3@host 3 10.77.0.3:4433'])
+  one.become(100, { ...self, acceptedTags: ['next'] })
+  assert.equal(changesOf(one), ['node2@host 2 10.77.0.2:4433'])
+  one.become(200, { ...self, clusterTag: 'next', acceptedTags: ['tag'] })
+  assert.equal(changesOf(one), [])
+  one.become(300, { ...self, clusterTag: 'next', acceptedTags: [] })
+  assert.equal(changesOf(one), ['gone'])
+})
+
 test('what an answer left out is asked for, a few times with growing pauses', () => {
   const one = browser()
   const [pointer, service, text, address] = recordsFor(nodeRecord(2)) as [

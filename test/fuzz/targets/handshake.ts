@@ -79,6 +79,7 @@ const OPS = 5
 export const target: Target = {
   name: 'handshake',
   about: 'whoever opened a connection, and whoever sits between two members: the handshake as a conversation',
+  isSlow: true,
   dictionary: [HERE.incarnation, 'initiator@host', Buffer.of(0, 32), Buffer.of(0, 0, 2, 0, 0)],
   sample: (chance) => {
     const parts: Uint8Array[] = []

@@ -13,6 +13,7 @@ const identity = await createIdentity({ wallNowMs: Date.UTC(2030, 0, 1), random:
 export const target: Target = {
   name: 'identity',
   about: 'files that are damaged: the identity, PEM',
+  isSlow: true,
   dictionary: [
     '-----BEGIN PRIVATE KEY-----\n',
     '-----END PRIVATE KEY-----\n',

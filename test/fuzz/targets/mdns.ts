@@ -39,6 +39,7 @@ for (const packet of packets) samples.push(await encode(packet))
 export const target: Target = {
   name: 'mdns',
   about: 'the local network: packets of multicast DNS, to a browser and a responder',
+  isSlow: true,
   dictionary: [
     '\x06_skein\x04_udp\x05local\x00',
     '\xc0\x0c',

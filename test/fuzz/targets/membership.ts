@@ -96,6 +96,7 @@ const member = (clock: VirtualClock, full: number) => {
 export const target: Target = {
   name: 'membership',
   about: 'members: gossip, digests, probes and ticks, also signed lies, as a conversation',
+  isSlow: true,
   dictionary: [
     ...ids,
     INCARNATION,

@@ -104,6 +104,7 @@ const listener: BoardListener<unknown> = {
 export const target: Target = {
   name: 'services',
   about: 'members: what their services say, decoded: boards, orders, registrations, places, snapshots',
+  isSlow: true,
   dictionary: [
     '\xa4type',
     '\xa5board',

@@ -156,6 +156,7 @@ const nodeOf = (defect: (error: unknown) => void) => {
 export const target: Target = {
   name: 'signals',
   about: 'members: signals of every kind, to processes and to the services for names, groups and rooms',
+  isSlow: true,
   dictionary: [
     ...SERVICES,
     'echo',

@@ -255,7 +255,8 @@ const peersOf = (own: Introduction, called: (name: string) => void = () => {}): 
     observer: new Proxy({} as PeersOptions['observer'], {
       get: (_target, name) => () => {
         called(String(name))
-        return true
+        // Nobody is barred.
+        return name === 'refusal' ? undefined : true
       },
     }),
   }

@@ -64,10 +64,7 @@ const sideOf = (name: string): ProofSide => ({
 /** A session that was proven by the old key. */
 const session = (isAble = true): [Side, Side] => {
   const sides = [sideOf('a'), sideOf('b')] as const
-  return [
-    new Side('initiator', new Keyring(OLD), sides, isAble),
-    new Side('acceptor', new Keyring(OLD), sides, isAble),
-  ]
+  return [new Side('initiator', new Keyring(OLD), sides, isAble), new Side('acceptor', new Keyring(OLD), sides, isAble)]
 }
 
 /** Until nobody has anything to say; gives how many frames that took. */

@@ -214,6 +214,33 @@ test('the tables are bounded: requests, links and monitors', async (t) => {
   assert.is(net.b.processes.list().length, 4)
 })
 
+test('one node has no more processes alive here than its share, nor links or monitors', async (t) => {
+  const limits = { processesOfNode: 2, linksOfNode: 1, monitorsOfNode: 1 }
+  const net = pair(t, { limits })
+  offer(net.b)
+  const one = await actor(net.a)
+  const local = await actor(net.b)
+  const ask = (): Promise<unknown> => net.a.processes.spawns.spawn(undefined, B, 'child')
+  const [first, second, third] = [ask(), ask(), codeOf(ask())]
+  await net.flow()
+  const pid = await first
+  await second
+  assert.is(await third, 'ERR_SKEIN_LIMIT')
+  net.b.processes.exit(pid as Pid, 'kill')
+  await net.flow()
+  const again = ask()
+  await net.flow()
+  await again
+  for (let i = 0; i < 2; i++) one.self.monitor(local.self.pid)
+  await net.flow()
+  assert.equal(one.log.map(brief), ['DOWN system_limit'])
+  one.self.link(local.self.pid)
+  const other = await actor(net.a)
+  other.self.link(local.self.pid)
+  await net.flow()
+  assert.equal(other.log.map(brief), ['EXIT system_limit'])
+})
+
 test('behaviours: names are checked, belong to one, and are few enough', (t) => {
   const { catalogue } = loneNode(t, { limits: { behaviours: 2 } }).processes
   catalogue.add('one', () => {})
