@@ -12,7 +12,7 @@ import { machineNowMs, NodeProcess, type Progress } from '../support/node-proces
 import { suite, type TestContext } from '../support/suite.ts'
 import { failure, Rogue, temporaryFolder } from './support.ts'
 
-const test = suite('rotation', { watchdogMs: 300_000 })
+const test = suite('rotation', { watchdogMs: 400_000 })
 
 const NEXT_COOKIE = 'the next cookie of the end-to-end tests'
 const NODES = 6
@@ -90,7 +90,6 @@ test(
     await pause(1500)
 
     for (const node of nodes) await node.do('release', 'pacer')
-    await pause(3000)
     const sent = await Promise.all(nodes.map((node) => node.do('whenDone', 'pacer')))
     const stopMs = machineNowMs()
     const received = await Promise.all(nodes.map((node) => node.do('whenDone', 'ledger')))
@@ -138,7 +137,7 @@ test(
     const newcomer = await NodeProcess.start(t, { name: 'newcomer', cookie: NEXT_COOKIE, seeds: [first.address] })
     for (const node of nodes) await node.up(newcomer.name)
   },
-  { deadlineMs: 240_000 },
+  { deadlineMs: 280_000 },
 )
 
 test.run()

@@ -33,7 +33,7 @@ export const codecOf = (local: Origin, peer: Origin): MessageCodec => {
   return codec
 }
 
-export const NUMBERS: readonly number[] = [
+const NUMBERS: readonly number[] = [
   0,
   1,
   -1,
