@@ -15,8 +15,8 @@ const GC_EVERY_SAMPLES = 6
 const SETTLE_LIMIT_MS = 60_000
 const AGREE_LIMIT_MS = 30_000
 /** Looks at a quiet point, and the time between them. */
-const LOOKS = 2
-const LOOK_PAUSE_MS = 1500
+const LOOKS = 8
+const LOOK_PAUSE_MS = 4000
 /** What is given up in a quiet cluster at once is gone after this: closed connections linger for a few round trips. */
 const REST_MS = 4000
 const POLL_MS = 100
