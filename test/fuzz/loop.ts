@@ -112,7 +112,7 @@ class Loop {
   #sample(): Uint8Array {
     const chance = this.#chance
     if (this.#samples.length === MAX_SAMPLES && !chance.oneIn(8)) return chance.pick(this.#samples)
-    const sample = Uint8Array.from(this.#target.sample(chance))
+    const sample = Uint8Array.from(this.#target.sample(chance).subarray(0, this.#bytes.length))
     if (this.#samples.length < MAX_SAMPLES) this.#samples.push(sample)
     else this.#samples[chance.below(MAX_SAMPLES)] = sample
     return sample
