@@ -9,7 +9,7 @@ import type { Bridge } from './bridge.ts'
 import type { Catalogue, NamedBehaviour } from './catalogue.ts'
 import type { Links } from './links.ts'
 import type { Monitors } from './monitors.ts'
-import type { Process, ProcessTable } from './process.ts'
+import type { Process } from './process.ts'
 import type { Rights } from './rights.ts'
 import { refusalOf } from './spawn-errors.ts'
 import { onceStarted } from './starts.ts'
@@ -27,22 +27,23 @@ export interface BirthsOptions {
   readonly links: Links
   readonly monitors: Monitors
   readonly spawn: SpawnNamed
-  /** Processes that one other node may have alive here. */
+  /** Processes that one other node may have alive here, or ended with a function that goes on. */
   readonly limit: number
 }
 
 type SpawnSignal = Extract<Signal, { type: 'spawn' }>
 
-export class Births implements ProcessTable {
+export class Births {
   readonly #options: BirthsOptions
-  /** By the id of the node that had them started. */
+  /** By the id of the node that had them started; those whose function still runs are among them. */
   readonly #alive = new Map<string, number>()
 
   constructor(options: BirthsOptions) {
     this.#options = options
   }
 
-  ended({ startedFor }: Process): void {
+  /** The process has ended, and its function has returned. */
+  over({ startedFor }: Process): void {
     if (startedFor === undefined) return
     const left = (this.#alive.get(startedFor) ?? 1) - 1
     if (left === 0) this.#alive.delete(startedFor)
@@ -101,8 +102,6 @@ export class Births implements ProcessTable {
       ...(link && asking !== undefined ? { parent: asking } : {}),
     })
     this.#alive.set(id, alive + 1)
-    process.tables ??= new Set()
-    process.tables.add(this)
     if (link && asking !== undefined) links.adopt(bridge, process, asking)
     if (ref !== 0) monitors.watch(bridge, process, ref)
     return process

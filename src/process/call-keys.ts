@@ -3,7 +3,8 @@
  *
  * A server may hand `from` on, so a reply may come from any node, and calls are counted: whoever could tell the next number
  * could answer in the place of another. So the key is the number and, above it, bits that cannot be guessed. A node that
- * was not asked and tries keys that are none is soon not listened to in this. (RFC 4086 has how many bits what takes.)
+ * was not asked and tries keys that are none is soon not listened to in this, and does not begin anew by connecting again.
+ * (RFC 4086 has how many bits what takes.)
  */
 import type { Random } from '../../transport/random.ts'
 import { Allowance } from '../cluster/membership/allowance.ts'
@@ -19,10 +20,13 @@ const SECRETS_DRAWN = 1024
  * too. Of a call that waits for a minute a guesser finds the key with a chance of 1 in 250 so.
  */
 const STRAYS = { burst: 4096, perSecond: 64 }
+/** Nodes of which that is remembered, by id; the oldest is forgotten first. */
+const MAX_REMEMBERED = 4096
 
 export class CallKeys {
   readonly #random: Random
-  readonly #strays = new WeakMap<Bridge, Allowance>()
+  /** By the id of the node. */
+  readonly #strays = new Map<string, Allowance>()
   #secrets = new Uint32Array(0)
   #next = 0
 
@@ -48,15 +52,21 @@ export class CallKeys {
 
   /** Whether it may answer a call of another node. */
   mayStandIn(bridge: Bridge, nowMs: number): boolean {
-    return this.#strays.get(bridge)?.has(nowMs) ?? true
+    return this.#strays.get(idOf(bridge))?.has(nowMs) ?? true
   }
 
   #allowance(bridge: Bridge, nowMs: number): Allowance {
-    let allowance = this.#strays.get(bridge)
-    if (allowance === undefined) {
-      allowance = new Allowance(STRAYS, nowMs)
-      this.#strays.set(bridge, allowance)
+    const id = idOf(bridge)
+    const known = this.#strays.get(id)
+    if (known !== undefined) return known
+    for (const oldest of this.#strays.keys()) {
+      if (this.#strays.size < MAX_REMEMBERED) break
+      this.#strays.delete(oldest)
     }
+    const allowance = new Allowance(STRAYS, nowMs)
+    this.#strays.set(id, allowance)
     return allowance
   }
 }
+
+const idOf = ({ route }: Bridge): string => route.origin?.id ?? ''

@@ -14,7 +14,7 @@ export interface ProcessLimits {
   /** Made by one other node: fewer, so that one alone cannot use up what all need. */
   readonly linksOfNode: number
   readonly monitorsOfNode: number
-  /** Processes alive that one other node had started. */
+  /** Processes that one other node had started: alive, and functions still running though their process has ended. */
   readonly processesOfNode: number
   /** Waited for by this node, and by one other node. */
   readonly calls: number

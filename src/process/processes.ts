@@ -396,7 +396,7 @@ export class Processes implements SignalSink {
 
   #returned(process: Process): void {
     process.running = false
-    this.#lingering.delete(process)
+    if (this.#lingering.delete(process)) this.#services.births.over(process)
     this.#changes.happened()
   }
 
@@ -419,6 +419,7 @@ export class Processes implements SignalSink {
     process.tables = undefined
     this.#nodeWatchers.delete(process)
     if (process.running) this.#lingering.add(process)
+    else this.#services.births.over(process)
     this.#ending.push(process)
     process.end(reason)
     this.tally.over(process, reason)

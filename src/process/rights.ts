@@ -179,11 +179,12 @@ export class Grants {
     return isSystemName(name) || this.#send.has(name)
   }
 
-  /** Names of leaders and children go with the supervisor. */
+  /** Names of leaders and children go with the supervisor; whoever has that of a leader leads. */
   mayRegister(name: string): boolean {
+    if (name.startsWith(LEADER) && !this.#supervise.has(name.slice(LEADER.length))) return false
     if (this.#register.has(name)) return true
     if (this.#supervised === undefined) return false
-    if (name.startsWith(LEADER)) return this.#supervised.has(name.slice(LEADER.length))
+    if (name.startsWith(LEADER)) return true
     const slash = name.indexOf('/')
     return slash > 0 && this.#supervised.has(name.slice(0, slash))
   }
@@ -210,6 +211,8 @@ export class Grants {
   mayReach(process: Pick<Process, 'names' | 'traits' | 'tables' | 'startedFor'>, attempt: Attempted): boolean {
     const { names, traits, tables, startedFor } = process
     if (traits.guard !== undefined) return this.may(traits.guard)
+    // Whoever asked for it in vain takes it back, whatever it calls itself.
+    if (attempt === 'exit' && startedFor === this.#id) return true
     if (names === undefined || names.size === 0) {
       if (this.#unnamed || startedFor === this.#id) return true
     } else {

@@ -6,7 +6,8 @@
  * does not do: judge what needs the view of all members; the director does.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { type NodeEvent, type Pid, type Self, type SkeinNode, startNode } from '../../src/index.ts'
+import { isSkeinError, type NodeEvent, type Pid, type Self, type SkeinNode, startNode } from '../../src/index.ts'
+import type { Answer } from '../support/commanded-process.ts'
 import {
   CHILDREN,
   type MemberCommand,
@@ -27,7 +28,16 @@ interface Numbered {
   readonly number: number
 }
 
-const report = (message: MemberReport): void => {
+/** Time passes, or a message does; throws when the process is over. */
+const pause = async (self: Self<unknown>): Promise<void> => {
+  try {
+    await self.receive(() => true, { timeoutMs: WRITE_INTERVAL_MS })
+  } catch (error) {
+    if (!isSkeinError(error, 'ERR_SKEIN_RECEIVE_TIMEOUT')) throw error
+  }
+}
+
+const report = (message: MemberReport | Answer): void => {
   // The director may be gone.
   if (process.connected) process.send?.(message, undefined, undefined, () => {})
 }
@@ -82,7 +92,7 @@ class Member {
     if (this.#holders.has(name)) return
     const pid = node.spawn(async (self) => {
       for (;;) {
-        await self.receive(() => true, { timeoutMs: WRITE_INTERVAL_MS }).catch(() => {})
+        await pause(self)
         const token = node.global.token(name)
         if (node.global.whereis(name)?.equals(self.pid) === true && token !== undefined) {
           report({ type: 'write', name, token, holder: self.pid.key })
@@ -121,7 +131,7 @@ class Member {
     })
     const name = `${SUPERVISOR}/${id}`
     for (;;) {
-      await self.receive(() => true, { timeoutMs: WRITE_INTERVAL_MS }).catch(() => {})
+      await pause(self)
       const token = this.node.global.token(name)
       if (this.node.global.whereis(name)?.equals(self.pid) === true && token !== undefined) {
         report({ type: 'write', name, token, holder: self.pid.key })

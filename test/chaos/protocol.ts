@@ -42,9 +42,6 @@ export interface MemberState {
 }
 
 export type MemberReport =
-  | { readonly type: 'ready' }
-  | { readonly type: 'done'; readonly id: number; readonly value: unknown }
-  | { readonly type: 'failed'; readonly id: number; readonly text: string }
   | { readonly type: 'event'; readonly event: { readonly type: string } }
   | { readonly type: 'violation'; readonly text: string }
   /** A holder of a name writes to the resource that the name protects. */

@@ -27,6 +27,8 @@ interface Waiting {
 export class Obedience {
   readonly #parts: ObedienceParts
   readonly #waiting = new Map<ChannelPeer, Waiting[]>()
+  /** For whom a timer runs: one each, however often its orders are settled and others come. */
+  readonly #timed = new Set<ChannelPeer>()
 
   constructor(parts: ObedienceParts) {
     this.#parts = parts
@@ -68,8 +70,10 @@ export class Obedience {
   #expireLater(peer: ChannelPeer): void {
     const { clock, refuse } = this.#parts
     const [oldest] = this.#waiting.get(peer) ?? []
-    if (oldest === undefined) return
+    if (oldest === undefined || this.#timed.has(peer)) return
+    this.#timed.add(peer)
     const expire = (): void => {
+      this.#timed.delete(peer)
       const waiting = this.#waiting.get(peer) ?? []
       const nowMs = clock.now()
       const over = waiting.filter(({ untilMs }) => untilMs <= nowMs)
