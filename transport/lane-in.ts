@@ -63,7 +63,7 @@ export class InLane {
       const carry = this.#carry as Buffer
       this.#carry = undefined
       this.#carryUnparsed = false
-      const outcome = this.#parse(carry, 0, carry.length, maxFrameBytes, take)
+      const outcome = this.#parse(carry, 0, carry.length, maxFrameBytes, take, true)
       if (outcome !== 'next') return outcome === 'pause' ? 'paused' : 'closed'
     }
     while (budget > 0) {
@@ -123,8 +123,15 @@ export class InLane {
     return outcome === 'next' ? this.#afterRead(bytes, room) : outcome === 'pause' ? 'paused' : 'closed'
   }
 
-  /** Hands out the whole frames of buffer[start..end) and keeps the rest. */
-  #parse(buffer: Buffer, start: number, end: number, maxFrameBytes: number, take: TakeFrame): FrameOutcome {
+  /** Hands out the whole frames of buffer[start..end) and keeps the rest, as it is where the buffer is the lane's own. */
+  #parse(
+    buffer: Buffer,
+    start: number,
+    end: number,
+    maxFrameBytes: number,
+    take: TakeFrame,
+    isOwn = false,
+  ): FrameOutcome {
     let at = start
     while (end - at >= 4) {
       const length = buffer.readUInt32LE(at)
@@ -145,13 +152,13 @@ export class InLane {
       if (outcome === 'pause') {
         this.paused = true
         if (at < end) {
-          this.#carry = Buffer.from(buffer.subarray(at, end))
+          this.#carry = kept(buffer, at, end, isOwn)
           this.#carryUnparsed = true
         }
         return outcome
       }
     }
-    if (at < end) this.#carry = Buffer.from(buffer.subarray(at, end))
+    if (at < end) this.#carry = kept(buffer, at, end, isOwn)
     return 'next'
   }
 
@@ -182,4 +189,10 @@ export class InLane {
       throw new SkeinError('ERR_SKEIN_PROTOCOL', 'a lane ended within a frame')
     return 'finished'
   }
+}
+
+/** Bytes of a shared buffer are copied, since others will write there; those of the lane's own stay where they are. */
+const kept = (buffer: Buffer, start: number, end: number, isOwn: boolean): Buffer => {
+  const rest = buffer.subarray(start, end)
+  return isOwn ? rest : Buffer.from(rest)
 }

@@ -1,20 +1,25 @@
 /**
  * A pause of all incoming lanes of one connection after something that was costly to take in: they go on when pending
  * input and timers had their turn. What a peer sends few bytes for thus holds up a node no longer at a time than many
- * bytes would. Where so little makes so much work that it can only be meant to (`long`), the pause is longer than the work
- * was, and the more so the longer the work kept everybody else waiting. The control lane does not rest; whoever was left
- * over comes first the next time.
+ * bytes would. Where little makes much work again and again (`long`), the pause is longer than the work was, and the more so
+ * the longer the work kept everybody else waiting; now and then it is free, since honest members have something large to say
+ * that packs well. The control lane does not rest; whoever was left over comes first the next time.
  */
 import type { Clock } from './clock.ts'
 import type { InLane } from './lane-in.ts'
 
 /** A long rest is so many times the work before it, and for work of more milliseconds than this as many times as that. */
 const LEAST_REST_FACTOR = 4
+/** Work that is followed by a short rest all the same, and so much of the time that passes is added to what is left of it. */
+const FREE_WORK_MS = 200
+const FREE_SHARE = 0.01
+/** What is built takes no longer than this, bytes a millisecond: the rest of the time others had the processor. */
+const LEAST_BYTES_PER_MS = 64 * 1024
 /** Work of one connection at a time, however short its frames are: some cost a tenth of a millisecond to refuse. */
 const TURN_MS = 8
 /** Frames from one look at the clock to the next: a power of two. */
 const FRAMES_PER_LOOK = 16
-/** A connection is not to be held up without end, whatever the machine was busy with. */
+/** A connection is not to be held up without end. */
 const MAX_REST_MS = 10_000
 
 export class LaneRest {
@@ -25,13 +30,17 @@ export class LaneRest {
   /** The work now under way began then. */
   #beganMs = 0
   #frames = 0
+  #freeMs = FREE_WORK_MS
+  #freeSinceMs: number
 
   constructor(clock: Clock, resume: (lane: InLane) => void) {
     this.#clock = clock
+    this.#freeSinceMs = clock.now()
     this.#resume = resume
   }
 
-  begin(kind: 'short' | 'long' = 'short'): void {
+  /** What was taken in became so many bytes in memory: that bounds how long it can have taken. */
+  begin(kind: 'short' | 'long' = 'short', becameBytes = Number.POSITIVE_INFINITY): void {
     if (this.#lanes !== undefined) return
     const lanes: InLane[] = []
     this.#lanes = lanes
@@ -39,8 +48,7 @@ export class LaneRest {
       this.#lanes = undefined
       this.#end(lanes)
     }
-    const spentMs = kind === 'long' ? this.#clock.now() - this.#beganMs : 0
-    const restMs = Math.min(MAX_REST_MS, spentMs * Math.max(LEAST_REST_FACTOR, spentMs))
+    const restMs = kind === 'long' ? this.#longRestMs(becameBytes) : 0
     if (restMs < 1) this.#clock.afterInput(over)
     else this.#clock.after(restMs, over, true)
   }
@@ -63,6 +71,15 @@ export class LaneRest {
     lane.paused = true
     this.#lanes?.push(lane)
     return true
+  }
+
+  #longRestMs(becameBytes: number): number {
+    const nowMs = this.#clock.now()
+    const workMs = Math.min(nowMs - this.#beganMs, becameBytes / LEAST_BYTES_PER_MS)
+    const freeMs = Math.min(FREE_WORK_MS, this.#freeMs + (nowMs - this.#freeSinceMs) * FREE_SHARE)
+    this.#freeSinceMs = nowMs
+    this.#freeMs = Math.max(0, freeMs - workMs)
+    return Math.min(MAX_REST_MS, Math.max(0, workMs - freeMs) * Math.max(LEAST_REST_FACTOR, workMs))
   }
 
   #end(lanes: readonly InLane[]): void {

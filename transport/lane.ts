@@ -63,7 +63,7 @@ export interface LaneConnection {
   /** Starts reading the peer's lanes: membership is proven. */
   acceptLanes(): void
   /** For what was costly: no more is read of the peer's lanes, save the control lane, until timers and others had their turn. */
-  readonly rest: { begin(kind?: 'short' | 'long'): void }
+  readonly rest: { begin(kind?: 'short' | 'long', becameBytes?: number): void }
   control(type: number, body: Uint8Array): void
   /** A sender. Of senders with the same key, one after the other, later frames never overtake earlier ones. */
   sender(key?: number): LaneSender

@@ -26,7 +26,10 @@ const HIGH_WATER_SIGNALS = 1024
 const HIGH_WATER_BYTES = 1024 * 1024
 /** As much as is read of a lane in one turn: bodies that were unpacked count in full, however few bytes they came in. */
 const UNPACKED_BYTES_PER_TURN = 512 * 1024
-/** What becomes of a byte that came, unpacked and in memory, at most 16 in what people send. Beyond this the lanes rest long. */
+/**
+ * In what people send a byte that came becomes some ten when it is unpacked, and such a byte at most 16 in memory. Beyond
+ * this, of either, the lanes rest long.
+ */
 const DENSE_FACTOR = 32
 
 /** Nobody's: what is encoded for a peer not yet known spells out every origin. */
@@ -111,8 +114,9 @@ export class Peer implements Route {
   #used = true
   /** Lanes that a full mailbox holds up. */
   #holds = 0
-  /** Of frames that were unpacked or dense, since the lanes rested last: what came, and what became of it. */
+  /** Of frames that were unpacked or dense, since the lanes rested last: what came, how long it was unpacked, and in memory. */
   #cameBytes = 0
+  #plainBytes = 0
   #becameBytes = 0
 
   constructor(node: string, host: PeerHost) {
@@ -258,8 +262,9 @@ export class Peer implements Route {
     const signal = this.#host.wire.decode(type, buffer, start, end, state.origin, state.known)
     const cameBytes = end - start
     const { unpackedBytes, heapBytes } = this.#host.wire
-    const becameBytes = cameBytes + unpackedBytes + heapBytes
-    if (unpackedBytes > 0 || heapBytes > DENSE_FACTOR * cameBytes) this.#count(state, cameBytes, becameBytes)
+    const plainBytes = cameBytes + unpackedBytes
+    const becameBytes = plainBytes + heapBytes
+    if (unpackedBytes > 0 || heapBytes > DENSE_FACTOR * cameBytes) this.#count(state, cameBytes, plainBytes, becameBytes)
     const hold = this.#host.sink.deliver(this, signal, becameBytes)
     return hold === undefined ? undefined : this.#counted(hold)
   }
@@ -281,12 +286,16 @@ export class Peer implements Route {
     up.keys?.acknowledge(count)
   }
 
-  #count({ lanes }: Up, cameBytes: number, becameBytes: number): void {
+  #count({ lanes }: Up, cameBytes: number, plainBytes: number, becameBytes: number): void {
     this.#cameBytes += cameBytes
+    this.#plainBytes += plainBytes
     this.#becameBytes += becameBytes
     if (this.#becameBytes - this.#cameBytes < UNPACKED_BYTES_PER_TURN) return
-    lanes.rest.begin(this.#becameBytes > DENSE_FACTOR * this.#cameBytes ? 'long' : 'short')
+    const isDense =
+      this.#plainBytes > DENSE_FACTOR * this.#cameBytes || this.#becameBytes > DENSE_FACTOR * this.#plainBytes
+    lanes.rest.begin(isDense ? 'long' : 'short', this.#becameBytes)
     this.#cameBytes = 0
+    this.#plainBytes = 0
     this.#becameBytes = 0
   }
 

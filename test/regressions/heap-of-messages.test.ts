@@ -6,6 +6,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import * as assert from 'uvu/assert'
 import { Peer } from '../../src/cluster/peer.ts'
+import { Packer } from '../../src/wire/packing.ts'
 import { Wire } from '../../src/wire/wire.ts'
 import type { LaneConnection } from '../../transport/lane.ts'
 import { InLane } from '../../transport/lane-in.ts'
@@ -84,6 +85,14 @@ test('what a message takes is what its mailbox hears, and dense ones make the la
   )
   for (let i = 0; i < 100; i++) peer.receive(0x01, plain, 0, plain.length)
   assert.equal(rests, ['long'], 'what people send does not')
+  const packer = new Wire(codecOf(ALICE, BOB), new Packer({ aboveBytes: 1024 }))
+  const people = Array.from({ length: 3000 }, (_, i) => ({ id: i, name: `user-${i}`, role: 'member', isActive: true }))
+  const signal = { type: 'send', from: 1, to: 2, message: people } as const
+  const { type, head, headLength, body } = packer.encode(signal, BOB, true)
+  const packed = Buffer.concat([head.subarray(0, headLength), body ?? Buffer.alloc(0)])
+  for (let i = 0; i < 50; i++) peer.receive(type, packed, 0, packed.length)
+  assert.ok(rests.length > 10)
+  assert.not(rests.slice(1).includes('long'), 'nor does it packed')
 })
 
 test('a long rest is longer than the work was, and bounded', () => {
@@ -91,18 +100,44 @@ test('a long rest is longer than the work was, and bounded', () => {
   const resumed: number[] = []
   const rest = new LaneRest(clock, (lane) => resumed.push(lane.stream))
   const lane = new InLane(6)
-  const restAfter = (workMs: number): number => {
+  const restAfter = (workMs: number, becameBytes?: number): number => {
     assert.ok(rest.admits(lane))
     clock.advance(workMs)
-    rest.begin('long')
+    rest.begin('long', becameBytes)
     assert.ok(rest.takes(lane))
     const beganMs = clock.now()
     resumed.length = 0
-    for (let ms = 0; ms <= 10_000 && resumed.length === 0; ms++) clock.advance(1)
+    for (let ms = 0; ms <= 10_000 && resumed.length === 0; ms++) clock.advance(ms === 0 ? 0 : 1)
     lane.paused = false
     return clock.now() - beganMs
   }
-  assert.equal([2, 50, 500].map(restAfter), [8, 2500, 10_000])
+  assert.equal([restAfter(100), restAfter(100)], [0, 0], 'large messages that pack well, now and then, are free')
+  const [little, more, most] = [5, 50, 500].map((workMs) => restAfter(workMs)) as [number, number, number]
+  assert.ok(little >= 15 && little <= 25, `${little}`)
+  assert.ok(more >= 2400 && more <= 2500, `${more}`)
+  assert.is(most, 10_000)
+  clock.advance(20_000)
+  assert.equal([restAfter(200), restAfter(2)], [0, 8], 'after a while it is free again')
+})
+
+test('a machine that is busy with something else does not make a rest longer', () => {
+  const clock = new VirtualClock()
+  const lane = new InLane(6)
+  const rest = new LaneRest(clock, () => {
+    lane.paused = false
+  })
+  let restedMs = 0
+  for (let i = 0; i < 100; i++) {
+    assert.ok(rest.admits(lane))
+    // Two milliseconds of work, and the process does not run for the rest.
+    clock.advance(200)
+    rest.begin('long', 512 * 1024)
+    assert.ok(rest.takes(lane))
+    const beganMs = clock.now()
+    for (clock.advance(0); lane.paused; ) clock.advance(1)
+    restedMs = Math.max(restedMs, clock.now() - beganMs)
+  }
+  assert.ok(restedMs <= 64, `${restedMs} ms`)
 })
 
 test.run()

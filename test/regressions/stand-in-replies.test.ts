@@ -52,6 +52,12 @@ test('who was handed the call answers it, unless it has tried too many keys', as
   server.self.reply(second.from, 'the server')
   await net.flow()
   assert.is(await second.answer, 'the server')
+  // Nor over a new connection of the same node.
+  const again = await ask()
+  net.a.processes.deliver(third(), { type: 'reply', from: 1, call: again.from.call.number, value: 'forged' })
+  server.self.reply(again.from, 'the server again')
+  await net.flow()
+  assert.is(await again.answer, 'the server again')
 })
 
 test('keys hold the number, are never too large for a message, and tell nothing of the next', () => {

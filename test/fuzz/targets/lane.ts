@@ -10,6 +10,8 @@ export const target: Target = {
   name: 'lane',
   about: 'members and whoever opened a connection: streams cut into frames',
   maxBytes: 40_000,
+  // Where the bytes come one by one, the beginning of a frame is copied for each of them.
+  maxAllocation: 64 << 20,
   sample: (chance) => {
     const parts: Buffer[] = [Buffer.from(chance.bytes(3))]
     for (let i = chance.below(6); i >= 0; i--) {

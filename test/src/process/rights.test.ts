@@ -216,6 +216,37 @@ test('strict: nothing that no rule allows', () => {
   assert.not(rightsOf('strict').of(originOf('a@x'))?.mayRegister('x'))
 })
 
+test('the name of a leader needs supervise, whatever register says', () => {
+  const may = (allow: Allow): (boolean | undefined)[] => {
+    const grants = rightsOf(allow).of(originOf('a@x'))
+    return ['supervisor:sup', 'supervisor:top', 'till'].map((name) => grants?.mayRegister(name))
+  }
+  assert.equal(may({ preset: 'strict', rules: [{ nodes: '*', register: 'all' }] }), [false, false, true])
+  assert.equal(may([{ nodes: '*', supervise: ['sup'] }]), [true, false, true])
+  assert.equal(may([{ nodes: '*', supervise: 'none' }]), [false, false, true])
+  assert.equal(may([{ nodes: '*', spawn: 'none' }]), [true, true, true])
+  assert.equal(may([{ nodes: '*', register: ['till'] }]), [false, false, true])
+})
+
+test('strict: who had a process started may end it, whatever it calls itself, and no more', async (t) => {
+  const net = pair(t, { allow: { preset: 'strict', rules: [{ nodes: '*', spawn: ['page'] }] } })
+  net.b.processes.catalogue.add('page', async (self: Self<unknown>) => {
+    self.register('front')
+    for await (const _ of self);
+  })
+  const asked = net.a.processes.spawns.spawn(undefined, 'b@test', 'page')
+  await net.flow()
+  const pid = await asked
+  const called = codeOf(net.a.processes.call(pid, 'who'))
+  net.a.processes.exit({ name: 'front', node: 'b@test' }, 'kill')
+  await net.flow()
+  assert.is(await called, 'ERR_SKEIN_FORBIDDEN')
+  assert.ok(net.b.processes.isAlive(pid))
+  net.a.processes.exit(pid, 'kill')
+  await net.flow()
+  assert.not(net.b.processes.isAlive(pid))
+})
+
 test('no choice of scope and group passes for another', () => {
   const grants = rightsOf({
     preset: 'strict',

@@ -55,6 +55,25 @@ test('of a node that does not lead they come to nothing, each after its time', a
   assert.equal([obeyed, refused], [[], ['1', '2']])
 })
 
+test('one timer looks after the orders of a node, however often they are settled and others come', async () => {
+  const { clock, leaders, refused, obedience } = scene()
+  const peer = peerOf('a')
+  for (let i = 0; i < 100; i++) {
+    leaders.delete('sup')
+    obedience.take(peer, orderOf(String(i)))
+    leaders.set('sup', peer)
+    obedience.look('sup')
+  }
+  leaders.delete('sup')
+  await clock.run({ untilMs: 1000 })
+  obedience.take(peer, orderOf('last'))
+  assert.is(clock.pending, 1)
+  await clock.run({ untilMs: 3500 })
+  assert.equal(refused, [])
+  await clock.run({ untilMs: 4500 })
+  assert.equal(refused, ['last'])
+})
+
 test('a flood has a bound, and what waits goes with the connection', async () => {
   const { clock, refused, obedience } = scene()
   const peer = peerOf('a')
