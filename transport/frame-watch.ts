@@ -6,7 +6,8 @@
  * one or two stream frames or acknowledgements. Odd ones take points from a budget that fills up again with time;
  * frames of streams count while they wait to be read, most of all those behind gaps.
  *
- * A packet that is forged shows nothing, as the engine blanks what it cannot open. One that is repeated would count
+ * A packet that is forged shows nothing, as the engine blanks what it cannot open; before it has the keys it leaves all as
+ * it came, and nothing may be read here. One that is repeated would count
  * twice: so from the first odd packet on it is asked whether quiche counted this one (`isNew`), and only then is it booked.
  *
  * Sans-io. Never throws; a peer that passes a bound is named by a sentence, and its connection is to be closed.
@@ -42,7 +43,7 @@ const MAX_WAITING_FRAMES = 1 << 20
 const BYTES_PER_WAITING_FRAME = 8
 /** Out of order are only the neighbours of what was lost. */
 const BYTES_PER_GAP = 1024
-/** Headers of the handshake: two certificates take less than 3 KB, the rest is for repetitions. */
+/** Datagrams of the handshake: two certificates take less than 3 KB, the rest is for what was sent again. */
 const MAX_HANDSHAKE_BYTES = 48 * 1024
 
 /** Streams that are over, of which repeated frames may still come. */
@@ -86,11 +87,14 @@ export class FrameWatch {
   #cost = 0
   #books = false
 
-  /** A datagram with a long header came; false when it is one too many, and not to be read. */
-  admitsHandshake(datagramBytes: number): boolean {
-    if (this.#handshakeBytes >= MAX_HANDSHAKE_BYTES) return false
+  /** False: a datagram with a long header is one too many, and not to be read. */
+  get admitsHandshake(): boolean {
+    return this.#handshakeBytes < MAX_HANDSHAKE_BYTES
+  }
+
+  /** The engine counted one. What somebody repeats who only saw it is not, and must not use up the room. */
+  handshake(datagramBytes: number): void {
     this.#handshakeBytes += datagramBytes
-    return true
   }
 
   /**

@@ -173,6 +173,10 @@ export interface SessionTally {
 export class QuicSession {
   readonly #quic: Connection
   readonly #watch = new FrameWatch()
+  /** quiche has the keys of short headers. */
+  #opensShort = false
+  /** What quiche had counted after the packet before; -1: nobody asked. */
+  #counted = -1
   readonly #streamRead: StreamRead = { bytes: 0, finished: false, reset: false }
   /** All of the peer's ids with lower numbers were given back. */
   #lowestId = 0
@@ -184,16 +188,21 @@ export class QuicSession {
   /** Takes one datagram (decrypted in place). Returns an error word, of quiche or why the connection is closed, or undefined. */
   receive(datagram: Uint8Array, nowMs: number): string | undefined {
     const watch = this.#watch
-    if (datagram[0]! >= 0x80 && !watch.admitsHandshake(datagram.length)) return undefined
-    if (!watch.isAlert(nowMs)) {
+    const isLong = datagram[0]! >= 0x80
+    if (isLong && !watch.admitsHandshake) return undefined
+    this.#opensShort ||= this.#quic.isEstablished()
+    if (!isLong && !watch.isAlert(nowMs)) {
+      this.#counted = -1
       const error = this.#take(datagram)
-      if (error === undefined) watch.packet(datagram, shortHeaderAt(datagram), nowMs)
+      if (error === undefined && this.#opensShort) watch.packet(datagram, 0, nowMs)
       return error
     }
-    const before = this.#quic.stats().recv
+    const before = this.#counted < 0 ? this.#quic.stats().recv : this.#counted
     const error = this.#take(datagram)
-    if (error !== undefined) return error
-    const isNew = this.#quic.stats().recv > before
+    this.#counted = this.#quic.stats().recv
+    const isNew = this.#counted > before
+    if (isLong && isNew) watch.handshake(datagram.length)
+    if (error !== undefined || !this.#opensShort) return error
     const offence = watch.packet(datagram, shortHeaderAt(datagram), nowMs, isNew)
     if (offence !== undefined) this.close(true, wireCodeOf('ERR_SKEIN_LIMIT'), offence)
     return offence

@@ -169,7 +169,7 @@ test('any bytes at all are read to their end and no further', () => {
 test('a handshake may not go on for ever', () => {
   const watch = new FrameWatch()
   let taken = 0
-  while (watch.admitsHandshake(1200)) taken += 1200
+  for (; watch.admitsHandshake; taken += 1200) watch.handshake(1200)
   assert.ok(taken >= 20_000 && taken < 60_000, `${taken}`)
 })
 
