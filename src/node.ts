@@ -453,6 +453,7 @@ export class SkeinNode implements AsyncDisposable {
       connected: () => this.connectedNodes(),
       connect: (name) => this.connect(name),
       disconnect: (name) => this.disconnect(name),
+      revoked: () => this.revoked(),
       emit: (event) => this.#emit(event),
     }
   }

@@ -22,8 +22,9 @@ const BUDGET_POINTS = 4000
 const POINTS_PER_SECOND = 100
 /** An odd packet is followed by so long a time in which packets are counted one by one. */
 const ALERT_MS = 1000
-/** After so many such times it stays like that. */
+/** After so many such times it stays like that. One is forgotten in each hour without. */
 const MAX_ALERTS = 16
+const ALERT_KEPT_MS = 60 * 60_000
 /** Frames without data in one packet that cost nothing; each one more is a point. Credit for many streams fits in here. */
 const FREE_FRAMES = 64
 /** Ranges of an acknowledgement that cost nothing; quiche sends 68 at most. Of further ones 16 are a point. */
@@ -138,7 +139,8 @@ export class FrameWatch {
   }
 
   #alert(nowMs: number): void {
-    if (nowMs >= this.#alertUntilMs) this.#alerts++
+    if (nowMs >= this.#alertUntilMs)
+      this.#alerts = 1 + Math.max(0, this.#alerts - Math.floor((nowMs - this.#alertUntilMs) / ALERT_KEPT_MS))
     this.#alertUntilMs = this.#alerts > MAX_ALERTS ? Number.POSITIVE_INFINITY : nowMs + ALERT_MS
   }
 

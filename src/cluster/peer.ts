@@ -264,7 +264,8 @@ export class Peer implements Route {
     const { unpackedBytes, heapBytes } = this.#host.wire
     const plainBytes = cameBytes + unpackedBytes
     const becameBytes = plainBytes + heapBytes
-    if (unpackedBytes > 0 || heapBytes > DENSE_FACTOR * cameBytes) this.#count(state, cameBytes, plainBytes, becameBytes)
+    if (unpackedBytes > 0 || heapBytes > DENSE_FACTOR * cameBytes)
+      this.#count(state, cameBytes, plainBytes, becameBytes)
     const hold = this.#host.sink.deliver(this, signal, becameBytes)
     return hold === undefined ? undefined : this.#counted(hold)
   }

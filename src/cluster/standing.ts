@@ -99,8 +99,8 @@ export class Standing {
     if (!sessionProofMatches(challenge.keys.proof, parts, body.subarray(NONCE_BYTES))) {
       throw malformed('a wrong answer to a challenge')
     }
-    // What was asked before is of an older primary. It may still be answered, and says less.
-    this.#open = this.#open.filter((one) => one !== challenge)
+    // Answers come in the order of the challenges, so those before it will have none.
+    this.#open = this.#open.slice(index + 1)
     const isInRing = this.#options.ring.all().some((keys) => keys.clusterTag === challenge.keys.clusterTag)
     if (isInRing && this.#provenBy !== fingerprintOf(this.#options.ring.primary)) {
       this.#provenBy = fingerprintOf(challenge.keys)

@@ -193,6 +193,11 @@ export class Grants {
     return scope === ROOMS_SCOPE ? this.#rooms.has(group) : this.#groups.has(scope, group)
   }
 
+  /** There are groups of which `mayPublish` is true. */
+  get publishes(): boolean {
+    return this.#publish !== undefined
+  }
+
   /** Publish to it, although its members are not to be reached otherwise. */
   mayPublish(scope: string, group: string): boolean {
     return scope !== ROOMS_SCOPE && this.#publish?.has(scope, group) === true

@@ -25,6 +25,8 @@ export interface WorkersHost {
   connected(): readonly ConnectedNode[]
   connect(name: string): Promise<string>
   disconnect(name: string): Promise<boolean>
+  /** Ids of nodes that are not let in now. */
+  revoked(): readonly string[]
   emit(event: NodeEvent): void
 }
 
@@ -104,6 +106,7 @@ export class Workers {
     const seed = formatAddress({ host: host === undefined || isAny(host) ? LOOPBACK : host, port })
     return {
       ...options,
+      revoked: this.#host.revoked(),
       ...(host !== undefined && { host }),
       name,
       port: 0,

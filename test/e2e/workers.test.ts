@@ -168,6 +168,18 @@ test(
 )
 
 test(
+  'who is revoked when a worker starts, by option or since, does not get in there',
+  async (t) => {
+    const node = await startParent(t)
+    const id = 'abcdefghijklmnopqrstuvwxyz234567'
+    node.revoke(id)
+    const worker = await startWorker(node)
+    assert.equal(await node.call(await node.spawnOn(worker.name, 'revoked'), 'who'), [id])
+  },
+  PATIENT,
+)
+
+test(
   'a crash under load costs the thread alone: an event, nodedown for all, DOWN and EXIT',
   async (t) => {
     const elsewhere = await NodeProcess.start(t, { name: 'elsewhere' })

@@ -124,6 +124,16 @@ test('ids that come and go with a change of way each second never pass a bound',
   assert.is(offence, '')
 })
 
+test('odd packets that come often are counted for good, those of changes of way every few hours are not', () => {
+  const alertAfter = (everyMs: number): boolean => {
+    const watch = new FrameWatch()
+    feed(watch, 100, (i) => frames.retireConnectionId(i), everyMs)
+    return watch.isAlert(200 * everyMs)
+  }
+  assert.ok(alertAfter(5000))
+  assert.not(alertAfter(2 * 60 * 60_000))
+})
+
 test('what the engine did not count is not booked, and what it blanked shows nothing', () => {
   const watch = new FrameWatch()
   const odd = packet(many(300, () => frames.pathChallenge(Buffer.alloc(8))))

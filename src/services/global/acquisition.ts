@@ -20,7 +20,7 @@ import type { Table } from './table.ts'
 /** How long a node may take to agree. More than it takes to notice that a node is gone. */
 export const AGREEMENT_TIMEOUT_MS = 10_000
 /** How long one is waited for that may not have the name itself: it is to hear of the claim, and cannot forbid it. */
-const VOTELESS_TIMEOUT_MS = 1000
+export const VOTELESS_TIMEOUT_MS = 1000
 /** How long a connected node is waited for whose services do not speak. */
 const SILENCE_MS = 3000
 /** How often it is looked whether they do. */

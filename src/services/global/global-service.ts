@@ -95,6 +95,7 @@ export class GlobalService implements ProcessTable {
     this.#handovers = new Handovers({
       ...shared,
       acquisition: this.#acquisition,
+      mayRegister,
       hold: (name, number, giver) => this.#hold(name, number, { giver }),
     })
     this.#channel = new Channel(SERVICE, channelHost, {

@@ -11,7 +11,7 @@ import type { Clock, Timer } from '../../../transport/clock.ts'
 import type { Pid } from '../../pid.ts'
 import type { Channel, ChannelPeer } from '../channel.ts'
 import { nonsense } from '../channel.ts'
-import { type Acquisition, AGREEMENT_TIMEOUT_MS } from './acquisition.ts'
+import { type Acquisition, AGREEMENT_TIMEOUT_MS, VOTELESS_TIMEOUT_MS } from './acquisition.ts'
 import { isProcessNumber } from './claim.ts'
 import type { Dialogue } from './dialogue.ts'
 import type { Holding, Holdings } from './holdings.ts'
@@ -31,6 +31,8 @@ export interface HandoversParts {
   readonly acquisition: Acquisition
   /** Adds the name to a process of this node. Throws ERR_SKEIN_NOPROC or ERR_SKEIN_LIMIT. */
   hold(name: string, number: number, giver: ChannelPeer): Holding
+  /** Whether that node may have the name, as this node sees it. Who may not is told, and cannot hold it up. */
+  mayRegister(peer: ChannelPeer, name: string): boolean
 }
 
 /** A peer wants to know when a claim of its own has been read here. */
@@ -171,11 +173,13 @@ export class Handovers {
 
   /** Resolves when that node has read it, or is gone. */
   async #read(peer: ChannelPeer, { name, token }: Holding): Promise<void> {
+    const { dialogue, mayRegister } = this.#parts
     const question = { type: 'notice', name, token }
+    const hasVote = mayRegister(peer, name)
     try {
-      await this.#parts.dialogue.asked(peer, question, AGREEMENT_TIMEOUT_MS)
+      await dialogue.asked(peer, question, hasVote ? AGREEMENT_TIMEOUT_MS : VOTELESS_TIMEOUT_MS)
     } catch (error) {
-      if (!isSkeinError(error, 'ERR_SKEIN_NOCONNECTION')) throw error
+      if (hasVote && !isSkeinError(error, 'ERR_SKEIN_NOCONNECTION')) throw error
     }
   }
 }

@@ -176,7 +176,8 @@ export class GroupService implements ProcessTable, Publisher {
 
   /** Whoever may publish to a group reaches its members with messages, whatever else it may. */
   isOpen(process: Process, grants: Grants, attempt: Attempted): boolean {
-    if (attempt !== 'send') return false
+    // A process may be in very many groups, and whoever may publish to none may ask for each of them in vain.
+    if (attempt !== 'send' || !grants.publishes) return false
     for (const key of this.#joins.get(process)?.keys() ?? []) {
       const place = placeOf(key)
       if (place !== undefined && grants.mayPublish(place.scope, place.group)) return true

@@ -147,6 +147,22 @@ test('a key that is used, given up and used again is asked for again', () => {
   assert.is(a.provenBy, fingerprintOf(NEW))
 })
 
+test('a key that was asked for in vain, before another that was answered, is asked for again', () => {
+  const [a, b] = session()
+  b.ring.accept(OTHER)
+  a.ring.use(NEW)
+  a.ring.use(OTHER)
+  settle(a, b)
+  assert.is(a.provenBy, fingerprintOf(OTHER))
+  a.ring.use(NEW, 1000)
+  settle(a, b)
+  b.ring.accept(NEW)
+  settle(a, b)
+  assert.is(a.provenBy, fingerprintOf(NEW))
+  a.ring.expire(1000)
+  assert.ok(a.isIn)
+})
+
 test('an answer that comes after the next change does not stand for the new key', () => {
   const [a, b] = session()
   b.ring.accept(NEW)

@@ -72,6 +72,23 @@ test('one that may not have the name and does not answer costs a second, and not
   cluster.network.resume(simulatedHost(2))
 })
 
+test('nor does it keep a name from being handed over', async (t) => {
+  const cluster = await startCluster(t, 3, { allow })
+  await meshed(cluster)
+  await pass(cluster, 1000)
+  const [a, b] = cluster.nodes as [SkeinNode, SkeinNode]
+  await settled(cluster, a.global.register('x', waiting(a)))
+  await until(cluster, 'the other sees it', () => b.global.whereis('x') !== undefined)
+  const heir = waiting(b)
+  cluster.network.pause(simulatedHost(2))
+  const beganMs = cluster.clock.now()
+  await settled(cluster, a.global.transfer('x', heir))
+  const tookMs = cluster.clock.now() - beganMs
+  assert.ok(tookMs < 3000, `${tookMs} ms`)
+  await until(cluster, 'both see it', () => [a, b].every(({ global }) => global.whereis('x')?.equals(heir) === true))
+  cluster.network.resume(simulatedHost(2))
+})
+
 test('a supervisor that a node has a part in comes with the names of its leader and children', async (t) => {
   const rules = [{ nodes: '*', register: [], supervise: ['sup'] }]
   const cluster = await startCluster(t, 2, { allow: rules })
