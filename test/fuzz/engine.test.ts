@@ -11,8 +11,8 @@ import { watch } from './watch.ts'
 const test = suite('fuzzer', { watchdogMs: 400_000 })
 const DEADLINE_MS = 240_000
 const SEED = 1
-/** With this seed it takes a fourth of them. */
-const INPUTS = 800_000
+/** Most runs take a tenth of them. */
+const INPUTS = 3_000_000
 
 const loaded = async (name: string): Promise<Target> =>
   ((await import(new URL(`targets/${name}.ts`, import.meta.url).href)) as { target: Target }).target
