@@ -1,5 +1,5 @@
 /** The certificate of a running node: renewed in time, also when the calendar jumps or the disk is full. */
-import { chmod, readFile, rm, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { createIdentity, type Identity, inspectIdentity, loadIdentity } from '../../certs/identity.ts'
@@ -124,15 +124,14 @@ test('the file of another node is left alone', async (t) => {
   assert.equal(types(world), ['certificateUnsaved', 'certificateRenewed'])
 })
 
-test('a folder that cannot be written to is a line and an event, and never a crash', async (t) => {
-  if (process.platform === 'win32' || process.geteuid?.() === 0) t.skip('root may write anywhere')
+test('a folder that is none any more is a line and an event, and never a crash', async (t) => {
   const folder = await temporaryFolder(t)
   const file = join(folder, 'identity.pem')
   const clock = skewedClock()
   const identity = await loadIdentity(file, { wallNowMs: clock.wallNow() })
   const world = worldOf(t, identity, file, clock)
-  await chmod(folder, 0o500)
-  t.defer(() => chmod(folder, 0o700))
+  await rm(folder, { recursive: true })
+  await writeFile(folder, 'in its place')
   await world.keeper.renew()
   assert.equal(types(world), ['certificateUnsaved', 'certificateRenewed'])
 })
