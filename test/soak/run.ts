@@ -9,7 +9,7 @@ import { eventually } from './patience.ts'
 import { CHILDREN, type Sample, type Settled } from './protocol.ts'
 import type { QuietLook } from './verdict.ts'
 
-export const SAMPLE_MS = 5000
+const SAMPLE_MS = 5000
 const GC_EVERY_SAMPLES = 6
 /** All that was begun is over within this; the longest call may take 30 s. */
 const SETTLE_LIMIT_MS = 60_000

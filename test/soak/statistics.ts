@@ -26,7 +26,7 @@ export interface Trend {
 }
 
 /** With fewer points nothing can be said. */
-export const MIN_POINTS = 8
+const MIN_POINTS = 8
 /** Autocorrelations within this many standard errors count as none. */
 const NOTABLE_AUTOCORRELATION = 1.645
 /** Beyond it a series is a walk, and no length of it would show a trend. */

@@ -47,7 +47,7 @@ export interface Bound {
 }
 
 /** All counts of a look, by kind. */
-export const kindsOf = ({ sample, census }: QuietLook): Map<string, number> => {
+const kindsOf = ({ sample, census }: QuietLook): Map<string, number> => {
   const kinds = new Map<string, number>()
   const parts = { resource: sample.resources, figure: sample.figures, object: census.instances, table: census.tables }
   for (const [part, counts] of Object.entries(parts)) {

@@ -7,7 +7,7 @@ import { Sequences } from './sequence.ts'
 import { codeOf, isType, TICKS_PER_SECOND, type Work, type Workplace } from './work.ts'
 
 const SINK = 'sink'
-export const SINKS = 'sinks'
+const SINKS = 'sinks'
 const LIGHT_SENDERS = 3
 const LIGHT_SIZES = [0, 30, 100, 300, 1500] as const
 const HEAVY_SIZES = [4096, 16_384, 65_536] as const
