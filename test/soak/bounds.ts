@@ -1,4 +1,38 @@
-/** What may grow after the warm-up, up to a bound that the code enforces. */
+/** What may be more at the end than after the warm-up, up to a bound that the code enforces. */
 import type { Bound } from './verdict.ts'
 
-export const BOUNDS: readonly Bound[] = []
+/** Kept of each member that went, for a time that is longer than the run, or than what is left of it. */
+const GONE = 'told of by others, found by the DHT, or looked for, for up to an hour'
+const IN_DHT = 'records and announcements of a node stay in the DHT for up to two hours'
+const OF_CONNECTION = 'bounded for each of five connections'
+
+export const BOUNDS: readonly Bound[] = [
+  { kind: 'figure dead letters', most: Number.POSITIVE_INFINITY, why: 'a sum since the start' },
+  { kind: 'figure crashes', most: Number.POSITIVE_INFINITY, why: 'a sum since the start' },
+  { kind: 'figure queued bytes', most: 16_384, why: 'ticks and gossip under way' },
+  { kind: 'resource Timeout', most: 48, why: 'dials to members that went, tries of the DHT' },
+  { kind: 'resource Immediate', most: 48, why: 'of the look itself' },
+  { kind: 'object DirectWay', perGone: 2, why: 'kept for each address heard from, 4096 at most' },
+  { kind: 'table DirectWays.#ways', perGone: 2, why: 'kept for each address heard from, 4096 at most' },
+  { kind: 'table DiscoveryTable.#entries', perGone: 1, why: GONE },
+  { kind: 'table DiscoveryTable.#entryOf', perGone: 3, why: `${GONE}, by three sources` },
+  { kind: 'table Sightings.#byKey', perGone: 3, why: `${GONE}, by three sources` },
+  { kind: 'figure seen by dht', perGone: 2, why: GONE },
+  { kind: 'table Mesh.#candidates', perGone: 1, why: GONE },
+  { kind: 'table Mesh.#silent', perGone: 1, why: GONE },
+  { kind: 'table Roster.#records', perGone: 1, why: 'of who went, for ten minutes' },
+  { kind: 'table Roster.#tombstones', perGone: 1, why: 'of who went, for ten minutes' },
+  { kind: 'table Overlap.#served', perGone: 2, why: 'questions about who went, for an hour' },
+  { kind: 'table Overlap.#conflicts', perGone: 1, why: 'questions about who went, for ten minutes' },
+  { kind: 'table Parted.#keys', perGone: 1, why: 'of who went, 4096 at most' },
+  { kind: 'table Peers.#failures', perGone: 1, why: 'dials to who went' },
+  { kind: 'table IndirectProbes.#errands', perGone: 4, why: 'questions about who went, for 10 s' },
+  { kind: 'figure dht announcements', perGone: 4, why: IN_DHT },
+  { kind: 'figure dht items', perGone: 8, why: IN_DHT },
+  { kind: 'table NearestMap.#entries', perGone: 12, why: IN_DHT },
+  { kind: 'table SourceCounts.#counts', perGone: 4, why: IN_DHT },
+  { kind: 'table PacketBuffer.#views', most: 1024, why: 'views of packets by length' },
+  { kind: 'table FrameWatch.#over', most: 5 * 1024, why: OF_CONNECTION },
+  { kind: 'table WayKeeper.#gone', most: 5 * 64, why: OF_CONNECTION },
+  { kind: 'table EarlyDatagrams.#kept', most: 5 * 4, why: OF_CONNECTION },
+]

@@ -20,6 +20,8 @@ const WARM_UP_SHARE = 0.2
 /** Of a run that is long enough for it. */
 const LEAST_WARM_UP_MINUTES = 5
 const LONG_RUN_MINUTES = 20
+/** Half a minute and more: dials to members that went come and go. */
+const LOOKS = 8
 
 const { values } = parseArgs({
   options: {
@@ -63,7 +65,7 @@ const facts = {
 }
 try {
   const snapshots = values.heap ? out : undefined
-  const run = await soak({ ...facts, folder, snapshots, say, signal: interrupted.signal })
+  const run = await soak({ ...facts, looks: LOOKS, folder, snapshots, say, signal: interrupted.signal })
   const report = reportOf(facts, run)
   await writeFile(join(out, 'soak.json'), JSON.stringify({ facts, run }))
   await writeFile(join(out, 'report.md'), `${pageOf(report)}\n`)

@@ -6,6 +6,8 @@ import { blocks, type Point } from './statistics.ts'
 import { BLOCK_MINUTES, judgeSlope, LEVEL, type LeftOver, leftOvers, type SlopeVerdict } from './verdict.ts'
 
 const MIB = 2 ** 20
+/** What is said of a change after which a member is there no more, or no more the same. */
+const WENT = /stops|is killed/
 
 /** What a run was asked for. */
 export interface RunFacts {
@@ -58,7 +60,7 @@ export const reportOf = (facts: RunFacts, run: SoakRun): SoakReport => {
     }),
   )
   const left = Object.entries(run.quiet).flatMap(([member, { before, after }]) =>
-    leftOvers(member, before, after, BOUNDS),
+    leftOvers(member, before, after, BOUNDS, run.churn.filter(({ what }) => WENT.test(what)).length),
   )
   return { facts, run, slopes, leftOvers: left, cores: coresOf(run) }
 }

@@ -14,8 +14,7 @@ const GC_EVERY_SAMPLES = 6
 /** All that was begun is over within this; the longest call may take 30 s. */
 const SETTLE_LIMIT_MS = 60_000
 const AGREE_LIMIT_MS = 30_000
-/** Looks at a quiet point, and the time between them. */
-const LOOKS = 8
+/** Between two looks at a quiet point. */
 const LOOK_PAUSE_MS = 4000
 /** What is given up in a quiet cluster at once is gone after this: closed connections linger for a few round trips. */
 const REST_MS = 4000
@@ -33,6 +32,8 @@ export interface SoakOptions {
   readonly seed: number
   /** Mean time from one churn to the next. */
   readonly churnSeconds: number
+  /** At all members, at each quiet point. */
+  readonly looks: number
   /** For identities. */
   readonly folder: string
   /** For heap snapshots at both quiet points; undefined: none. */
@@ -185,7 +186,7 @@ class Soak {
 
   /** Stops the load, waits until all that was begun is over and judged, and looks at everybody a few times. */
   async #quiet(when: string): Promise<Looks> {
-    const { say, snapshots } = this.#options
+    const { say, snapshots, looks: count } = this.#options
     await this.#cluster.load(false)
     say(`at rest ${when}`)
     await this.#agree()
@@ -203,7 +204,7 @@ class Soak {
     await this.#cluster.members[0]?.process.tell({ do: 'children', run: false })
     await sleep(REST_MS)
     const looks: Looks = {}
-    for (let i = 0; i < LOOKS; i++) {
+    for (let i = 0; i < count; i++) {
       for (const member of this.#cluster.lasting) {
         const of = looks[member.name] ?? []
         looks[member.name] = [...of, await member.look()]

@@ -52,13 +52,21 @@ test('a cut excuses one gap of that node, and nothing else', () => {
 })
 
 test('what is more at the end than it ever was before is left over', () => {
-  const before = [look({ 'Peers.#up': 3, 'Dht.#items': 9 }, 1), look({ 'Peers.#up': 4, 'Dht.#items': 7 }, 1)]
-  assert.equal(leftOvers('m', before, [look({ 'Peers.#up': 9 }, 2), look({ 'Peers.#up': 4 }, 1)], []), [])
-  const after = [look({ 'Peers.#up': 5, 'New.#table': 1 }, 2), look({ 'Peers.#up': 6, 'New.#table': 1 }, 2)]
-  assert.equal(
-    leftOvers('m', before, after, [{ kind: 'table Peers.#up', most: 5, why: 'a test' }]).map(({ kind }) => kind),
-    ['resource UDPWrap', 'table New.#table'],
-  )
+  const before = [look({ 'Peers.#up': 30, 'Dht.#items': 9 }, 1), look({ 'Peers.#up': 40, 'Dht.#items': 7 }, 1)]
+  assert.equal(leftOvers('m', before, [look({ 'Peers.#up': 90 }, 2), look({ 'Peers.#up': 40 }, 1)], [], 0), [])
+  const kinds = (bound: { most?: number; perGone?: number }, gone: number, peers = 50): string[] => {
+    const after = [peers, 60].map((count) => look({ 'Peers.#up': count, 'New.#table': 20 }, 2))
+    return leftOvers('m', before, after, [{ kind: 'table Peers.#up', ...bound, why: 'a test' }], gone).map(
+      ({ kind }) => kind,
+    )
+  }
+  const others = ['resource UDPWrap', 'table New.#table']
+  assert.equal(kinds({ most: 50 }, 0), others)
+  assert.equal(kinds({ most: 45 }, 0), others, 'a few more, and a tenth, are no leak')
+  assert.equal(kinds({ perGone: 1 }, 10), others)
+  assert.equal(kinds({ most: 45 }, 0, 60), [...others, 'table Peers.#up'].sort())
+  assert.equal(kinds({ perGone: 1 }, 3, 60), [...others, 'table Peers.#up'].sort())
+  assert.equal(kinds({ perGone: 1 }, 10, 60), others)
 })
 
 test(

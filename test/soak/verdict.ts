@@ -39,12 +39,23 @@ export interface LeftOver {
   readonly after: number
 }
 
-/** Caches and logs that have a bound of their own: there may be more later, up to it. */
+/** Caches, and what is remembered of members that went: there may be more later, up to a bound. */
 export interface Bound {
   readonly kind: string
-  readonly most: number
+  /** Entries that there may be, whatever there were. */
+  readonly most?: number
+  /** Entries more for each member that left or was killed in the run. */
+  readonly perGone?: number
   readonly why: string
 }
+
+/**
+ * A few more of a kind are no leak: what grows with the work grows by thousands in a run, what grows with the members that went by
+ * as many as went. Sockets and the like are counted to the last one.
+ */
+const SLACK = 8
+const SLACK_SHARE = 0.1
+const EXACT = /^resource /
 
 /** All counts of a look, by kind. */
 const kindsOf = ({ sample, census }: QuietLook): Map<string, number> => {
@@ -58,13 +69,14 @@ const kindsOf = ({ sample, census }: QuietLook): Map<string, number> => {
 
 /**
  * Of what there is more now than there was. Each quiet point is looked at several times, because even then ticks and
- * handshakes come and go: what counts is the most before and the least after.
+ * handshakes come and go: what counts is the most before and the least after. `gone`: members that went during the run.
  */
 export const leftOvers = (
   member: string,
   before: readonly QuietLook[],
   after: readonly QuietLook[],
   bounds: readonly Bound[],
+  gone: number,
 ): LeftOver[] => {
   const [olds, news] = [before.map(kindsOf), after.map(kindsOf)]
   const all = new Set(news.flatMap((kinds) => [...kinds.keys()]))
@@ -72,7 +84,8 @@ export const leftOvers = (
     const most = Math.max(...olds.map((kinds) => kinds.get(kind) ?? 0))
     const least = Math.min(...news.map((kinds) => kinds.get(kind) ?? 0))
     const bound = bounds.find((one) => one.kind === kind)
-    if (least <= Math.max(most, bound?.most ?? 0)) return []
+    const slack = EXACT.test(kind) ? 0 : SLACK + most * SLACK_SHARE
+    if (least <= Math.max(most + slack + (bound?.perGone ?? 0) * gone, bound?.most ?? 0)) return []
     return [{ member, kind, before: most, after: least }]
   })
 }
