@@ -142,10 +142,9 @@ test('a node that lies about others, or gives what is no snapshot, is a failed e
   // The liar stands in for the process `skein` of b.
   b.unregister(SYSTEM_PROCESS)
   let answer: unknown
-  b.register(
-    SYSTEM_PROCESS,
-    b.spawn(genServer({ init: () => ({ state: undefined }), handleCall: () => ({ reply: answer }) })),
-  )
+  const liar = genServer({ init: () => ({ state: undefined }), handleCall: () => ({ reply: answer }) })
+  // Only processes of the system may have such a name.
+  b.register(SYSTEM_PROCESS, b.spawn(Object.assign(liar, { traits: { ...liar.traits, guarded: true } })))
   for (const one of answers) {
     answer = one
     const { nodes } = await settled(cluster, a.observer.snapshot())

@@ -13,7 +13,8 @@ test('an abnormal end takes linked processes along, through any number of links'
   const watcher = await actor(node)
   watcher.self.link(chain.at(-1)!.self.pid)
   node.processes.exit(chain[0]!.self.pid, 'boom')
-  await turns()
+  // How many processes end in a turn depends on how fast the machine is.
+  while (watcher.log.length === 0) await turns()
   assert.is(node.processes.list().length, 1)
   assert.equal(watcher.log.map(brief), ['EXIT boom'])
 })
