@@ -72,7 +72,9 @@ test('who is gone, or may not be reached, costs nobody else the message', async 
   net.a.processes.multicast.send(undefined, [{ origin: net.b.origin, numbers }], 'x', 'topic')
   await net.flow()
   assert.equal([named.log, nameless.log], [[], ['x']])
-  const reasons = net.b.reports.map((report) => report.type === 'deadLetter' && [`${report.to}`, report.reason])
+  const reasons = net.b.reports.flatMap((report) =>
+    report.type === 'deadLetter' ? [[`${report.to}`, report.reason]] : [],
+  )
   assert.equal(reasons, [
     [`${named.self.pid}`, 'ERR_SKEIN_FORBIDDEN'],
     [`${new Pid(net.b.origin, gone)}`, 'noproc'],
