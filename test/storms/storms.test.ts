@@ -9,7 +9,7 @@ const MEMBERS = 3
 const SECONDS = 3
 const SEED = 1
 
-const test = suite('storms', { watchdogMs: 240_000 })
+const test = suite('storms', { watchdogMs: 600_000 })
 
 const small = (t: TestContext) => ({ members: MEMBERS, seconds: SECONDS, seed: SEED, context: t, say: () => {} })
 

@@ -229,54 +229,58 @@ test('a lane whose end found the connection full is ended later', () => {
   assert.ok(connection.ended.has(stream))
 })
 
-test('frames survive any cut into reads, and any holds', () => {
-  for (let seed = SEED; seed < SEED + 200; seed++) {
-    const random = seededRandom(seed)
-    const dice = (below: number): number => Math.floor(random.float() * below)
-    const { clock, connection, listener, lanes } = setUp()
-    const audience = new Audience()
-    const full = new Full()
-    let holds = 0
-    listener.take = (type, bytes) => {
-      if (full.isWaitedFor) audience.faults.push('a frame while its receiver was full')
-      audience.hear(type, bytes)
-      if (dice(10) > 0) return undefined
-      holds++
-      return full
-    }
-    // What another node writes: its dedicated lane without the marks, which are tested elsewhere.
-    const other = setUp()
-    const speaker = new Speaker(1, other.lanes)
-    speaker.sender.send(DATA, NO_HEAD, 0, Buffer.alloc(5000))
-    other.connection.flush(ALL)
-    other.connection.writes.length = 0
-    const sizes = [() => dice(100), () => 16_300 + dice(120), () => dice(70_000), () => dice(400_000)]
-    for (let frames = 10 + dice(60); frames > 0; frames--) speaker.say(sizes[Math.min(3, dice(9))]!())
-    other.connection.flush(ALL)
-    const bytes = Buffer.concat([openFrame(KIND.dedicated), ...other.connection.writes.map((write) => write.bytes)])
-    const largestCut = [3, 1000, 20_000, 300_000, 2_000_000][dice(5)]!
-    for (let at = 0; at < bytes.length; ) {
-      const end = Math.min(bytes.length, at + 1 + dice(at < 200 ? 3 : Math.max(largestCut, bytes.length / 200)))
-      connection.feed(PEER_FIRST, bytes.subarray(at, end), end === bytes.length)
-      at = end
-      if (dice(3) === 0) full.relieve()
-      if (dice(2) === 0) clock.advance(0)
-    }
-    const isDone = (): boolean => audience.heard(1) === speaker.sent
-    for (let i = 0; i < 1000 && !isDone(); i++) {
+test(
+  'frames survive any cut into reads, and any holds',
+  () => {
+    for (let seed = SEED; seed < SEED + 200; seed++) {
+      const random = seededRandom(seed)
+      const dice = (below: number): number => Math.floor(random.float() * below)
+      const { clock, connection, listener, lanes } = setUp()
+      const audience = new Audience()
+      const full = new Full()
+      let holds = 0
+      listener.take = (type, bytes) => {
+        if (full.isWaitedFor) audience.faults.push('a frame while its receiver was full')
+        audience.hear(type, bytes)
+        if (dice(10) > 0) return undefined
+        holds++
+        return full
+      }
+      // What another node writes: its dedicated lane without the marks, which are tested elsewhere.
+      const other = setUp()
+      const speaker = new Speaker(1, other.lanes)
+      speaker.sender.send(DATA, NO_HEAD, 0, Buffer.alloc(5000))
+      other.connection.flush(ALL)
+      other.connection.writes.length = 0
+      const sizes = [() => dice(100), () => 16_300 + dice(120), () => dice(70_000), () => dice(400_000)]
+      for (let frames = 10 + dice(60); frames > 0; frames--) speaker.say(sizes[Math.min(3, dice(9))]!())
+      other.connection.flush(ALL)
+      const bytes = Buffer.concat([openFrame(KIND.dedicated), ...other.connection.writes.map((write) => write.bytes)])
+      const largestCut = [3, 1000, 20_000, 300_000, 2_000_000][dice(5)]!
+      for (let at = 0; at < bytes.length; ) {
+        const end = Math.min(bytes.length, at + 1 + dice(at < 200 ? 3 : Math.max(largestCut, bytes.length / 200)))
+        connection.feed(PEER_FIRST, bytes.subarray(at, end), end === bytes.length)
+        at = end
+        if (dice(3) === 0) full.relieve()
+        if (dice(2) === 0) clock.advance(0)
+      }
+      const isDone = (): boolean => audience.heard(1) === speaker.sent
+      for (let i = 0; i < 1000 && !isDone(); i++) {
+        full.relieve()
+        clock.advance(0)
+      }
+      audience.assertFaultless(`seed ${seed}`)
+      assert.ok(isDone(), `seed ${seed}: ${audience.heard(1)} of ${speaker.sent} after ${holds} holds`)
       full.relieve()
       clock.advance(0)
+      connection.writes.length = 0
+      lanes.onFlush()
+      const written = Buffer.concat(connection.writes.map((write) => write.bytes))
+      assert.ok(written.equals(doneFrame(PEER_FIRST)), `seed ${seed}: the end is acknowledged, once`)
     }
-    audience.assertFaultless(`seed ${seed}`)
-    assert.ok(isDone(), `seed ${seed}: ${audience.heard(1)} of ${speaker.sent} after ${holds} holds`)
-    full.relieve()
-    clock.advance(0)
-    connection.writes.length = 0
-    lanes.onFlush()
-    const written = Buffer.concat(connection.writes.map((write) => write.bytes))
-    assert.ok(written.equals(doneFrame(PEER_FIRST)), `seed ${seed}: the end is acknowledged, once`)
-  }
-})
+  },
+  { deadlineMs: 60_000 },
+)
 
 test('a held lane is not read, not even when its turn was already due', () => {
   const { clock, connection, listener } = setUp()

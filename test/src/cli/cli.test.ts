@@ -14,7 +14,7 @@ import { Cli, freshSettings, jsonLines, runCli, startCli } from './cli-support.t
 /** Each command is a process that compiles itself first. */
 const DEADLINE_MS = 30_000
 
-const test = suite('cli')
+const test = suite('cli', { watchdogMs: 240_000 })
 
 test(
   'two nodes find each other through a seed, tools talk to them, and each learns when the other stops',
