@@ -86,7 +86,10 @@ test(
     await a.do('trapExit', 'watcher', true)
     await a.do('self', 'watcher', 'monitor', [target.pid])
     await a.do('self', 'watcher', 'link', [target.pid])
-    const call = a.do('call', target.pid, 'a question', { timeoutMs: 20_000 })
+    const outcome = a.do('call', target.pid, 'a question', { timeoutMs: 20_000 }).then(
+      () => 'answered',
+      (error: { code?: string }) => error.code,
+    )
     await target.mailbox.next()
     const { say, rogue } = await Tongue.of(t, a).then((tongue) => ({
       rogue: tongue.rogue,
@@ -113,11 +116,7 @@ test(
     await say([{ type: 'send', from: 7, to, message: 'all is said' }])
     assert.is((await watcher.mailbox.next()).value, 'all is said')
     await b.do('exit', target.pid, 'the truth')
-    const failed = await call.then(
-      () => 'answered',
-      (error: { code?: string }) => error.code,
-    )
-    assert.is(failed, 'ERR_SKEIN_CALL_EXIT')
+    assert.is(await outcome, 'ERR_SKEIN_CALL_EXIT')
     await watcher.mailbox.next((value) => (value as { type?: string }).type === 'DOWN')
     await watcher.mailbox.next((value) => (value as { type?: string }).type === 'EXIT')
     const reasons = watcher.mailbox.all.map(({ value }) => (value as { reason?: unknown }).reason)

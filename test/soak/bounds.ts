@@ -31,6 +31,16 @@ export const BOUNDS: readonly Bound[] = [
   { kind: 'figure dht items', perGone: 8, why: IN_DHT },
   { kind: 'table NearestMap.#entries', perGone: 12, why: IN_DHT },
   { kind: 'table SourceCounts.#counts', perGone: 4, why: IN_DHT },
+  {
+    kind: 'table NumberTable.#numbers',
+    most: 1024,
+    why: 'room that doubles with the most processes there were at once',
+  },
+  {
+    kind: 'table NumberTable.#values',
+    most: 1024,
+    why: 'room that doubles with the most processes there were at once',
+  },
   { kind: 'table PacketBuffer.#views', most: 1024, why: 'views of packets by length' },
   { kind: 'table FrameWatch.#over', most: 5 * 1024, why: OF_CONNECTION },
   { kind: 'table WayKeeper.#gone', most: 5 * 64, why: OF_CONNECTION },
