@@ -7,9 +7,18 @@ import { networkInterfaces } from 'node:os'
 import ipaddr from 'ipaddr.js'
 import { type Address, unmapHost } from './address.ts'
 
+/** None where the machine does not say: some sandboxes forbid it, and without a free file descriptor it cannot. */
+export const listInterfaces = (): ReturnType<typeof networkInterfaces> => {
+  try {
+    return networkInterfaces()
+  } catch {
+    return {}
+  }
+}
+
 /** This machine's addresses, loopback last; link-local IPv6 is left out, as its zone means nothing elsewhere. */
 export const localHosts = (withIPv6: boolean): string[] => {
-  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
+  const all = Object.values(listInterfaces()).flatMap((addresses) => addresses ?? [])
   const usable = all.filter((one) => (one.family === 'IPv4' || withIPv6) && !one.address.startsWith('fe80:'))
   return usable.sort((a, b) => Number(a.internal) - Number(b.internal)).map((one) => one.address)
 }
@@ -18,7 +27,7 @@ export const localHosts = (withIPv6: boolean): string[] => {
 export const isOnLink = (host: string): boolean => {
   if (!ipaddr.isValid(host)) return false
   const address = ipaddr.parse(host)
-  return Object.values(networkInterfaces()).some((interfaces) =>
+  return Object.values(listInterfaces()).some((interfaces) =>
     interfaces?.some(({ cidr }) => {
       if (cidr === null) return false
       const [network, bits] = ipaddr.parseCIDR(cidr)

@@ -122,6 +122,8 @@ export class QuicTransport implements Transport, ConnectionHost {
   #socket!: UdpSocket
   #direct!: DirectWays
   #closing: Promise<void> | undefined
+  /** As the machine told last. */
+  #hosts: readonly string[] = []
   readonly #out = new PacketBuffer(MAX_PACKET_BYTES + GATE_TAG_BYTES)
   readonly #spent = new SpentBuffers()
   readonly #busyPoll: BusyPoll | undefined
@@ -170,7 +172,9 @@ export class QuicTransport implements Transport, ConnectionHost {
   addresses(): readonly Address[] {
     const { host, port } = this.#socket.bound
     if (host !== '::' && host !== '0.0.0.0') return [{ host, port }]
-    return localHosts(this.#socket.dualStack).map((local) => ({ host: local, port }))
+    const hosts = localHosts(this.#socket.dualStack)
+    if (hosts.length > 0) this.#hosts = hosts
+    return this.#hosts.map((local) => ({ host: local, port }))
   }
 
   connect(remote: Address, handler: ConnectionHandler, options: ConnectOptions = {}): Connection {

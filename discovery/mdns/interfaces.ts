@@ -2,7 +2,7 @@
  * The network interfaces of this machine on which multicast DNS is worth trying, and which senders are neighbours there.
  */
 import { BlockList, isIPv4 } from 'node:net'
-import { networkInterfaces } from 'node:os'
+import { listInterfaces } from '../../transport/local-address.ts'
 import type { Scope } from './service.ts'
 
 /** Machines with more have them for containers; one socket for each would help nobody. */
@@ -23,7 +23,7 @@ export interface MulticastInterface extends Scope {
  */
 export const multicastInterfaces = (only?: readonly string[]): MulticastInterface[] => {
   const found: MulticastInterface[] = []
-  for (const [interfaceName, addresses = []] of Object.entries(listed())) {
+  for (const [interfaceName, addresses = []] of Object.entries(listInterfaces())) {
     if (only?.some((wanted) => wanted === interfaceName || addresses.some((one) => one.address === wanted)) === false)
       continue
     const v4 = addresses.find((one) => one.family === 'IPv4')
@@ -39,15 +39,6 @@ export const multicastInterfaces = (only?: readonly string[]): MulticastInterfac
     })
   }
   return found.slice(0, MAX_INTERFACES)
-}
-
-/** Some sandboxes forbid to list interfaces: then there is none to use. */
-const listed = (): ReturnType<typeof networkInterfaces> => {
-  try {
-    return networkInterfaces()
-  } catch {
-    return {}
-  }
 }
 
 /** True while the two need the same socket and see the same neighbours. */

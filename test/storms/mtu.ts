@@ -19,6 +19,8 @@ const TABLE = `table inet storm {
     type filter hook input priority 0;
   }
 }`
+/** Long enough for a large packet of every member. */
+const SHORTEST_HOLE_MS = 4000
 const LONGEST_HOLE_MS = 8000
 /** What the path of a LAN carries: 1472 bytes of UDP; the smallest is 1200. */
 const FULL_BYTES = 1472
@@ -77,7 +79,7 @@ export const mtu: Storm = {
     await grow('before')
     await look('start')
     await send()
-    const holeMs = Math.min(LONGEST_HOLE_MS, (stage.seconds * 1000) / HOLES.length)
+    const holeMs = Math.min(LONGEST_HOLE_MS, Math.max(SHORTEST_HOLE_MS, (stage.seconds * 1000) / HOLES.length))
     for (const longest of HOLES) {
       setHole(stage, hosts, longest)
       const took = await stage.calls(stage.sleep(holeMs))

@@ -12,6 +12,9 @@ const SHORT_MS = [500, 0.7 * LAN_LIVENESS.downAfterMs] as const
 const LONG_MS = [4000, 8000] as const
 const PAUSE_MS = 500
 
+/** Short, short, long. */
+const ROUNDS = 3
+
 export const stalls: Storm = {
   name: 'stalls',
   what: 'Event loops stand still for 0.5 to 8 s (SIGSTOP, and busy loops), on several members at once.',
@@ -20,8 +23,9 @@ export const stalls: Storm = {
     await stage.open()
     const { members, random } = stage
     const endMs = performance.now() + stage.seconds * 1000
-    for (let round = 0; performance.now() < endMs; round++) {
-      const isLong = round % 3 === 2
+    // Each kind of round at least once.
+    for (let round = 0; round < ROUNDS || performance.now() < endMs; round++) {
+      const isLong = round % ROUNDS === ROUNDS - 1
       const first = Math.floor(random.float() * members.length)
       const places = [first, (first + 1) % members.length]
       stage.cause({ touches: isLong ? places : [] })
