@@ -45,6 +45,7 @@ export const BOUNDS: readonly Bound[] = [
   { kind: 'table Ring.#slots', most: 2048, why: 'room of mailboxes, which doubles and stays' },
   { kind: 'table OnePunch.#timers', most: 128, why: 'tries to reach members that went, for some seconds' },
   { kind: 'object Allowance', perGone: 4, why: 'of sessions, and of who told of others' },
+  { kind: 'table Deadlines.#lines', most: 64, why: 'sixteen durations are kept, for each of a few tables' },
   { kind: 'table PacketBuffer.#views', most: 1024, why: 'views of packets by length' },
   { kind: 'table FrameWatch.#over', most: 5 * 1024, why: OF_CONNECTION },
   { kind: 'table WayKeeper.#gone', most: 5 * 64, why: OF_CONNECTION },
