@@ -4,6 +4,7 @@
  * itself: that member dies, the others see it go, go on, and take in its successor.
  */
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Fed } from './fixtures/feeder.ts'
 import { loopbackHosts, type StormHost } from './stage.ts'
 import type { Storm } from './storm.ts'
@@ -51,7 +52,10 @@ export const memory: Storm = {
     const dying = members[last]!
     dying.state = 'leaving'
     await stage.role(dying, 'glutton', 'greedy')
-    await Promise.race([exits[0], stage.sleep(DEATH_LIMIT_MS)])
+    const died = new AbortController()
+    const patience = sleep(DEATH_LIMIT_MS, undefined, { signal: died.signal }).catch(() => {})
+    await Promise.race([exits[0], patience])
+    died.abort()
     const next = stage.newMember(last, dying)
     await next.prepare()
     await dying.kill()
