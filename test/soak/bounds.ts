@@ -11,6 +11,8 @@ export const BOUNDS: readonly Bound[] = [
   { kind: 'figure crashes', most: Number.POSITIVE_INFINITY, why: 'a sum since the start' },
   { kind: 'figure queued bytes', most: 16_384, why: 'ticks and gossip under way' },
   { kind: 'resource Timeout', most: 48, why: 'dials to members that went, tries of the DHT' },
+  { kind: 'resource ConnectWrap', most: 4, why: 'dials over TCP to members that went' },
+  { kind: 'resource TCPSocketWrap', most: 4, why: 'dials over TCP to members that went' },
   { kind: 'resource Immediate', most: 48, why: 'of the look itself' },
   { kind: 'object DirectWay', perGone: 2, why: 'kept for each address heard from, 4096 at most' },
   { kind: 'table DirectWays.#ways', perGone: 2, why: 'kept for each address heard from, 4096 at most' },
