@@ -3,8 +3,8 @@ import * as assert from 'uvu/assert'
 import { Probes } from '../../src/observe/probes.ts'
 import { suite } from '../support/suite.ts'
 import { projectClasses, takeCensus } from './census.ts'
+import { Sequences } from './jobs/sequence.ts'
 import { leftOvers, type QuietLook } from './verdict.ts'
-import { Sequences } from './work/sequence.ts'
 
 const test = suite('verdicts of the soak run')
 
