@@ -1,11 +1,13 @@
 /** A member of the strangers benchmark: answers calls, calls the others at a steady rate, and says how it fares. */
 import { type CallMessage, type SkeinNode, startNode } from 'skein'
 import { serve } from './peer.ts'
+import { forgetPeak, type Resident, resident } from './resident.ts'
 
 export type MemberRequest =
   | { readonly type: 'connect'; readonly address: string }
   /** Calls each of these nodes so often for so long. */
   | { readonly type: 'call'; readonly nodes: readonly string[]; readonly perSecond: number; readonly forMs: number }
+  /** Memory's peak begins anew with each. */
   | { readonly type: 'figures' }
 
 export interface Calls {
@@ -15,7 +17,7 @@ export interface Calls {
 
 export interface MemberFigures {
   readonly counters: Readonly<Record<string, number>>
-  readonly residentBytes: number
+  readonly memory: Resident
   /** Processor time since the start, us. */
   readonly processorUs: number
   readonly nodedowns: number
@@ -87,13 +89,11 @@ await serve(async ({ name, cookie, dht }) => {
     const { user, system } = process.cpuUsage()
     return user + system
   }
-  const figures = (): MemberFigures => ({
-    counters: node.counters(),
-    processorUs: processorUs(),
-    residentBytes: process.memoryUsage.rss(),
-    nodedowns,
-    nodes: node.nodes().length,
-  })
+  const figures = (): MemberFigures => {
+    const memory = resident()
+    forgetPeak()
+    return { counters: node.counters(), processorUs: processorUs(), memory, nodedowns, nodes: node.nodes().length }
+  }
   const { host, port } = node.addresses[0]!
   return {
     ready: { name: node.name, address: `${host}:${port}`, port },

@@ -24,6 +24,8 @@ export interface VerifiedPeer {
 
 /** Ours have about 340 bytes; the rest is room for what a later version may add. */
 export const MAX_CERTIFICATE_BYTES = 8 * 1024
+/** The tag of a certificate, as of every structure in it (X.690 8.9). */
+const SEQUENCE = 0x30
 
 /** How far the clocks of two machines may differ; Kerberos (RFC 4120 section 8.2) settled on five minutes too. */
 export const CLOCK_SKEW_TOLERANCE_MS = 5 * 60_000
@@ -65,8 +67,9 @@ export const parseCertificate = (der: Uint8Array): ParsedCertificate => {
 }
 
 const inspect = (der: Uint8Array): ParsedCertificate => {
+  if (!isOneSequence(der)) throw invalid('it is not exactly one DER certificate')
   const certificate = new X509Certificate(der)
-  // The constructor also takes PEM and ignores bytes after the end; one certificate shall have one spelling.
+  // The constructor also takes other spellings; one certificate shall have one.
   if (!certificate.raw.equals(der)) throw invalid('it is not exactly one DER certificate')
 
   const { publicKey } = certificate
@@ -82,6 +85,18 @@ const inspect = (der: Uint8Array): ParsedCertificate => {
   if (!(notBeforeMs <= notAfterMs)) throw invalid('its period of validity makes no sense')
 
   return { peer: { nodeId, publicKey: rawKey, certificate: new Uint8Array(certificate.raw) }, notBeforeMs, notAfterMs }
+}
+
+/**
+ * A SEQUENCE that ends where the bytes do, its length in as few bytes as can be (X.690 10.1). What is none, such as PEM,
+ * is refused without a parser.
+ */
+const isOneSequence = (der: Uint8Array): boolean => {
+  const [tag, first = 0, second = 0, third = 0] = der
+  if (tag !== SEQUENCE) return false
+  if (first < 0x80) return der.length === 2 + first
+  if (first === 0x81) return second >= 0x80 && der.length === 3 + second
+  return first === 0x82 && second > 0 && der.length === 4 + second * 256 + third
 }
 
 const invalid = (what: string, cause?: unknown): SkeinError =>

@@ -300,6 +300,11 @@ export const ERRORS = {
     'One of the two nodes has stepped back, because it lost a node that the other still sees.',
     'It comes back by itself; see to the network between the nodes that its event overlappingPartition names.',
   ),
+  // what is kept for the next start
+  ERR_SKEIN_CONTACTS_FILE: entry(
+    'The contacts of the DHT cannot be saved in their file.',
+    'Look at free space and permissions of the file. The node goes on without, and tries again.',
+  ),
   // states that outlive their process
   ERR_SKEIN_STORE: entry(
     'A store of states could not open, read or write its place.',

@@ -108,12 +108,24 @@ export interface SavedPeriod {
 export const inspectIdentity = async (file: string): Promise<SavedPeriod | undefined> => {
   try {
     const content = await readSecretFile(file)
-    if (content === undefined) return undefined
-    const { identity, notBeforeMs } = decode(content)
-    return { nodeId: identity.nodeId, notBeforeMs, notAfterMs: identity.notAfterMs }
+    return content === undefined ? undefined : periodOf(content)
   } catch (cause) {
     throw unusable(file, cause)
   }
+}
+
+/** @internal For the fuzzer: what a file with these bytes says, without a file. Throws ERR_SKEIN_BAD_IDENTITY. */
+export const inspectContent = (content: Uint8Array): SavedPeriod => {
+  try {
+    return periodOf(content)
+  } catch (cause) {
+    throw unusable('memory', cause)
+  }
+}
+
+const periodOf = (content: Uint8Array): SavedPeriod => {
+  const { identity, notBeforeMs } = decode(content)
+  return { nodeId: identity.nodeId, notBeforeMs, notAfterMs: identity.notAfterMs }
 }
 
 interface SavedIdentity {
@@ -154,5 +166,7 @@ const encode = (identity: Identity): Uint8Array =>
 
 const decode = (content: Uint8Array): SavedIdentity => {
   const pem = Buffer.from(content)
-  return assemble(createPrivateKey(pem), new Uint8Array(new X509Certificate(pem).raw))
+  // The certificate first: OpenSSL takes far longer to refuse a key.
+  const { raw } = new X509Certificate(pem)
+  return assemble(createPrivateKey(pem), new Uint8Array(raw))
 }

@@ -72,8 +72,11 @@ export interface SourceStatus {
 
 export interface DiscoverySource {
   readonly source: string
-  /** Begins publishing and watching; resolves when it works or has settled into a failed state. Never rejects. */
-  start(record: NodeRecord, emit: (event: DiscoveryEvent) => void): Promise<void>
+  /**
+   * Begins publishing and watching; resolves when it works or has settled into a failed state. Never rejects. `turned` is
+   * called when its status has become another later on, and people should hear of it; never often.
+   */
+  start(record: NodeRecord, emit: (event: DiscoveryEvent) => void, turned?: () => void): Promise<void>
   /** Publishes a changed record. */
   update(record: NodeRecord): void
   /**

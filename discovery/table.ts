@@ -33,6 +33,8 @@ export interface TableEvent {
 export interface DiscoveryTableOptions {
   readonly sources: readonly DiscoverySource[]
   readonly onEvent: (event: TableEvent) => void
+  /** A source that has started says that its status is another now. */
+  readonly onStatus?: (status: SourceStatus) => void
 }
 
 /** One source's sighting, with the order in which they came: the greater, the fresher. */
@@ -55,6 +57,7 @@ interface Entry {
 export class DiscoveryTable {
   readonly #sources: readonly DiscoverySource[]
   readonly #onEvent: (event: TableEvent) => void
+  readonly #onStatus: ((status: SourceStatus) => void) | undefined
   readonly #entries = new Set<Entry>()
   readonly #entryOf = new Map<string, Entry>()
   /** Sources that broke the contract, with the reason. */
@@ -67,15 +70,20 @@ export class DiscoveryTable {
   constructor(options: DiscoveryTableOptions) {
     this.#sources = options.sources
     this.#onEvent = options.onEvent
+    this.#onStatus = options.onStatus
   }
 
   /** Starts all sources at once; resolves when each works or has settled into a failed state. Never rejects. */
   async start(record: NodeRecord): Promise<void> {
     if (this.#record !== undefined || this.#stopping !== undefined) return
     this.#record = record
-    await Promise.all(
-      this.#sources.map((source) => this.#guard(source, () => source.start(record, (event) => this.#handle(event)))),
-    )
+    const start = (source: DiscoverySource): Promise<void> => {
+      const turned = (): void => {
+        if (this.#stopping === undefined) this.#onStatus?.(source.status())
+      }
+      return source.start(record, (event) => this.#handle(event), turned)
+    }
+    await Promise.all(this.#sources.map((source) => this.#guard(source, () => start(source))))
   }
 
   /** Publishes a changed record through every source; before `start` there is none to change. */

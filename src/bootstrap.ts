@@ -46,7 +46,8 @@ export class BootstrapNode implements AsyncDisposable {
 
   /** What it knows and has done. */
   report(): DhtReport {
-    return reportOf(this.#port.dht)
+    const unsaved = this.#saver?.failure
+    return { ...reportOf(this.#port.dht), ...(unsaved === undefined ? {} : { unsaved }) }
   }
 
   /** Frees the port. Idempotent; never rejects. */

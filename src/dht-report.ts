@@ -21,6 +21,8 @@ export interface DhtReport {
   readonly items: number
   readonly announcements: number
   readonly counters: Readonly<Record<string, number>>
+  /** Of a bootstrap node: code and text of the error, if its contacts could not be saved last. */
+  readonly unsaved?: string
 }
 
 export const reportOf = (dht: Dht): DhtReport => {

@@ -79,7 +79,7 @@ export type NodeEvent =
   | ({ readonly type: 'discovered' } & DiscoveredNode)
   /** None of its sources sees it any more. */
   | ({ readonly type: 'undiscovered' } & DiscoveredNode)
-  /** A source of discovery works, or has failed and says why. */
+  /** A source of discovery works, or has failed and says why; told after the start, and later where a source has news. */
   | { readonly type: 'discoveryStatus'; readonly status: SourceStatus }
   /** The cookies of this node change; `fingerprint` tells which one it is, and is no secret. */
   | { readonly type: 'cookieAccepted' | 'cookieUsed' | 'cookieDropped'; readonly fingerprint: string }

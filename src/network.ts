@@ -128,6 +128,7 @@ export class Network {
     this.#table = new DiscoveryTable({
       sources: [...parts.sources, this.#exchange],
       onEvent: (event) => this.#discovered(event),
+      onStatus: (status) => host.emit({ type: 'discoveryStatus', status }),
     })
     this.discovery = new NodeDiscovery({
       table: this.#table,

@@ -19,6 +19,7 @@ import { DeadlineTimer } from './deadline-timer.ts'
 import type { PathSetting } from './path-settings.ts'
 import { type PathHost, QuicPath } from './quic-path.ts'
 import type { QuicSession } from './quiche.ts'
+import { ReadableStreams } from './readable-streams.ts'
 import type { CloseReason, Connection, ConnectionHandler, ConnectionStats, ReadResult } from './transport.ts'
 import type { Way } from './way.ts'
 
@@ -65,7 +66,7 @@ export class QuicConnection implements Connection {
   #gauge = -1
   /** How far the gauge reaches, bytes; 0 while it is the control lane's. */
   #gaugeBytes = 0
-  #lastReadable = -1
+  readonly #readable: ReadableStreams
   #flushScheduled = false
   /** A flush already happened since input was last waited for. */
   #flushedThisRound = false
@@ -102,6 +103,10 @@ export class QuicConnection implements Connection {
     this.role = role
     this.#bulkRoom = setting.bulkRoom
     this.#session = session
+    this.#readable = new ReadableStreams(session, (stream) => {
+      this.handler.onReadable(stream)
+      return this.#carriesStreams
+    })
     this.#host = host
     this.#timer = new DeadlineTimer(host.clock, () => this.#timerFired())
     const listener = {
@@ -193,30 +198,10 @@ export class QuicConnection implements Connection {
     const session = this.#session
     this.#advance()
     // Streams first: a frame may announce what datagrams behind it belong to, such as a relayed channel.
-    if (this.#carriesStreams) this.#readStreams()
+    if (this.#carriesStreams) this.#readable.tellAll()
     if (this.#state === 'open') this.#path.read()
     if (session.draining || session.closed) this.#sessionEnded()
     this.requestFlush()
-  }
-
-  /**
-   * Tells of every stream with something to read. Walking quiche's list costs five times a look at one stream, and mostly
-   * the stream that had something last time is the only one again: so that one is looked at first.
-   */
-  #readStreams(): void {
-    const session = this.#session
-    if (!session.anyReadable) return
-    const usual = this.#lastReadable
-    if (usual >= 0 && session.streamReadable(usual)) {
-      this.handler.onReadable(usual)
-      if (!session.anyReadable) return
-    }
-    for (const stream of session.readable()) {
-      if (!this.#carriesStreams) return
-      if (stream === usual) continue
-      this.#lastReadable = stream
-      this.handler.onReadable(stream)
-    }
   }
 
   get early(): boolean {

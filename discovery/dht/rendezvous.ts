@@ -104,6 +104,8 @@ class Rendezvous implements DiscoverySource {
   /** When each address was last found at the meeting point, by its text; the oldest first. */
   readonly #hints = new Map<string, number>()
   #sightings = new Sightings(SOURCE, () => {})
+  /** To be told when the status is another. */
+  #turned: () => void = () => {}
   #finder: RecordFinder | undefined
   #record: NodeRecord | undefined
   #stopping: Promise<void> | undefined
@@ -128,7 +130,8 @@ class Rendezvous implements DiscoverySource {
     this.#options = options
     this.#bootstrap = bootstrap.slice(0, MAX_BOOTSTRAP_ADDRESSES)
     this.#publisher = new RecordPublisher(options)
-    this.#saver = contactsFile === undefined ? undefined : new TableSaver(dht, contactsFile, clock)
+    this.#saver =
+      contactsFile === undefined ? undefined : new TableSaver(dht, contactsFile, clock, () => this.#turned())
     const chore = (work: () => Promise<void>, pauseMs: () => number): Chore =>
       new Chore({ clock, work, pauseMs: () => jittered(pauseMs(), JITTER, random.float()) })
     this.#join = chore(
@@ -155,8 +158,9 @@ class Rendezvous implements DiscoverySource {
     )
   }
 
-  async start(record: NodeRecord, emit: (event: DiscoveryEvent) => void): Promise<void> {
+  async start(record: NodeRecord, emit: (event: DiscoveryEvent) => void, turned = () => {}): Promise<void> {
     if (this.#record !== undefined || this.#stopping !== undefined) return
+    this.#turned = turned
     const { clock, dht, keys } = this.#options
     this.#record = record
     this.#place = this.#currentPlace()
@@ -205,7 +209,9 @@ class Rendezvous implements DiscoverySource {
     if (this.#stopping !== undefined) return say('stopped', 'stopped')
     if (this.#record === undefined) return say('starting', 'not started')
     const contacts = this.#options.dht.contacts().length
-    if (contacts > 0) return say('working', this.#describe(contacts))
+    if (contacts > 0) {
+      return say(this.#saver?.failure === undefined ? 'working' : 'degraded', this.#describe(contacts))
+    }
     if (this.#failedJoins === 0) return say('starting', 'looking for a first contact')
     if (this.#bootstrap.length === 0) return say('degraded', NO_CONTACT)
     const tried = this.#bootstrap.map(formatAddress).slice(0, MAX_TOLD).join(', ')

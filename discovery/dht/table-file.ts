@@ -5,6 +5,7 @@
  * replaced as a whole. One that is missing, damaged or not ours to read is no table: the node joins as if it were new.
  */
 import { isIP } from 'node:net'
+import { SkeinError } from '../../certs/errors.ts'
 import { readSecretFile, replaceSecretFile } from '../../certs/secret-file.ts'
 import { formatAddress, parseHostPort } from '../../transport/address.ts'
 import { DHT_ID_BYTES, keyText } from './dht-id.ts'
@@ -21,10 +22,15 @@ export interface SavedTable {
   readonly contacts: readonly Contact[]
 }
 
-/** Rejects if the file cannot be written. */
-export const saveTable = (file: string, { id, contacts }: SavedTable): Promise<void> => {
+/** Rejects with ERR_SKEIN_CONTACTS_FILE; then the file is as it was. */
+export const saveTable = async (file: string, { id, contacts }: SavedTable): Promise<void> => {
   const nodes = contacts.slice(0, MAX_SAVED_CONTACTS).map((one) => [keyText(one.id), formatAddress(one.address)])
-  return replaceSecretFile(file, Buffer.from(`${JSON.stringify({ version: VERSION, id: keyText(id), nodes })}\n`))
+  try {
+    await replaceSecretFile(file, Buffer.from(`${JSON.stringify({ version: VERSION, id: keyText(id), nodes })}\n`))
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException
+    throw new SkeinError('ERR_SKEIN_CONTACTS_FILE', `${file} cannot be written (${code ?? message})`, { cause })
+  }
 }
 
 /** The table in this file; undefined if there is none, or none that is whole. Never rejects. */

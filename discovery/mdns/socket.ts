@@ -8,6 +8,7 @@
  * processes share port 5353 only multicast reaches all of them anyway.
  */
 import { createSocket, type Socket } from 'node:dgram'
+import type { EventEmitter } from 'node:events'
 import { isIPv4, isIPv6 } from 'node:net'
 import multicastDns from 'multicast-dns'
 import type { Address } from '../../transport/address.ts'
@@ -42,6 +43,11 @@ const MAX_RECORDS = 1024
 /** 255 on the wire, with the length of the first label and the empty one that ends the name. */
 const MAX_NAME_BYTES = 253
 
+/** RFC 1035 section 4.1: the header; the least that a question has (a root name, type, class) and a record (TTL, length too). */
+const HEADER_BYTES = 12
+const MIN_QUESTION_BYTES = 5
+const MIN_RECORD_BYTES = 11
+
 export interface SocketHandler {
   onPacket(packet: Packet, from: Address): void
   /** A datagram that is no DNS packet. */
@@ -65,6 +71,7 @@ export const openMulticastSocket: OpenSocket = async (face, port, handler) => {
   const { type, bind } = group
   const socket = createSocket({ type, reuseAddr: true, ipv6Only: type === 'udp6' })
   const mdns = multicastDns({ socket, type, ip: group.ip, interface: group.face, bind, port, multicast: false })
+  guard(socket, () => handler.onMalformed())
   mdns.on('packet', (packet: WirePacket, from: { address: string; port: number }) =>
     handler.onPacket(fromWire(packet), { host: from.address, port: from.port }),
   )
@@ -104,6 +111,26 @@ export const openMulticastSocket: OpenSocket = async (face, port, handler) => {
       await new Promise<void>((resolve) => mdns.destroy(resolve))
     },
   }
+}
+
+/**
+ * @internal For the tests of the coding. Keeps what cannot be a packet from the package, which reads what this socket gets:
+ * it makes room for all that a header counts before it reads on, so that twelve bytes would take two megabytes.
+ */
+export const guard = (socket: EventEmitter, onMalformed: () => void): void => {
+  const readers = socket.listeners('message')
+  socket.removeAllListeners('message')
+  socket.on('message', (bytes: Buffer, from: unknown) => {
+    if (holdsWhatItCounts(bytes)) for (const read of readers) Reflect.apply(read, socket, [bytes, from])
+    else onMalformed()
+  })
+}
+
+const holdsWhatItCounts = (bytes: Buffer): boolean => {
+  if (bytes.length < HEADER_BYTES) return false
+  const questions = bytes.readUInt16BE(4)
+  const records = bytes.readUInt16BE(6) + bytes.readUInt16BE(8) + bytes.readUInt16BE(10)
+  return HEADER_BYTES + questions * MIN_QUESTION_BYTES + records * MIN_RECORD_BYTES <= bytes.length
 }
 
 /** How a family names the multicast group and the interface. */
@@ -214,7 +241,12 @@ const QUESTION_TYPES: readonly QuestionType[] = [...RECORD_TYPES, 'ANY']
  * the encoder does not look at lengths (RFC 1035 section 2.3.4: 63 bytes for a label, 255 for a name) and loses a dot next
  * to a line break.
  */
-const isName = (name: string): boolean =>
+const isName = (name: string): boolean => (name.length <= MAX_NAME_BYTES && PLAIN_NAME.test(name)) || isOtherName(name)
+
+/** Labels of ASCII characters that can be printed: what nearly all names are. */
+const PLAIN_NAME = /^[ -\-/-~]{1,63}(?:\.[ -\-/-~]{1,63})*$/
+
+const isOtherName = (name: string): boolean =>
   !name.includes('\ufffd') &&
   !/[\p{Cc}\u2028\u2029]/u.test(name) &&
   Buffer.byteLength(name) <= MAX_NAME_BYTES &&

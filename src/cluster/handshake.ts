@@ -214,17 +214,15 @@ const onHello = (state: Extract<HandshakeState, { phase: 'awaitingHello' }>, bod
   }
   const theirRole = role === 'initiator' ? 'acceptor' : 'initiator'
   // An initiator has said already which keys it goes by.
-  const fitting = (role === 'initiator' ? [keys] : [keys, ...accepted])
-    .map((one) => ({
-      keys: one,
-      checks: helloChecks(one, theirRole, hello.nonce, peer.publicKey, introduced.publicKey),
-    }))
-    .find(({ checks }) => timingSafeEqual(checks.cookie, hello.cookieCheck))
+  const proving = helloParts(theirRole, hello.nonce, peer.publicKey, introduced.publicKey)
+  const fitting = (role === 'initiator' ? [keys] : [keys, ...accepted]).find(({ cookieCheck }) =>
+    timingSafeEqual(macOf(cookieCheck, proving), hello.cookieCheck),
+  )
   if (fitting === undefined) return refuse('ERR_SKEIN_WRONG_COOKIE', 'The two nodes have different cookies.')
-  if (!timingSafeEqual(fitting.checks.cluster, hello.clusterCheck)) {
+  if (!timingSafeEqual(macOf(fitting.clusterCheck, proving), hello.clusterCheck)) {
     return refuse('ERR_SKEIN_WRONG_CLUSTER', 'The two nodes belong to different clusters.')
   }
-  const own: Introduction = { ...introduced, keys: fitting.keys }
+  const own: Introduction = { ...introduced, keys: fitting }
   const ours = sideOf(own, own.publicKey)
   const theirs = sideOf(hello, peer.publicKey)
   const [initiator, acceptor] = own.role === 'initiator' ? [ours, theirs] : [theirs, ours]
@@ -281,30 +279,25 @@ const sideOf = ({ name, incarnation, nonce }: Omit<ProofSide, 'publicKey'>, publ
 })
 
 const helloOf = (own: Introduction, peer: VerifiedPeer): Hello => {
-  const checks = helloChecks(own.keys, own.role, own.nonce, own.publicKey, peer.publicKey)
-  const { versions, capabilities, name, incarnation, nonce, addresses, hidden, replace } = own
+  const { keys, role, publicKey, versions, capabilities, name, incarnation, nonce, addresses, hidden, replace } = own
+  const proving = helloParts(role, nonce, publicKey, peer.publicKey)
   const said = { versions, capabilities, name, incarnation, nonce, addresses, hidden, replace }
-  return { ...said, cookieCheck: checks.cookie, clusterCheck: checks.cluster }
+  return { ...said, cookieCheck: macOf(keys.cookieCheck, proving), clusterCheck: macOf(keys.clusterCheck, proving) }
 }
 
 /**
- * Shows, before any proof, whose cookie and cluster the sender of a hello has. Bound to both keys, so it is of no use to
- * anyone else; the proof adds freshness.
+ * What the checks of a hello cover. They show, before any proof, whose cookie and cluster its sender has. Bound to both
+ * keys, so they are of no use to anyone else; the proof adds freshness. All parts but the role have a fixed length, so no
+ * two sets of parts give the same bytes.
  */
-const helloChecks = (
-  keys: HandshakeKeys,
+const helloParts = (
   role: 'initiator' | 'acceptor',
   nonce: Uint8Array,
   fromKey: Uint8Array,
   toKey: Uint8Array,
-): { readonly cookie: Uint8Array; readonly cluster: Uint8Array } => {
-  // All parts but the role have a fixed length, so no two sets of parts give the same bytes.
-  const parts = Buffer.concat([nonce, fromKey, toKey, Buffer.from(role)])
-  return {
-    cookie: createHmac('sha256', keys.cookieCheck).update(parts).digest(),
-    cluster: createHmac('sha256', keys.clusterCheck).update(parts).digest(),
-  }
-}
+): Uint8Array => Buffer.concat([nonce, fromKey, toKey, Buffer.from(role)])
+
+const macOf = (key: Uint8Array, bytes: Uint8Array): Uint8Array => createHmac('sha256', key).update(bytes).digest()
 
 /** Both hellos as sent, the initiator's first, are the transcript both proofs cover. */
 const meet = (

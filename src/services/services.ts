@@ -74,7 +74,8 @@ export class NodeServices {
     })
     const { global } = this
     this.nodes = new NodeBoard(host)
-    this.supervision = new Supervision(host, this.nodes, new Global(global))
+    const claimants = (name: string): string[] => global.table.claims(name).map(({ pid }) => pid.origin.key)
+    this.supervision = new Supervision(host, this.nodes, new Global(global), claimants)
     global.onChange = (name) => this.supervision.nameChanged(name)
     this.drain = new Drain({
       clock: host.clock,

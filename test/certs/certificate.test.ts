@@ -114,6 +114,21 @@ test('PEM, bytes after the end, a second certificate', async () => {
   await refused('INVALID', Buffer.concat([MINE.certificate, OTHER.certificate]))
 })
 
+test('a length in other bytes than it takes, or of no certificate at all', async () => {
+  const body = MINE.certificate.subarray(4)
+  for (const head of [
+    [0x30, 0x80],
+    [0x30, 0x83, 0],
+    [0x31, 0x82],
+  ]) {
+    const length = head[1] === 0x80 ? [] : [body.length >> 8, body.length & 255]
+    await refused('INVALID', Uint8Array.from([...head, ...length, ...body]))
+  }
+  for (const short of [[0x30], [0x30, 0], [0x30, 0x81, 1, 0], [0x30, 0x82, 0, 1, 0]]) {
+    await refused('INVALID', Uint8Array.from(short))
+  }
+})
+
 test('cut off anywhere', async () => {
   for (let size = 1; size < MINE.certificate.length; size++) {
     await refused('INVALID', MINE.certificate.subarray(0, size))

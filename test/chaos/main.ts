@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { seededRandom } from '../../transport/random.ts'
-import type { TestContext } from '../support/suite.ts'
+import { CommandContext } from '../support/command-context.ts'
 import { type Fault, makeFaults } from './faults.ts'
 import { canMakeHosts, Hosts } from './hosts.ts'
 import { Judge } from './judge.ts'
@@ -50,16 +50,7 @@ if (!canMakeHosts()) {
   process.exit(2)
 }
 
-const cleanUps: (() => unknown)[] = []
-const context: TestContext = {
-  defer: (cleanUp) => cleanUps.push(cleanUp),
-  skip: (reason) => {
-    throw new Error(reason)
-  },
-  missing: (what) => {
-    throw new Error(`missing: ${what}`)
-  },
-}
+const context = new CommandContext()
 
 const startMs = performance.now()
 const now = (): number => performance.now() - startMs
@@ -67,7 +58,7 @@ const say = (text: string): void => console.log(`${(now() / 1000).toFixed(1).pad
 
 const random = seededRandom(seed)
 const folder = await mkdtemp(join(tmpdir(), 'skein-chaos-'))
-cleanUps.push(() => rm(folder, { recursive: true, force: true }))
+context.defer(() => rm(folder, { recursive: true, force: true }))
 const judge = new Judge({ say })
 const interrupted = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
@@ -79,7 +70,7 @@ const makeMembers = (hosts: Hosts): MemberProcess[] => {
     const identity = join(folder, `m${i + 1}.pem`)
     const options = { name, host: host.ipv4, port: PORT, cookie: COOKIE, identity, seeds }
     const member = new MemberProcess(host, options, (report) => judge.heard(i, report))
-    cleanUps.push(() => member.kill())
+    context.defer(() => member.kill())
     return member
   })
 }
@@ -165,7 +156,7 @@ try {
 } catch (error) {
   judge.violation(`the run itself failed: ${error instanceof Error ? error.stack : String(error)}`)
 } finally {
-  for (const cleanUp of cleanUps.reverse()) await Promise.resolve(cleanUp()).catch(() => {})
+  await context.cleanUp()
 }
 for (const line of judge.summary()) console.log(line)
 console.log(`${done} rounds, ${judge.violations} violations`)

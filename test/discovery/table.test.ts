@@ -12,14 +12,16 @@ class ScriptedSource implements DiscoverySource {
   readonly source: string
   readonly calls: string[] = []
   emit: (event: DiscoveryEvent) => void = () => {}
+  turned: () => void = () => {}
 
   constructor(source: string) {
     this.source = source
   }
 
-  async start(_record: NodeRecord, emit: (event: DiscoveryEvent) => void): Promise<void> {
+  async start(_record: NodeRecord, emit: (event: DiscoveryEvent) => void, turned = () => {}): Promise<void> {
     this.calls.push('start')
     this.emit = emit
+    this.turned = turned
   }
 
   say(type: DiscoveryEvent['type'], sighting: Sighting): void {
@@ -298,6 +300,20 @@ test('class and introducers are those of the freshest source that knows of them,
   // It has started anew: what was true then may not be now.
   mdns.say('changed', { ...sighting(2, '10.77.0.2:4433'), incarnation: 'ffffffffffffffff' })
   assert.equal([find()?.nat, find()?.introducers], [undefined, undefined])
+})
+
+test('a source says that its status is another now, until all stop', async () => {
+  const told: string[] = []
+  const source = new ScriptedSource('a')
+  const options = { sources: [source], onEvent: () => {} }
+  const table = new DiscoveryTable({ ...options, onStatus: (status) => told.push(`${status.source} ${status.state}`) })
+  await table.start(nodeRecord(1))
+  assert.equal(told, [])
+  source.turned()
+  assert.equal(told, ['a working'])
+  await table.stop()
+  source.turned()
+  assert.is(told.length, 1)
 })
 
 test.run()

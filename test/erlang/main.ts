@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from '../support/suite.ts'
+import { CommandContext } from '../support/command-context.ts'
 import { type Compared, compareAll, explain, isFine } from './compare.ts'
 import { ErlangWorld, hasErlang } from './erlang-world.ts'
 import { randomScenario } from './random.ts'
@@ -18,20 +18,7 @@ const row = ({ scenario, place, verdict }: Compared): string => {
   return `${scenario.title.padEnd(82)} ${place.padEnd(9)} ${numbers.padEnd(22)} ${verdict}`
 }
 
-const cleanUps: (() => unknown)[] = []
-
-/** Enough of a test for the helpers of the tests. */
-const context: TestContext = {
-  defer: (cleanUp) => {
-    cleanUps.push(cleanUp)
-  },
-  skip: (reason) => {
-    throw new Error(reason)
-  },
-  missing: (what) => {
-    throw new Error(`needs ${what}`)
-  },
-}
+const context = new CommandContext()
 
 const chosen = ([wanted, count, first = '1']: readonly string[]): readonly Scenario[] => {
   if (wanted === '--random') return Array.from({ length: Number(count) }, (_, i) => randomScenario(Number(first) + i))
@@ -42,12 +29,12 @@ const run = async (): Promise<readonly Compared[]> => {
   const scenarios = chosen(process.argv.slice(2))
   if (!hasErlang()) return context.missing('Erlang on Linux (Debian: erlang-base)')
   const folder = await mkdtemp(join(tmpdir(), 'skein-oracle-'))
-  cleanUps.push(() => rm(folder, { recursive: true, force: true }))
+  context.defer(() => rm(folder, { recursive: true, force: true }))
   const [skein, erlang] = await Promise.all([
     SkeinWorld.start(context, join(folder, 'identity.pem')),
     ErlangWorld.start(),
   ])
-  cleanUps.push(() => erlang.stop())
+  context.defer(() => erlang.stop())
   return compareAll(scenarios, skein, erlang, (compared) => console.log(row(compared)))
 }
 
@@ -59,5 +46,5 @@ try {
   console.log(`${count} scenarios, ${bad.length} differences`)
   if (bad.length > 0 || count === 0) process.exitCode = 1
 } finally {
-  for (const cleanUp of cleanUps.reverse()) await cleanUp()
+  await context.cleanUp()
 }

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert'
 import { suite } from '../support/suite.ts'
 import { Chance } from './chance.ts'
 import { readCorpus, targetNames } from './files.ts'
+import { leaks } from './memory.ts'
 import { Mutator } from './mutator.ts'
 import { isNear } from './orders.ts'
 import { isRefusal, type Target } from './target.ts'
@@ -49,6 +50,24 @@ test(
   },
   { deadlineMs: DEADLINE_MS },
 )
+
+test('what stays behind each round is seen, whatever comes and goes meanwhile', async () => {
+  const block = (): Uint8Array => new Uint8Array(64 * 1024)
+  for (const droppedIn of [1, 2, 3, 4]) {
+    let ballast: Uint8Array | undefined = new Uint8Array(1024 * 1024)
+    const kept: Uint8Array[] = []
+    const isLeaking = await leaks(async () => {
+      if (kept.push(block()) === droppedIn) ballast = undefined
+    })
+    assert.ok(isLeaking, `with ${ballast?.length ?? 'what was'} let go of in round ${droppedIn}`)
+  }
+  let held: Uint8Array | undefined
+  const isLeaking = await leaks(async () => {
+    held = held === undefined ? block() : undefined
+  })
+  assert.not(isLeaking)
+  assert.not(await leaks(async () => void block()))
+})
 
 test('the same seed makes the same inputs', () => {
   const made = (): string[] => {

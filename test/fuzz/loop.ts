@@ -31,6 +31,8 @@ const WEIGHED = 64
 const LEAK_GROUP = 32
 const LEAK_REPEATS = 256
 const SLOW_LEAK_REPEATS = 32
+/** A group that leaks has an input that does; its halves are looked at so often until that is found. */
+const LEAK_TRIES = 2
 const GROWTH_LOOKS = 12
 const MAX_SHRINK_RUNS = 3000
 const STACK_FRAMES = 20
@@ -280,24 +282,29 @@ class Loop {
     await this.#findLeak(group)
   }
 
-  async #findLeak(group: readonly Uint8Array[]): Promise<void> {
-    if (group.length === 0) return
+  /** True if one of them was found to leave something behind. */
+  async #findLeak(group: readonly Uint8Array[]): Promise<boolean> {
+    if (group.length === 0 || !(await this.#isLeaking(group))) return false
+    if (group.length === 1) {
+      this.#tellOnce({ kind: 'growth', what: 'repeating it leaves memory behind', input: group[0] })
+      return true
+    }
+    const half = group.length >> 1
+    for (let tries = 0; tries < LEAK_TRIES; tries++) {
+      const isInFirst = await this.#findLeak(group.slice(0, half))
+      if ((await this.#findLeak(group.slice(half))) || isInFirst) return true
+    }
+    return false
+  }
+
+  #isLeaking(group: readonly Uint8Array[]): Promise<boolean> {
     const repeats = this.#target.isSlow === true ? SLOW_LEAK_REPEATS : LEAK_REPEATS
-    const isLeaking = await leaks(async () => {
+    return leaks(async () => {
       for (let i = 0; i < repeats; i++) {
         for (const input of group) await this.#take(input)
         await nextTurn()
       }
     })
-    if (!isLeaking) return
-    const half = group.length >> 1
-    if (group.length === 1) {
-      const what = `repeating it leaves memory behind`
-      this.#tellOnce({ kind: 'growth', what, input: group[0] })
-      return
-    }
-    await this.#findLeak(group.slice(0, half))
-    await this.#findLeak(group.slice(half))
   }
 
   #tellOnce(finding: Finding): void {

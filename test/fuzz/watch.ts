@@ -83,18 +83,20 @@ export const watch = async (options: WatchOptions): Promise<Watched> => {
       return { ...end.figures, inputs: done + end.figures.inputs, ...times(), findings, corpus: end.corpus }
     }
     done += end.begun
+    let isSound = false
     if (end.type === 'stopped') {
       // Nobody asked it for more.
     } else if (end.type === 'hung') {
       const isFirst = hung.length < SHRUNK_HANGS
       const small = isFirst ? await shrinkHang(target, end.input) : end.input
+      isSound = small === undefined
       if (small !== undefined) {
         note({ kind: 'hang', what: `an input took longer than ${HANG_MS} ms`, input: small })
         hung.push(end.input, small)
       }
     } else note({ kind: 'growth', what: end.why, input: end.input })
     // What is like it is not begun with again.
-    const without = kept.filter((one) => !isNear(one, end.input))
+    const without = isSound ? kept : kept.filter((one) => !isNear(one, end.input))
     kept.splice(0, kept.length, ...without)
     if (enough.signal.aborted || threads >= MAX_ENDED_THREADS || done >= inputs) {
       return { inputs: done, ran: 0, known: 0, refused: 0, ...times(), findings, corpus: kept }

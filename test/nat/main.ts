@@ -12,7 +12,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { TestContext } from '../support/suite.ts'
+import { CommandContext } from '../support/command-context.ts'
 import { NAT_TYPES, type NatType, type OwnDatagrams } from './box-rules.ts'
 import { type Cell, MatrixLab, pairsOf, type Result } from './matrix.ts'
 import { misses, table } from './matrix-report.ts'
@@ -54,16 +54,7 @@ const say = (text: string): void => (values.json ? console.error(text) : console
 
 /** A laboratory of its own for one delay; takes cells until there is none left. */
 const work = async (roundTripMs: number, cells: Cell[]): Promise<Result[]> => {
-  const cleanUps: (() => unknown)[] = []
-  const context: TestContext = {
-    defer: (cleanUp) => cleanUps.push(cleanUp),
-    skip: (reason) => {
-      throw new Error(reason)
-    },
-    missing: (what) => {
-      throw new Error(`The NAT matrix needs ${what}.`)
-    },
-  }
+  const context = new CommandContext()
   const results: Result[] = []
   try {
     const lab = await MatrixLab.open(context, roundTripMs, values.bridge)
@@ -73,7 +64,7 @@ const work = async (roundTripMs: number, cells: Cell[]): Promise<Result[]> => {
       if (!result.met) await tellMiss(result, results.length)
     }
   } finally {
-    for (const cleanUp of cleanUps.reverse()) await cleanUp()
+    await context.cleanUp()
   }
   return results
 }

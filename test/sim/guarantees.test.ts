@@ -1,32 +1,15 @@
 /** The guarantee fuzzer finds nothing in the sources as they are, and what is broken on purpose it finds each time. */
-import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
-import { suite, type TestContext } from '../support/suite.ts'
+import { suite } from '../support/suite.ts'
 import { fuzz, makeIdentities } from './fuzz.ts'
 import { MUTATIONS, mutant } from './mutations.ts'
+import { run } from './subject-suite.ts'
 
 const test = suite('guarantees under simulation', { watchdogMs: 400_000 })
 
 const SEEDS = 300
 /** Each mutation is to be found from each of these seeds on. */
 const FIRST_SEEDS = [1, 20_001]
-
-const MAIN = fileURLToPath(new URL('main.ts', import.meta.url))
-
-const run = (t: TestContext, ...args: readonly string[]): Promise<{ code: number | null; output: string }> =>
-  new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-    t.defer(() => child.kill('SIGKILL'))
-    let output = ''
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        output += text
-      })
-    }
-    child.once('error', reject)
-    child.once('close', (code) => resolve({ code, output }))
-  })
 
 test(
   `no violation in ${SEEDS} seeds`,

@@ -5,13 +5,15 @@
  * What must hold: a child has a token as soon as it begins; no node ever runs two of one child; and 10 s after the last fault one node leads, every child that is to
  * run runs exactly once, the others not at all, everybody finds it, and the resource it writes to admits its token, though
  * others have written to it meanwhile. A child that the resource refuses ends, as it should: it was replaced by one that
- * may be gone itself, of which its own part of the cluster never heard.
+ * may be gone itself, of which its own part of the cluster never heard. And no node tells of another one that it does not keep
+ * to the rules, since all do.
  */
 import type { Identity } from '../../certs/identity.ts'
 import type { DistributedChildInfo, DistributedSupervisor, SkeinNode } from '../../src/index.ts'
 import { type ScenarioFailure, type SimulatedHost, type Simulation, simulate } from '../../src/testing/index.ts'
 import { type Run, Runs } from './children.ts'
 import type { Finding } from './fuzz.ts'
+import { Refusals } from './refusals.ts'
 
 const HOSTS = ['a', 'b', 'c', 'd'] as const
 /** All but the last one may lead. */
@@ -46,12 +48,20 @@ class Program {
   /** Nodes that drain and have not stopped yet. */
   readonly #leaving = new Map<SkeinNode, Promise<unknown>>()
 
-  constructor(sim: Simulation<Host>, runs: Runs, supervisors: ReadonlyMap<string, DistributedSupervisor>) {
+  constructor(
+    sim: Simulation<Host>,
+    runs: Runs,
+    supervisors: ReadonlyMap<string, DistributedSupervisor>,
+    refusals: Refusals,
+  ) {
     this.#sim = sim
     this.#runs = runs
     this.#supervisors = supervisors
     sim.always('a child has a token when it begins', () => {
       if (runs.tokenless.length > 0) throw new Error(`no token: ${runs.tokenless}`)
+    })
+    sim.always('nobody who keeps to the rules is told of as one who does not', () => {
+      if (refusals.told.length > 0) throw new Error(refusals.told.join('; '))
     })
     sim.always('no node runs two of one child', () => {
       const seen = new Set<string>()
@@ -228,15 +238,17 @@ class Program {
 export const fuzzSupervision = async (seed: number, identities: readonly Identity[]): Promise<Finding | undefined> => {
   const runs = new Runs()
   const supervisors = new Map<string, DistributedSupervisor>()
+  const refusals = new Refusals()
   const boot = (node: SkeinNode, host: SimulatedHost): void => {
     runs.offer(node)
+    refusals.listen(node)
     const children = LASTING.map((id) => ({ id, behaviour: 'counter', args: [0] }))
     const lead = host.name !== FOLLOWER
     supervisors.set(host.name, node.supervise(SUPERVISOR, { children, lead, maxRestarts: Number.POSITIVE_INFINITY }))
   }
   try {
     await simulate({ nodes: HOSTS, seed, identities, boot, liveness: LIVENESS }, (sim) =>
-      new Program(sim, runs, supervisors).run(),
+      new Program(sim, runs, supervisors, refusals).run(),
     )
     return undefined
   } catch (error) {

@@ -7,6 +7,11 @@ import { again } from './patience.ts'
 import type { MemberCommand, MemberOptions, MemberReport, Sample, Settled } from './protocol.ts'
 import type { QuietLook } from './verdict.ts'
 
+/**
+ * V8 compiles each function once, when it is first called. Its optimizing compiler goes on for hours, with functions that are
+ * called more and more seldom, and resident memory grows with that as with a leak: docs/soak.md.
+ */
+const COMPILE_ONCE = ['--always-sparkplug', '--no-opt'] as const
 const MEMBER = fileURLToPath(new URL('./member.ts', import.meta.url))
 const COOKIE = 'a cookie of the soak run'
 const COMPRESS_ABOVE_BYTES = 1024
@@ -22,6 +27,8 @@ export interface ClusterOptions {
   readonly seed: number
   /** Messages per second of the whole cluster. */
   readonly rate: number
+  /** V8 optimizes what is called often, as it does by default. */
+  readonly optimizes: boolean
   /** For identities. */
   readonly folder: string
   readonly violation: (text: string) => void
@@ -31,11 +38,11 @@ export class SoakMember {
   readonly options: Omit<MemberOptions, 'seeds'>
   readonly process: CommandedProcess<MemberCommand, MemberReport>
 
-  constructor(options: Omit<MemberOptions, 'seeds'>, violation: (text: string) => void) {
+  constructor(options: Omit<MemberOptions, 'seeds'>, optimizes: boolean, violation: (text: string) => void) {
     this.options = options
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SKEIN_')))
     const child = fork(MEMBER, [], {
-      execArgv: ['--expose-gc', '--import', 'tsx'],
+      execArgv: ['--expose-gc', ...(optimizes ? [] : COMPILE_ONCE), '--import', 'tsx'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       env,
     })
@@ -144,7 +151,7 @@ export class Cluster {
   }
 
   #fork(index: number, name: string): SoakMember {
-    const { count, seed, rate, folder, violation } = this.#options
+    const { count, seed, rate, optimizes, folder, violation } = this.#options
     const born = this.#born++
     const options = {
       name,
@@ -154,7 +161,7 @@ export class Cluster {
       rate: rate / count,
       seed: seed * 1000 + born,
     }
-    return new SoakMember(options, violation)
+    return new SoakMember(options, optimizes, violation)
   }
 
   async #begin({ name, options, process }: SoakMember): Promise<void> {

@@ -1,9 +1,10 @@
 /**
- * The soak run: `npm run soak -- --minutes N [--members 6] [--seed 1] [--rate 2000] [--churn 20] [--out DIR] [--heap]`.
+ * The soak run: `npm run soak -- --minutes N [--warm-up MINUTES] [--members 6] [--seed 1] [--rate 2000] [--churn 20] [--out DIR] [--heap] [--optimize]`.
  *
  * Real processes over real QUIC on loopback, under mixed load, while connections drop and members come and go. Looks for
  * what grows, what is left over, and what is lost or comes twice: docs/soak.md. Writes report.md, soak.json and soak.svg
- * to the directory; `--heap` also heap snapshots of one member at both quiet points. Exit code 1 if anything is wrong.
+ * to the directory; `--heap` also heap snapshots of one member at both quiet points. `--optimize` leaves V8's optimizing
+ * compiler on. Exit code 1 if anything is wrong.
  *
  * The seed repeats the plan of the run, not its timing.
  */
@@ -20,26 +21,38 @@ const WARM_UP_SHARE = 0.2
 /** Of a run that is long enough for it. */
 const LEAST_WARM_UP_MINUTES = 5
 const LONG_RUN_MINUTES = 20
+/** Of such a run: after the collections of the first quiet point a heap takes some minutes to its usual size. */
+const RECOVERY_MINUTES = 5
 /** Half a minute and more: dials to members that went come and go. */
 const LOOKS = 8
 
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string' },
+    'warm-up': { type: 'string' },
     members: { type: 'string', default: '6' },
     seed: { type: 'string', default: '1' },
     rate: { type: 'string', default: '2000' },
     churn: { type: 'string', default: '20' },
     out: { type: 'string' },
     heap: { type: 'boolean', default: false },
+    optimize: { type: 'boolean', default: false },
   },
 })
 const [minutes, members, seed] = [Number(values.minutes), Number(values.members), Number(values.seed)]
 const [rate, churnSeconds] = [Number(values.rate), Number(values.churn)]
-const isSound = minutes >= 1 && members >= 4 && members <= 20 && Number.isSafeInteger(seed)
+const isLong = minutes >= LONG_RUN_MINUTES
+const warmUpMinutes = Number(values['warm-up'] ?? Math.max(minutes * WARM_UP_SHARE, isLong ? LEAST_WARM_UP_MINUTES : 0))
+const isSound =
+  minutes >= 1 &&
+  warmUpMinutes > 0 &&
+  warmUpMinutes < minutes &&
+  members >= 4 &&
+  members <= 20 &&
+  Number.isSafeInteger(seed)
 if (!isSound || !(rate > 0) || !(churnSeconds >= 5)) {
   console.error(
-    '--minutes is 1 or more, --members 4 to 20, --seed a whole number, --rate above 0, --churn 5 s or more.',
+    '--minutes is 1 or more, --warm-up below it, --members 4 to 20, --seed a whole number, --rate above 0, --churn 5 s or more.',
   )
   process.exit(2)
 }
@@ -53,13 +66,14 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 const out = resolve(values.out ?? (await mkdtemp(join(tmpdir(), 'skein-soak-'))))
 await mkdir(out, { recursive: true })
 const folder = await mkdtemp(join(tmpdir(), 'skein-soak-keys-'))
-const leastMinutes = minutes >= LONG_RUN_MINUTES ? LEAST_WARM_UP_MINUTES : 0
 const facts = {
   minutes,
-  warmUpMinutes: Math.max(minutes * WARM_UP_SHARE, leastMinutes),
+  warmUpMinutes,
+  recoveryMinutes: isLong ? RECOVERY_MINUTES : 0,
   members,
   changing: CHANGING,
   rate,
+  optimizes: values.optimize,
   seed,
   churnSeconds,
 }

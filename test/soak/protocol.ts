@@ -36,6 +36,8 @@ export interface Sample {
   readonly rss: number
   /** Only right after a collection. */
   readonly heapAfterGc: number | undefined
+  /** Of it, what V8 has compiled: machine code and bytecode, and what belongs to them. */
+  readonly codeAfterGc: number | undefined
   readonly heapUsed: number
   readonly external: number
   readonly arrayBuffers: number

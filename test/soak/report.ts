@@ -6,6 +6,11 @@ import { blocks, type Point } from './statistics.ts'
 import { BLOCK_MINUTES, judgeSlope, LEVEL, type LeftOver, leftOvers, type SlopeVerdict } from './verdict.ts'
 
 const MIB = 2 ** 20
+/**
+ * What a node may remember of one member that went, on the heap: records of the DHT (two hours), what was seen of it (an hour),
+ * its place in the roster and questions about it (ten minutes). Measured: docs/soak.md.
+ */
+export const REMEMBERED_BYTES = 6 * 1024
 /** What is said of a change after which a member is there no more, or no more the same. */
 const WENT = /stops|is killed/
 
@@ -13,9 +18,11 @@ const WENT = /stops|is killed/
 export interface RunFacts {
   readonly minutes: number
   readonly warmUpMinutes: number
+  readonly recoveryMinutes: number
   readonly members: number
   readonly changing: number
   readonly rate: number
+  readonly optimizes: boolean
   readonly seed: number
   readonly churnSeconds: number
 }
@@ -31,36 +38,50 @@ export interface SoakReport {
 
 interface MemorySlope extends SlopeVerdict {
   readonly member: string
-  readonly what: 'resident memory' | 'heap after gc'
+  readonly what: Measure
+  /** False: it is only told. */
+  readonly counts: boolean
   /** At the beginning and at the end of what is judged: mean of ten samples, bytes. */
   readonly first: number
   readonly last: number
 }
 
+/** `gone`: members that went until then. */
 const MEASURES = {
   'resident memory': ({ rss }: TimedSample) => rss,
+  'rest of the heap': ({ heapAfterGc, codeAfterGc = 0 }: TimedSample, gone: number) =>
+    heapAfterGc && heapAfterGc - codeAfterGc - gone * REMEMBERED_BYTES,
   'heap after gc': ({ heapAfterGc }: TimedSample) => heapAfterGc,
+  'compiled code': ({ codeAfterGc }: TimedSample) => codeAfterGc,
 } as const
+type Measure = keyof typeof MEASURES
+const WHATS = Object.keys(MEASURES) as Measure[]
+const JUDGED: readonly Measure[] = ['resident memory', 'rest of the heap']
 
-const seriesOf = (run: SoakRun, member: string, what: keyof typeof MEASURES): Point[] =>
-  run.samples.flatMap((sample) => {
-    const y = sample.member === member ? MEASURES[what](sample) : undefined
+const seriesOf = (run: SoakRun, member: string, what: Measure): Point[] => {
+  const went = wentOf(run)
+  return run.samples.flatMap((sample) => {
+    const gone = went.filter(({ minutes }) => minutes <= sample.minutes).length
+    const y = sample.member === member ? MEASURES[what](sample, gone) : undefined
     return y === undefined ? [] : [{ x: sample.minutes, y }]
   })
+}
+
+const wentOf = ({ churn }: SoakRun) => churn.filter(({ what }) => WENT.test(what))
 
 export const reportOf = (facts: RunFacts, run: SoakRun): SoakReport => {
   const [from, to] = run.judged
-  const whats = Object.keys(MEASURES) as (keyof typeof MEASURES)[]
   const slopes = run.lasting.flatMap((member) =>
-    whats.map((what): MemorySlope => {
+    WHATS.map((what): MemorySlope => {
       const points = seriesOf(run, member, what).filter(({ x }) => x >= from && x <= to)
+      const counts = JUDGED.includes(what)
       const mean = (some: readonly Point[]): number => some.reduce((sum, { y }) => sum + y / some.length, 0)
       const ends = { first: mean(points.slice(0, 10)), last: mean(points.slice(-10)) }
-      return { member, what, ...ends, ...judgeSlope(points, whats.length * run.lasting.length) }
+      return { member, what, counts, ...ends, ...judgeSlope(points, JUDGED.length * run.lasting.length) }
     }),
   )
   const left = Object.entries(run.quiet).flatMap(([member, { before, after }]) =>
-    leftOvers(member, before, after, BOUNDS, run.churn.filter(({ what }) => WENT.test(what)).length),
+    leftOvers(member, before, after, BOUNDS, wentOf(run).length),
   )
   return { facts, run, slopes, leftOvers: left, cores: coresOf(run) }
 }
@@ -82,7 +103,7 @@ export const failuresOf = ({ run, slopes, leftOvers: left }: SoakReport, judges:
   ...left.map(({ member, kind, before, after }) => `${member}: ${kind}: ${before} before, ${after} at the end`),
   ...(judges.slopes
     ? slopes
-        .filter(({ verdict }) => verdict === 'grows' || verdict === 'too short')
+        .filter(({ counts, verdict }) => counts && (verdict === 'grows' || verdict === 'too short'))
         .map((slope) => `${slope.member}: ${slope.what} ${slopeText(slope)}`)
     : []),
 ]
@@ -100,8 +121,9 @@ export const slopeTable = ({ slopes }: SoakReport): string =>
   [
     `| Member | Measure | First, MiB | Last, MiB | Slope, MiB/h | Interval | p | Inflation | Verdict |`,
     '|---|---|---:|---:|---:|---|---:|---:|---|',
-    ...slopes.map(({ member, what, first, last, verdict, trend }) => {
+    ...slopes.map(({ member, what, counts, first, last, verdict: said, trend }) => {
       const ends = `| ${member.split('@')[0]} | ${what} | ${mib(first)} | ${mib(last)} |`
+      const verdict = counts ? said : 'not judged'
       if (trend === undefined) return `${ends} | | | | ${verdict} |`
       const { slope, low, high, p, inflation } = trend
       return `${ends} ${perHour(slope)} | ${perHour(low)} to ${perHour(high)} | ${p.toPrecision(2)} | ${inflation.toFixed(1)} | ${verdict} |`
@@ -113,7 +135,8 @@ export const factsList = ({ facts, run, cores }: SoakReport): string => {
   const churn = (what: RegExp): number => run.churn.filter((one) => what.test(one.what)).length
   const counted = Object.entries(run.counts).filter(([what]) => what !== 'violations')
   return [
-    `- ${facts.minutes} minutes, of which ${facts.warmUpMinutes} of warm-up; ${facts.members} members, ${run.lasting.length} of them all the time; seed ${facts.seed}.`,
+    `- ${facts.minutes} minutes, of which ${facts.warmUpMinutes} of warm-up; judged from minute ${run.judged[0].toFixed(1)} to ${run.judged[1].toFixed(1)}; ${facts.members} members, ${run.lasting.length} of them all the time; seed ${facts.seed}.`,
+    `- V8's optimizing compiler was ${facts.optimizes ? 'on' : 'off'}, ${facts.rate} messages were sent per second.`,
     `- The lasting members used ${cores.toFixed(2)} processors together.`,
     `- ${churn(/drops/)} connections dropped, ${churn(/joins/)} members replaced, ${churn(/killed/)} killed and started again.`,
     ...counted.sort().map(([what, count]) => `- ${what}: ${count}`),
@@ -127,7 +150,7 @@ export const pageOf = (report: SoakReport): string => {
     `# Soak run: ${failures.length === 0 ? 'passed' : `${failures.length} failures`}`,
     ...listed,
     '## Memory',
-    `Medians of ${BLOCK_MINUTES} min; level ${LEVEL} over all ${report.slopes.length} series together.`,
+    `Medians of ${BLOCK_MINUTES} min; level ${LEVEL} over all ${report.slopes.filter(({ counts }) => counts).length} judged series together.`,
     slopeTable(report),
     '![Memory](soak.svg)',
     '## What happened',
@@ -138,7 +161,7 @@ export const pageOf = (report: SoakReport): string => {
 }
 
 export const plotOf = ({ facts, run }: SoakReport): string => {
-  const line = (member: string, what: keyof typeof MEASURES, name: string): Line => ({
+  const line = (member: string, what: Measure, name: string): Line => ({
     name: `${member.split('@')[0]}${name}`,
     points: blocks(seriesOf(run, member, what), BLOCK_MINUTES).map(({ x, y }) => ({ x, y: y / MIB })),
   })

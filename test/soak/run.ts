@@ -30,10 +30,14 @@ const LAST_CHURN_MS = 5000
 export interface SoakOptions {
   readonly minutes: number
   readonly warmUpMinutes: number
+  /** After the first quiet point, before samples are judged: collections there have emptied the heap for a while. */
+  readonly recoveryMinutes: number
   readonly members: number
   /** Of them, those that churn touches. */
   readonly changing: number
   readonly rate: number
+  /** Whether members run with V8's optimizing compiler. */
+  readonly optimizes: boolean
   readonly seed: number
   /** Mean time from one churn to the next. */
   readonly churnSeconds: number
@@ -82,10 +86,10 @@ class Soak {
 
   constructor(options: SoakOptions) {
     this.#options = options
-    const { members: count, changing, seed, rate, folder } = options
+    const { members: count, changing, seed, rate, optimizes, folder } = options
     this.#random = seededRandom(seed)
     const violation = (text: string): void => this.#violation(text)
-    this.#cluster = new Cluster({ count, changing, seed, rate, folder, violation })
+    this.#cluster = new Cluster({ count, changing, seed, rate, optimizes, folder, violation })
   }
 
   async run(): Promise<SoakRun> {
@@ -93,14 +97,14 @@ class Soak {
     let after: Looks = {}
     let judged: readonly [number, number] = [0, 0]
     try {
-      const { minutes, warmUpMinutes, say } = this.#options
+      const { minutes, warmUpMinutes, recoveryMinutes, say } = this.#options
       await this.#cluster.start()
       await this.#agree()
       say('all are there')
       this.#beganMs = performance.now()
       await this.#work(warmUpMinutes)
       before = await this.#quiet('after the warm-up')
-      const fromMinutes = this.#minutes
+      const fromMinutes = this.#minutes + recoveryMinutes
       await this.#startChildren()
       await this.#work(fromMinutes + minutes - warmUpMinutes)
       judged = [fromMinutes, this.#minutes]

@@ -1,4 +1,5 @@
 /** Takes a sample of this process and its node. */
+import { getHeapCodeStatistics } from 'node:v8'
 import type { NodeSnapshot, SkeinNode } from '../../src/index.ts'
 import type { Sample } from './protocol.ts'
 
@@ -9,9 +10,27 @@ export const takeSample = async (node: SkeinNode, collects: boolean): Promise<Sa
   if (collects) globalThis.gc?.()
   const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage()
   const { user, system } = process.cpuUsage()
-  const heapAfterGc = collects && globalThis.gc !== undefined ? heapUsed : undefined
+  const isClean = collects && globalThis.gc !== undefined
+  const heapAfterGc = isClean ? heapUsed : undefined
+  const codeAfterGc = isClean ? codeBytes() : undefined
   const counters = node.counters()
-  return { rss, heapAfterGc, heapUsed, external, arrayBuffers, cpuMicros: user + system, resources, figures, counters }
+  return {
+    rss,
+    heapAfterGc,
+    codeAfterGc,
+    heapUsed,
+    external,
+    arrayBuffers,
+    cpuMicros: user + system,
+    resources,
+    figures,
+    counters,
+  }
+}
+
+const codeBytes = (): number => {
+  const { code_and_metadata_size: machineCode, bytecode_and_metadata_size: bytecode } = getHeapCodeStatistics()
+  return machineCode + bytecode
 }
 
 /** What can grow: counts of what there is now. */

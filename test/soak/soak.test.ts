@@ -25,9 +25,11 @@ test(
     const facts = {
       minutes: 1.1,
       warmUpMinutes: 0.35,
+      recoveryMinutes: 0,
       members: 6,
       changing: 2,
       rate: 1200,
+      optimizes: true,
       seed: SEED,
       churnSeconds: 8,
     }

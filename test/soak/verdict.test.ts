@@ -12,6 +12,7 @@ const look = (tables: Record<string, number>, sockets: number): QuietLook => ({
   sample: {
     rss: 0,
     heapAfterGc: 0,
+    codeAfterGc: 0,
     heapUsed: 0,
     external: 0,
     arrayBuffers: 0,

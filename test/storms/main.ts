@@ -6,7 +6,7 @@
  * root and Linux. The seed repeats the plan, not its timing.
  */
 import { parseArgs } from 'node:util'
-import type { TestContext } from '../support/suite.ts'
+import { CommandContext } from '../support/command-context.ts'
 import { STORMS } from './list.ts'
 import { runStorm } from './run-storm.ts'
 import type { StageOptions } from './stage.ts'
@@ -35,20 +35,10 @@ if (!(seconds > 0) || !(members >= 3 && members <= 20) || !Number.isSafeInteger(
   process.exit(2)
 }
 
-const cleanUps: (() => unknown)[] = []
-const context: TestContext = {
-  defer: (cleanUp) => cleanUps.push(cleanUp),
-  skip: (reason) => {
-    throw new Error(reason)
-  },
-  missing: (what) => {
-    throw new Error(`missing: ${what}`)
-  },
+const context = new CommandContext()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => context.cleanUp().then(() => process.exit(130)))
 }
-const cleanUp = async (): Promise<void> => {
-  for (const one of cleanUps.splice(0).reverse()) await Promise.resolve(one()).catch(() => {})
-}
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => cleanUp().then(() => process.exit(130)))
 
 /** A storm that fails in itself is a violation. */
 const reportOf = async (storm: Storm, options: Omit<StageOptions, 'storm'>): Promise<StormReport> => {
@@ -68,7 +58,7 @@ for (const storm of storms) {
     console.error(`${((performance.now() - beganMs) / 1000).toFixed(1).padStart(7)} s  ${text}`)
   console.error(`${storm.name}: ${storm.what} ${members} members, ${seconds} s, seed ${seed}`)
   const report = await reportOf(storm, { members, seconds, seed, context, say })
-  await cleanUp()
+  await context.cleanUp()
   reports.push(report)
   if (!values.json) console.log(tableOf(report))
 }

@@ -316,6 +316,8 @@ export class Reach implements DialRelays {
 
   /** Rejects with ERR_SKEIN_NO_RELAY, also if what the relay opened is closed again by now. */
   async #ask(via: ReachPeer, id: string): Promise<RelayedWay> {
+    // The session may have ended while another relay was asked; the client would remember it.
+    if (this.#linked.get(via.id)?.peer !== via) throw noRelay(id)
     const relayed = await this.#client.ask(via, id)
     if (relayed.isOpen) return relayed
     throw noRelay(id)

@@ -21,6 +21,7 @@ import { Obedience } from './obedience.ts'
 import { checkOptions, type SuperviseOptions } from './options.ts'
 import { isWanted, type PlanEntry, WHOLE } from './plan.ts'
 import { readSlot, type SlotFacts } from './slot.ts'
+import { Unseated } from './unseated.ts'
 
 const SERVICE = 'skein.supervision'
 /** A node that has told nothing by then is not waited for. */
@@ -39,15 +40,18 @@ export class Supervision {
   readonly #board: Board<Entry>
   readonly #members = new Map<string, Membership>()
   readonly #obedience: Obedience
+  readonly #unseated: Unseated
   readonly #views = new Map<string, Map<string, Map<string, SlotFacts>>>()
   /** Connected nodes that have not told everything, and since when. */
   readonly #incomplete = new Map<string, number>()
   #lastRequest = 0
   #resting = false
 
-  constructor(host: ServicesHost, nodes: NodeBoard, names: Names) {
+  /** `claimants`: the keys of the nodes that claim a global name, the best one first. */
+  constructor(host: ServicesHost, nodes: NodeBoard, names: Names, claimants: (name: string) => readonly string[]) {
     this.#host = { ...host, nodes, names }
     const { clock, processes, codec, self } = host
+    this.#unseated = new Unseated(clock, (supervisor) => claimants(nameOfLeader(supervisor)))
     this.#board = new Board<Entry>(() => this.#channel, clock, {
       accept: (value, key, owner) => this.#accept(value, key, owner),
       put: (owner, key, value) => this.#told(owner, key, value),
@@ -87,6 +91,7 @@ export class Supervision {
         if (!this.#resting) this.agent.take(peer, order)
       },
       refuse: (peer, { supervisor }) => {
+        if (this.#unseated.has(supervisor, peer.pid.origin.key)) return
         const what = `give orders for the supervisor "${supervisor}", which it does not lead,`
         this.#channel.blame(peer, processes.rights.refuse(peer.pid.origin, 'supervise', what))
       },
@@ -133,6 +138,7 @@ export class Supervision {
     this.agent.nameChanged(name)
     const supervisor = leaderNamed(name)
     if (supervisor !== undefined) {
+      this.#unseated.look(supervisor)
       this.#obedience.look(supervisor)
       this.#members.get(supervisor)?.consider()
     }

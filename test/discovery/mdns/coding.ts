@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events'
 import multicastDns from 'multicast-dns'
 import type { Packet } from '../../../discovery/mdns/packet.ts'
-import { fromWire, toWire, type WirePacket } from '../../../discovery/mdns/socket.ts'
+import { fromWire, guard, toWire, type WirePacket } from '../../../discovery/mdns/socket.ts'
 
 class ByteSocket extends EventEmitter {
   sent: ((bytes: Buffer) => void) | undefined
@@ -18,6 +18,7 @@ class ByteSocket extends EventEmitter {
 
 const socket = new ByteSocket()
 const mdns = multicastDns({ socket, bind: false, multicast: false })
+guard(socket, () => {})
 let decoded: Packet | undefined
 mdns.on('packet', (packet: WirePacket) => {
   decoded = fromWire(packet)

@@ -44,13 +44,18 @@ interface Frame {
 
 class Side {
   #state: HandshakeState
-  readonly sent: Frame[] = []
+  readonly sent: Frame[]
   established = 0
   refused = 0
   why = ''
 
-  constructor(own: Introduction) {
-    this.#state = start(own)
+  constructor(state: HandshakeState, sent: readonly Frame[] = []) {
+    this.#state = state
+    this.sent = [...sent]
+  }
+
+  copy(): Side {
+    return new Side(this.#state, this.sent)
   }
 
   feed(input: HandshakeInput): void {
@@ -67,6 +72,13 @@ class Side {
     }
   }
 }
+
+/** Both, where the connection has just opened: states are values, so each input can begin with them. */
+const opened = sides.map((own, at) => {
+  const side = new Side(start(own))
+  side.feed({ type: 'open', peer: peers[1 - at]! })
+  return side
+})
 
 /** What is done with the next frame of the first or the second side, and to which of them. */
 const PASS = 0
@@ -92,9 +104,7 @@ export const target: Target = {
     return joined(parts)
   },
   run: (bytes) => {
-    const both = sides.map((own) => new Side(own)) as [Side, Side]
-    both[0].feed({ type: 'open', peer: peers[1]! })
-    both[1].feed({ type: 'open', peer: peers[0]! })
+    const both = opened.map((side) => side.copy()) as [Side, Side]
     let isHonest = true
     let parts = 0
     for (const part of partsOf(bytes)) {

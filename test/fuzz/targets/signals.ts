@@ -3,20 +3,17 @@
  * what becomes of them runs until all is quiet. An error that a node calls its own is a crash.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { ConnectedNode } from '../../../src/cluster/connected-node.ts'
-import { Processes } from '../../../src/process/processes.ts'
 import type { Self } from '../../../src/process/self.ts'
-import type { Route } from '../../../src/route.ts'
 import { GlobalService } from '../../../src/services/global/global-service.ts'
 import { GroupService } from '../../../src/services/groups/group-service.ts'
 import { RoomService } from '../../../src/services/rooms/room-service.ts'
-import { channelHost, type ServicesHost } from '../../../src/services/services.ts'
+import { channelHost } from '../../../src/services/services.ts'
 import type { Signal } from '../../../src/signals.ts'
 import { Wire } from '../../../src/wire/wire.ts'
-import { VirtualClock } from '../../../transport/virtual-clock.ts'
-import { Chance } from '../chance.ts'
+import type { Chance } from '../chance.ts'
 import { Broken, joined, partsOf, type Target, tried } from '../target.ts'
 import { anyValue, codecOf, HERE, THERE, twisted } from '../values.ts'
+import { visit } from '../visited.ts'
 
 const STAMP = '00df8475800000ab'
 const SAID: readonly unknown[] = [
@@ -91,49 +88,14 @@ const frameOf = (signal: Signal): Buffer => {
   return Buffer.concat([Buffer.of(type), head.subarray(0, headLength), body ?? Buffer.alloc(0)])
 }
 
-const node: ConnectedNode = {
-  name: THERE.name,
-  id: THERE.id,
-  incarnation: THERE.incarnation,
-  hidden: false,
-  version: 2,
-} as unknown as ConnectedNode
+const HELLOS = SERVICES.map((to): Signal => {
+  const frame = frameOf({ type: 'cast', from: FROM, to, message: { type: 'hello' } })
+  return here.decode(frame[0]!, frame, 1, frame.length, THERE)
+})
 
 const nodeOf = (defect: (error: unknown) => void) => {
-  const clock = new VirtualClock()
-  const random = new Chance(1)
-  const route: Route = {
-    node: THERE.name,
-    origin: THERE,
-    version: 2,
-    waits: false,
-    send: () => true,
-    drained: () => Promise.resolve(),
-    senderGone: () => {},
-    giveUp: () => {},
-  } as unknown as Route
-  const processes = new Processes({
-    origin: HERE,
-    clock,
-    random,
-    router: {
-      toOrigin: (origin) => (origin.key === THERE.key ? route : 'noconnection'),
-      toNode: (name) => (name === THERE.name ? route : 'noconnection'),
-    },
-    report: () => {},
-    stateCodec: codecOf(HERE, THERE).forStorage(),
-  })
-  const host = {
-    self: HERE,
-    hidden: false,
-    clock,
-    random,
-    processes,
-    connected: () => [node],
-    connectedAs: (name: string) => (name === THERE.name ? node : undefined),
-    emit: () => {},
-    defect,
-  } as unknown as ServicesHost
+  const visited = visit(defect)
+  const { host, processes, clock } = visited
   const global = new GlobalService(host, channelHost(host))
   const groups = new GroupService(host, channelHost(host))
   const rooms = new RoomService(host, channelHost(host), groups)
@@ -150,7 +112,24 @@ const nodeOf = (defect: (error: unknown) => void) => {
     clock.advance(10_000)
     await stopped
   }
-  return { processes, clock, route, stop }
+  return { ...visited, stop }
+}
+
+const delivered = async (signals: readonly Signal[]): Promise<void> => {
+  const defects: unknown[] = []
+  const { processes, clock, route, stop } = nodeOf((error) => defects.push(error))
+  processes.nodeUp(THERE.name)
+  await nextTurn()
+  for (const signal of [...HELLOS, ...signals]) {
+    processes.deliver(route, signal)
+    await Promise.resolve()
+  }
+  await nextTurn()
+  clock.advance(1000)
+  await nextTurn()
+  processes.routeDown(route)
+  await stop()
+  if (defects.length > 0) throw defects[0] instanceof Error ? defects[0] : new Broken(String(defects[0]))
 }
 
 export const target: Target = {
@@ -168,23 +147,14 @@ export const target: Target = {
     Buffer.of(0x2e, 1, 10),
   ],
   sample: (chance) => joined(Array.from({ length: 1 + chance.below(4) }, () => frameOf(signalOf(chance)))),
-  run: async (bytes) => {
-    const defects: unknown[] = []
-    const { processes, clock, route, stop } = nodeOf((error) => defects.push(error))
-    processes.nodeUp(THERE.name)
-    await nextTurn()
-    const hellos = SERVICES.map((to): Signal => ({ type: 'cast', from: FROM, to, message: { type: 'hello' } }))
-    for (const frame of [...hellos.map(frameOf), ...partsOf(bytes)]) {
+  run: (bytes) => {
+    const signals: Signal[] = []
+    for (const frame of partsOf(bytes)) {
       if (frame.length === 0) continue
       const signal = tried(() => here.decode(frame[0]!, frame, 1, frame.length, THERE))
-      if (signal !== undefined) processes.deliver(route, signal)
-      await Promise.resolve()
+      if (signal !== undefined) signals.push(signal)
     }
-    await nextTurn()
-    clock.advance(1000)
-    await nextTurn()
-    processes.routeDown(route)
-    await stop()
-    if (defects.length > 0) throw defects[0] instanceof Error ? defects[0] : new Broken(String(defects[0]))
+    // What is refused reaches no node, so none is made.
+    return signals.length === 0 ? undefined : delivered(signals)
   },
 }

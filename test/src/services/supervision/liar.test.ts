@@ -30,6 +30,8 @@ interface Scene extends Stage {
   readonly other: Name
   /** An entry on the liar's board, told to all. */
   board(key: string, value: unknown): void
+  /** A message of the liar, to all. */
+  say(message: unknown): void
   readonly events: NodeEvent[]
 }
 
@@ -50,12 +52,14 @@ const scene = (title: string, allow: readonly AllowRule[], play: (scene: Scene) 
       void (async () => {
         for await (const event of sim.hosts[leader].node.events) events.push(event)
       })()
+      const say = (message: unknown): void => {
+        for (const peer of channel.peers()) channel.send(peer, message)
+      }
       let number = 0
       const board = (key: string, value: unknown): void => {
-        const told = { type: 'board', number: number++, put: [[key, value]], removed: [], complete: true }
-        for (const peer of channel.peers()) channel.send(peer, told)
+        say({ type: 'board', number: number++, put: [[key, value]], removed: [], complete: true })
       }
-      await play({ ...all, leader, other, board, events })
+      await play({ ...all, leader, other, board, say, events })
     })
   })
 
@@ -90,6 +94,13 @@ scene('who may not start something does not have it started by means of a plan',
   board('plan sup/evil', { wanted: 'running', spec: specOf('counter'), number: 7, by: 'z' })
   await sim.sleep(10_000)
   assert.is(runs.all.length, 0)
+  assert.ok(events.some((event) => event.type === 'memberRefused' && event.code === 'ERR_SKEIN_FORBIDDEN'))
+})
+
+scene('who gives orders and never led is refused, and told of', [], async ({ sim, say, events }) => {
+  say({ type: 'stop', supervisor: 'sup', id: 'x', run: '1', handOver: false })
+  await sim.sleep(5000)
+  assert.ok(events.some((event) => event.type === 'forbidden' && event.attempt === 'supervise'))
   assert.ok(events.some((event) => event.type === 'memberRefused' && event.code === 'ERR_SKEIN_FORBIDDEN'))
 })
 
