@@ -136,7 +136,7 @@ export const factsList = ({ facts, run, cores }: SoakReport): string => {
   const counted = Object.entries(run.counts).filter(([what]) => what !== 'violations')
   return [
     `- ${facts.minutes} minutes, of which ${facts.warmUpMinutes} of warm-up; judged from minute ${run.judged[0].toFixed(1)} to ${run.judged[1].toFixed(1)}; ${facts.members} members, ${run.lasting.length} of them all the time; seed ${facts.seed}.`,
-    `- V8's optimizing compiler was ${facts.optimizes ? 'on' : 'off'}, ${facts.rate} messages were sent per second.`,
+    `- V8's optimizing compiler was ${facts.optimizes === false ? 'off' : 'on'}, ${facts.rate} messages were sent per second.`,
     `- The lasting members used ${cores.toFixed(2)} processors together.`,
     `- ${churn(/drops/)} connections dropped, ${churn(/joins/)} members replaced, ${churn(/killed/)} killed and started again.`,
     ...counted.sort().map(([what, count]) => `- ${what}: ${count}`),
