@@ -415,8 +415,10 @@ export class Reach implements DialRelays {
 
   /** One was kept for a connection that did not come about, when its channel was gone already. */
   #dropRemains(): void {
-    for (const [id, { relayed, session }] of [...this.#upgrades])
-      if (!relayed.isOpen && session?.isOver !== false) this.#drop(id)
+    for (const [id, upgrade] of [...this.#upgrades]) {
+      upgrade.forgetLoser()
+      if (!upgrade.relayed.isOpen && upgrade.session?.isOver !== false) this.#drop(id)
+    }
   }
 
   /** Looks for a second way through a relay, not one that is silent itself. */

@@ -117,6 +117,11 @@ export class Upgrade {
     this.#stopRetries()
   }
 
+  /** A rival that is over has lost: nothing of it is kept. */
+  forgetLoser(): void {
+    if (this.#rival?.isOver === true) this.#rival = undefined
+  }
+
   /** The other end has told its plan. */
   told(plan: PunchPlan): void {
     this.#plan = plan
@@ -140,6 +145,7 @@ export class Upgrade {
 
   /** Sockets of their own are closed with the ways that have one. */
   #letGo(): void {
+    this.forgetLoser()
     const inUse = [this.#session, this.#rival].map((session) => session?.lanes.connection.way)
     for (const way of this.#found) if (!inUse.includes(way)) this.#host.puncher.release(way)
     this.#found = this.#found.filter((way) => inUse.includes(way))
