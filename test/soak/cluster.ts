@@ -1,5 +1,6 @@
 /** The members of a soak run: processes on loopback, of which the first few live as long as the run. */
 import { fork } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CommandedProcess } from '../support/commanded-process.ts'
@@ -13,7 +14,7 @@ import type { QuietLook } from './verdict.ts'
  */
 const COMPILE_ONCE = ['--always-sparkplug', '--no-opt'] as const
 const MEMBER = fileURLToPath(new URL('./member.ts', import.meta.url))
-const COOKIE = 'a cookie of the soak run'
+const COOKIE_BYTES = 16
 const COMPRESS_ABOVE_BYTES = 1024
 /** How long a process may take to end after its node has stopped. */
 const END_TIMEOUT_MS = 10_000
@@ -74,6 +75,8 @@ export class Cluster {
   readonly members: SoakMember[] = []
   readonly #options: ClusterOptions
   readonly #ports = new Map<string, number>()
+  /** Of this run alone: another one on this machine gets the ports that members of this one leave. */
+  readonly #cookie = randomBytes(COOKIE_BYTES).toString('hex')
   #born = 0
   #isOn = false
 
@@ -155,7 +158,7 @@ export class Cluster {
     const born = this.#born++
     const options = {
       name,
-      cookie: COOKIE,
+      cookie: this.#cookie,
       identity: join(folder, `${name}.pem`),
       compressAboveBytes: index % 2 === 1 ? COMPRESS_ABOVE_BYTES : 0,
       rate: rate / count,
