@@ -78,6 +78,8 @@ export const mtu: Storm = {
     }
     await grow('before')
     await look('start')
+    // One that takes its time would hold back its senders for longer than a hole, and nothing long would be under way.
+    await look('hurry')
     await send()
     const holeMs = Math.min(LONGEST_HOLE_MS, Math.max(SHORTEST_HOLE_MS, (stage.seconds * 1000) / HOLES.length))
     for (const longest of HOLES) {
@@ -94,7 +96,6 @@ export const mtu: Storm = {
       setHole(stage, hosts, undefined)
       await grow(`after the hole of ${longest}`)
     }
-    await look('hurry')
     const sent = Object.assign({}, ...(await send()).map((one) => one.sent)) as Record<string, number>
     const isAll = ({ received }: Consumed): boolean => Object.entries(sent).every(([from, n]) => received[from] === n)
     const beganMs = performance.now()
