@@ -30,6 +30,8 @@ const OPS = 7
 /** Lookups cost more than answers. */
 const MAX_OWN = 3
 const MAX_PARTS = 24
+/** Of hours of a node's life: it looks after its table and asks again whom it could not reach. What datagrams cost shows in `krpc`. */
+const MAX_ALLOCATION = 64 * 1024 * 1024
 /** In place of these bytes stands what the node gave to who sends them. */
 const TOKEN = Buffer.from('skeinTOK')
 const TRANSACTION = Buffer.from('skTR')
@@ -107,6 +109,7 @@ export const target: Target = {
   isSlow: true,
   neverThrows: true,
   maxBytes: 4096,
+  maxAllocation: MAX_ALLOCATION,
   dictionary: [
     TOKEN,
     TRANSACTION,
