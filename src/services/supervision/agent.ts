@@ -183,7 +183,8 @@ export class Agent {
     if (behaviour.traits?.guarded === true) {
       throw new SkeinError('ERR_SKEIN_FORBIDDEN', `"${spec.behaviour}" is guarded: nobody could end it.`)
     }
-    const args = codec.decode(spec.args, 0, spec.args.length) as unknown[]
+    const args = codec.decode(spec.args, 0, spec.args.length)
+    if (!Array.isArray(args)) throw new SkeinError('ERR_SKEIN_BAD_MESSAGE', `The arguments of "${id}" are no list.`)
     if (state !== undefined) args.push(codec.decode(state, 0, state.length))
     let gate = (_open: boolean): void => {}
     const admitted = new Promise<boolean>((resolve) => {
