@@ -1,10 +1,10 @@
 /**
- * The soak run: `npm run soak -- --minutes N [--warm-up MINUTES] [--members 6] [--seed 1] [--rate 2000] [--churn 20] [--out DIR] [--heap] [--optimize]`.
+ * The soak run: `npm run soak -- --minutes N [--warm-up MINUTES] [--members 6] [--seed 1] [--rate 2000] [--churn 20] [--out DIR] [--heap] [--no-opt]`.
  *
  * Real processes over real QUIC on loopback, under mixed load, while connections drop and members come and go. Looks for
  * what grows, what is left over, and what is lost or comes twice: docs/soak.md. Writes report.md, soak.json and soak.svg
- * to the directory; `--heap` also heap snapshots of one member at both quiet points. `--optimize` leaves V8's optimizing
- * compiler on. Exit code 1 if anything is wrong.
+ * to the directory; `--heap` also heap snapshots of one member at both quiet points. `--no-opt` turns V8's optimizing
+ * compiler off. Exit code 1 if anything is wrong.
  *
  * The seed repeats the plan of the run, not its timing.
  */
@@ -36,7 +36,7 @@ const { values } = parseArgs({
     churn: { type: 'string', default: '20' },
     out: { type: 'string' },
     heap: { type: 'boolean', default: false },
-    optimize: { type: 'boolean', default: false },
+    'no-opt': { type: 'boolean', default: false },
   },
 })
 const [minutes, members, seed] = [Number(values.minutes), Number(values.members), Number(values.seed)]
@@ -73,7 +73,7 @@ const facts = {
   members,
   changing: CHANGING,
   rate,
-  optimizes: values.optimize,
+  optimizes: !values['no-opt'],
   seed,
   churnSeconds,
 }

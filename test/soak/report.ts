@@ -56,7 +56,7 @@ const MEASURES = {
 } as const
 type Measure = keyof typeof MEASURES
 const WHATS = Object.keys(MEASURES) as Measure[]
-const JUDGED: readonly Measure[] = ['resident memory', 'rest of the heap']
+const JUDGED: readonly Measure[] = ['resident memory', 'heap after gc']
 
 const seriesOf = (run: SoakRun, member: string, what: Measure): Point[] => {
   const went = wentOf(run)
