@@ -2,8 +2,9 @@
  * One member of a soak run, in a process of its own: a node with all kinds of work on it, which judge themselves what they
  * see. The director asks for samples. After `stop` nothing here ends the process: it has to end by itself.
  */
+import { createHook } from 'node:async_hooks'
 import { writeHeapSnapshot } from 'node:v8'
-import { startNode } from '../../src/index.ts'
+import { type SkeinNode, startNode } from '../../src/index.ts'
 import { seededRandom } from '../../transport/random.ts'
 import { projectClasses, takeCensus } from './census.ts'
 import { Bonds } from './jobs/bonds.ts'
@@ -23,6 +24,18 @@ const report = (message: MemberReport): void => {
 }
 const HELD_OPEN_MS = 4000
 const violation = (text: string): void => report({ type: 'violation', text })
+
+/** From now on, where each timer was made that still runs: what a node that stops leaves behind. */
+const watchTimers = (): { readonly stacks: () => string[] } => {
+  const timers = new Map<number, { readonly timer: NodeJS.Timeout; readonly stack: string }>()
+  createHook({
+    init: (id, type, _trigger, timer) => {
+      if (type === 'Timeout') timers.set(id, { timer: timer as NodeJS.Timeout, stack: new Error().stack ?? '' })
+    },
+    destroy: (id) => timers.delete(id),
+  }).enable()
+  return { stacks: () => [...timers.values()].filter(({ timer }) => timer.hasRef()).map(({ stack }) => stack) }
+}
 
 const begin = async ({ rate, seed, seeds, compressAboveBytes, ...options }: MemberOptions) => {
   const node = await startNode({
@@ -71,6 +84,15 @@ let member: Awaited<ReturnType<typeof begin>> | undefined
 let classes: Awaited<ReturnType<typeof projectClasses>> | undefined
 let hasStopped = false
 
+/** If something holds the process open afterwards, it says what. */
+const stop = async (node: SkeinNode): Promise<void> => {
+  const timers = watchTimers()
+  await node.stop()
+  setTimeout(() => {
+    console.error(`held open: ${process.getActiveResourcesInfo().join(', ')}\n${timers.stacks().join('\n')}`)
+  }, HELD_OPEN_MS).unref()
+}
+
 const obey = async (command: MemberCommand): Promise<unknown> => {
   if (command.do === 'start') {
     member = await begin(command.options)
@@ -104,10 +126,8 @@ const obey = async (command: MemberCommand): Promise<unknown> => {
       place.isOn = false
       place.isStopping = true
       clearInterval(ticking)
-      await node.stop()
+      await stop(node)
       hasStopped = true
-      // Heard only if something holds the process open: then it says what.
-      setTimeout(() => console.error(`held open: ${process.getActiveResourcesInfo().join(', ')}`), HELD_OPEN_MS).unref()
       return undefined
   }
 }
