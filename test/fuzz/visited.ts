@@ -7,6 +7,7 @@ import type { Route } from '../../src/route.ts'
 import type { ServicesHost } from '../../src/services/services.ts'
 import { VirtualClock } from '../../transport/virtual-clock.ts'
 import { Chance } from './chance.ts'
+import { Broken } from './target.ts'
 import { codecOf, HERE, THERE } from './values.ts'
 
 /** It has tables of some size, and nothing of an input stays in it. */
@@ -27,6 +28,9 @@ export interface Visited {
   /** Of the other node. */
   readonly route: Route
 }
+
+/** More than any process may take for its end. */
+const STOP_MS = 10_000
 
 /** `defect` hears of errors that the node calls its own, `report` of what becomes of processes. */
 export const visit = (defect: (error: unknown) => void, report: (event: ProcessReport) => void = () => {}): Visited => {
@@ -69,4 +73,12 @@ export const visit = (defect: (error: unknown) => void, report: (event: ProcessR
     defect,
   }
   return { host, processes, clock, route }
+}
+
+/** The end of every such world: its processes stop, and what was found while it lived is thrown. */
+export const closeDown = async ({ processes, clock }: Visited, found: readonly unknown[]): Promise<void> => {
+  const stopped = processes.stop(0)
+  clock.advance(STOP_MS)
+  await stopped
+  if (found.length > 0) throw found[0] instanceof Error ? found[0] : new Broken(String(found[0]))
 }

@@ -4,28 +4,14 @@
  */
 import * as assert from 'uvu/assert'
 import type { Punch, Puncher } from '../../src/cluster/reach/puncher.ts'
-import type { RelayedWay } from '../../src/cluster/reach/relay-client.ts'
 import { Upgrade } from '../../src/cluster/reach/upgrade.ts'
 import type { Session } from '../../src/cluster/session.ts'
 import { VirtualClock } from '../../transport/virtual-clock.ts'
-import type { Way, WayKind } from '../../transport/way.ts'
+import type { Way } from '../../transport/way.ts'
+import { relayedOf, wayOf } from '../src/cluster/reach/idle-ways.ts'
 import { suite } from '../support/suite.ts'
 
 const test = suite('lost rival')
-
-const SEEN = { host: '198.51.100.2', port: 7000 }
-const wayOf = (kind: WayKind, key: string): Way => ({ kind, key, address: SEEN, maxBytes: 1472, send: () => {} })
-
-const relayedOf = (token: number): RelayedWay => ({
-  way: wayOf('relay', 'relay r 1'),
-  peerId: 'b',
-  relayId: 'r',
-  token: new Uint8Array(16).fill(token),
-  observed: SEEN,
-  isIncoming: false,
-  isOpen: true,
-  close: () => {},
-})
 
 const sessionBy = (way: Way) => {
   const session = {

@@ -11,9 +11,9 @@ import { channelHost } from '../../../src/services/services.ts'
 import type { Signal } from '../../../src/signals.ts'
 import { Wire } from '../../../src/wire/wire.ts'
 import type { Chance } from '../chance.ts'
-import { Broken, joined, partsOf, type Target, tried } from '../target.ts'
+import { joined, partsOf, type Target, tried } from '../target.ts'
 import { anyValue, codecOf, HERE, THERE, twisted } from '../values.ts'
-import { visit } from '../visited.ts'
+import { closeDown, visit } from '../visited.ts'
 
 const STAMP = '00df8475800000ab'
 const SAID: readonly unknown[] = [
@@ -93,9 +93,10 @@ const HELLOS = SERVICES.map((to): Signal => {
   return here.decode(frame[0]!, frame, 1, frame.length, THERE)
 })
 
-const nodeOf = (defect: (error: unknown) => void) => {
-  const visited = visit(defect)
-  const { host, processes, clock } = visited
+const nodeOf = () => {
+  const defects: unknown[] = []
+  const visited = visit((error) => defects.push(error))
+  const { host, processes } = visited
   const global = new GlobalService(host, channelHost(host))
   const groups = new GroupService(host, channelHost(host))
   const rooms = new RoomService(host, channelHost(host), groups)
@@ -104,20 +105,17 @@ const nodeOf = (defect: (error: unknown) => void) => {
     for await (const _ of self) await Promise.resolve()
   })
   processes.register('echo', echo)
-  const stop = async (): Promise<void> => {
+  const stop = (): Promise<void> => {
     rooms.stop()
     groups.stop()
     global.stop()
-    const stopped = processes.stop(0)
-    clock.advance(10_000)
-    await stopped
+    return closeDown(visited, defects)
   }
   return { ...visited, stop }
 }
 
 const delivered = async (signals: readonly Signal[]): Promise<void> => {
-  const defects: unknown[] = []
-  const { processes, clock, route, stop } = nodeOf((error) => defects.push(error))
+  const { processes, clock, route, stop } = nodeOf()
   processes.nodeUp(THERE.name)
   await nextTurn()
   for (const signal of [...HELLOS, ...signals]) {
@@ -129,7 +127,6 @@ const delivered = async (signals: readonly Signal[]): Promise<void> => {
   await nextTurn()
   processes.routeDown(route)
   await stop()
-  if (defects.length > 0) throw defects[0] instanceof Error ? defects[0] : new Broken(String(defects[0]))
 }
 
 export const target: Target = {

@@ -12,9 +12,9 @@ import { NodeBoard } from '../../../src/services/supervision/node-board.ts'
 import { Supervision } from '../../../src/services/supervision/supervision.ts'
 import type { Signal } from '../../../src/signals.ts'
 import type { Chance } from '../chance.ts'
-import { Broken, holds, joined, partsOf, type Target, tried } from '../target.ts'
+import { holds, joined, partsOf, type Target, tried } from '../target.ts'
 import { anyValue, codecOf, HERE, THERE, twisted } from '../values.ts'
-import { visit } from '../visited.ts'
+import { closeDown, visit } from '../visited.ts'
 
 const SUPERVISION = 'skein.supervision'
 const NODES = 'skein.nodes'
@@ -152,7 +152,8 @@ class LeaderNames implements Names {
 
 const lived = async (parts: readonly Buffer[]): Promise<void> => {
   const defects: unknown[] = []
-  const { host, processes, clock, route } = visit((error) => defects.push(error))
+  const visited = visit((error) => defects.push(error))
+  const { host, processes, clock, route } = visited
   processes.catalogue.add('counter', counter)
   processes.catalogue.add('ending', () => {})
   const names = new LeaderNames()
@@ -197,10 +198,7 @@ const lived = async (parts: readonly Buffer[]): Promise<void> => {
   await pass(1000)
   supervision.rest()
   nodes.stop()
-  const stopped = processes.stop(0)
-  clock.advance(10_000)
-  await stopped
-  if (defects.length > 0) throw defects[0] instanceof Error ? defects[0] : new Broken(String(defects[0]))
+  await closeDown(visited, defects)
 }
 
 export const target: Target = {

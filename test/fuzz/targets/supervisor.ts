@@ -7,9 +7,9 @@ import { supervisor } from '../../../src/behaviours/supervisor/supervisor.ts'
 import { Pid } from '../../../src/pid.ts'
 import type { Self } from '../../../src/process/self.ts'
 import type { Chance } from '../chance.ts'
-import { Broken, isRefusal, joined, partsOf, type Target, tried } from '../target.ts'
+import { isRefusal, joined, partsOf, type Target, tried } from '../target.ts'
 import { anyValue, codecOf, HERE, THERE, twisted } from '../values.ts'
-import { visit } from '../visited.ts'
+import { closeDown, visit } from '../visited.ts'
 
 const FROM = 1
 /** Which of the two is asked; or time passes. */
@@ -69,13 +69,14 @@ const onDemand = supervisor({ strategy: 'simpleOneForOne', children: [{ id: 'a',
 
 const asked = async (parts: readonly Buffer[]): Promise<void> => {
   const crashes: unknown[] = []
-  const { processes, clock, route } = visit(
+  const visited = visit(
     (error) => crashes.push(error),
     (event) => {
       if (event.type !== 'crashed' || !supervisors.some((pid) => pid.equals(event.pid))) return
       if (event.reason instanceof Error && !isRefusal(event.reason)) crashes.push(event.reason)
     },
   )
+  const { processes, clock, route } = visited
   processes.catalogue.add('counter', counter)
   processes.catalogue.add('ending', () => {})
   const supervisors = [processes.spawn(several), processes.spawn(onDemand)]
@@ -92,10 +93,7 @@ const asked = async (parts: readonly Buffer[]): Promise<void> => {
     await nextTurn()
   }
   processes.routeDown(route)
-  const stopped = processes.stop(0)
-  clock.advance(10_000)
-  await stopped
-  if (crashes.length > 0) throw crashes[0] instanceof Error ? crashes[0] : new Broken(String(crashes[0]))
+  await closeDown(visited, crashes)
 }
 
 export const target: Target = {

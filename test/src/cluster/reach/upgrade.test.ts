@@ -2,31 +2,17 @@ import * as assert from 'uvu/assert'
 import type { NatClass } from '../../../../discovery/source.ts'
 import { decodePlan, encodePlan, type PunchPlan } from '../../../../src/cluster/reach/punch-plan.ts'
 import type { Punch, Puncher } from '../../../../src/cluster/reach/puncher.ts'
-import type { RelayedWay } from '../../../../src/cluster/reach/relay-client.ts'
 import { Upgrade } from '../../../../src/cluster/reach/upgrade.ts'
 import type { Session } from '../../../../src/cluster/session.ts'
 import type { Address } from '../../../../transport/address.ts'
 import { VirtualClock } from '../../../../transport/virtual-clock.ts'
-import type { Way, WayKind } from '../../../../transport/way.ts'
+import type { Way } from '../../../../transport/way.ts'
 import { suite } from '../../../support/suite.ts'
+import { relayedOf, wayOf } from './idle-ways.ts'
 
 const test = suite('upgrade from a relay')
 
-const SEEN: Address = { host: '198.51.100.2', port: 7000 }
 const ELSEWHERE: Address = { host: '10.0.0.2', port: 4433 }
-
-const wayOf = (kind: WayKind, key: string): Way => ({ kind, key, address: SEEN, maxBytes: 1472, send: () => {} })
-
-const relayedOf = (token: number): RelayedWay => ({
-  way: wayOf('relay', 'relay r 1'),
-  peerId: 'b',
-  relayId: 'r',
-  token: new Uint8Array(16).fill(token),
-  observed: SEEN,
-  isIncoming: false,
-  isOpen: true,
-  close: () => {},
-})
 
 const stage = (nat: NatClass = 'cone', role: Session['role'] = 'initiator') => {
   const clock = new VirtualClock()
