@@ -59,4 +59,9 @@ export const BOUNDS: readonly Bound[] = [
   { kind: 'table Bridge.senders', most: 160, why: 'each process that has written to one of five nodes' },
   { kind: 'table Process.bridges', most: 160, why: 'each process that has written to one of five nodes' },
   { kind: 'table EarlyDatagrams.#kept', most: 5 * 4, why: OF_CONNECTION },
+  {
+    kind: 'table ReadableStreams.#known',
+    most: 8 * 8,
+    why: 'eight for each connection, of which dials make some more',
+  },
 ]

@@ -2,7 +2,7 @@
  * Streams to a process on another node, which are used to their end, given up by either side, or end with a connection.
  * The receiver counts what came; on a duplex stream it says so on the way back.
  */
-import type { Self, StreamMessage } from '../../../src/index.ts'
+import type { Pid, Self, StreamMessage } from '../../../src/index.ts'
 import { codeOf, isType, type Mark, type Work, type Workplace } from './work.ts'
 
 const RECEIVERS = 'stream receivers'
@@ -41,12 +41,14 @@ export class StreamsWork implements Work {
     const node = this.#place.peer()
     const kind = this.#place.pick(KINDS) ?? 'plain'
     if (node === undefined || !this.#place.chance(CHANCE)) return
+    const pid = this.#receivers().find((one) => one.node === node)
+    if (pid === undefined) return
     const mark = this.#place.mark(node)
     this.#open++
-    this.#use(mark, kind)
+    this.#use(pid, kind)
       .then(
         () => this.#place.count(`streams: ${kind}`),
-        (error: unknown) => this.#failed(mark, kind, error),
+        (error: unknown) => this.#failed(mark, pid, kind, error),
       )
       .finally(() => this.#open--)
   }
@@ -55,9 +57,12 @@ export class StreamsWork implements Work {
     return this.#open
   }
 
-  async #use({ node }: Mark, kind: Meta['kind']): Promise<void> {
-    const pid = this.#place.node.groups.members(RECEIVERS).find((one) => one.node === node)
-    if (pid === undefined || this.#self === undefined) return
+  #receivers(): readonly Pid[] {
+    return this.#place.node.groups.members(RECEIVERS)
+  }
+
+  async #use(pid: Pid, kind: Meta['kind']): Promise<void> {
+    if (this.#self === undefined) return
     const options = { meta: { kind } satisfies Meta, timeoutMs: 30_000 }
     const chunks = 1 + this.#place.below(MAX_CHUNKS)
     if (kind === 'duplex') {
@@ -75,9 +80,12 @@ export class StreamsWork implements Work {
     } else await write(writable, chunks)
   }
 
-  #failed(mark: Mark, kind: Meta['kind'], error: unknown): void {
+  #failed(mark: Mark, pid: Pid, kind: Meta['kind'], error: unknown): void {
     const code = codeOf(error)
+    // A member that was killed may be back before its group has let its old pid go; a receiver lives as long as its node.
+    const isOfLifeBefore = code === 'ERR_SKEIN_NOPROC' && !this.#receivers().some((one) => one.equals(pid))
     if (kind === 'cancelled' && code === 'ERR_SKEIN_STREAM_CANCELLED') this.#place.count('streams: cancelled')
+    else if (isOfLifeBefore) this.#place.count('excused: pid of the life before')
     else this.#place.blame(mark, `a stream (${kind}) to ${mark.node} failed with ${code}`)
   }
 
