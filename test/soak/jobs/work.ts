@@ -1,7 +1,7 @@
 /**
  * Work: one kind of load on a member, which also judges what comes of it.
  *
- * A member calls `tick` TICKS_PER_SECOND times a second while the load is on. What a work begins it brings to an end by
+ * A member calls `tick` TICKS_PER_SECOND times a second while the load is on, or a multiple of that (its pace). What a work begins it brings to an end by
  * itself, also after the load is off.
  */
 
@@ -35,6 +35,8 @@ export class Workplace {
   readonly counts: Record<string, number> = {}
   /** True while the load is on. */
   isOn = false
+  /** How many times its usual load. */
+  pace = 1
   /** The node stops: what is under way ends with it. */
   isStopping = false
   readonly #report: (text: string) => void
