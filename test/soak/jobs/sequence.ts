@@ -1,6 +1,9 @@
 /**
  * Numbers of one sender after the other, as a receiver sees them: from whatever it begins with, each is one more than the
  * one before. Where the connection was lost some may be missing, once; never does one come twice or out of order.
+ *
+ * `late`: a few may still come in order before the gap. What is published before the loss is noticed waits for the next
+ * connection, what is published after that goes to nobody there until the members of the group are told of anew.
  */
 interface Heard {
   readonly node: string
@@ -11,6 +14,11 @@ interface Heard {
 
 export class Sequences {
   readonly #heard = new Map<string, Heard>()
+  readonly #late: boolean
+
+  constructor({ late = false } = {}) {
+    this.#late = late
+  }
 
   /** '' if it is what should come; otherwise what is wrong. */
   next(sender: string, node: string, number: number, nowMs: number): string {
@@ -20,9 +28,10 @@ export class Sequences {
       return ''
     }
     const last = heard.number
-    const isWrong = number <= last || (number !== last + 1 && !heard.gapAllowed)
+    const isNext = number === last + 1
+    const isWrong = number <= last || (!isNext && !heard.gapAllowed)
     heard.number = Math.max(last, number)
-    heard.gapAllowed = false
+    heard.gapAllowed &&= this.#late && isNext
     heard.heardMs = nowMs
     return isWrong ? `number ${number} of ${node} after ${last}` : ''
   }
