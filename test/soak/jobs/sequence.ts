@@ -15,6 +15,8 @@ interface Heard {
 export class Sequences {
   readonly #heard = new Map<string, Heard>()
   readonly #late: boolean
+  /** Connections to these were lost. */
+  readonly #lost = new Set<string>()
 
   constructor({ late = false } = {}) {
     this.#late = late
@@ -24,7 +26,7 @@ export class Sequences {
   next(sender: string, node: string, number: number, nowMs: number): string {
     const heard = this.#heard.get(sender)
     if (heard === undefined) {
-      this.#heard.set(sender, { node, number, gapAllowed: false, heardMs: nowMs })
+      this.#heard.set(sender, { node, number, gapAllowed: this.#late && this.#lost.has(node), heardMs: nowMs })
       return ''
     }
     const last = heard.number
@@ -38,6 +40,7 @@ export class Sequences {
 
   /** The connection to this node was lost. */
   cut(node: string): void {
+    if (this.#late) this.#lost.add(node)
     for (const heard of this.#heard.values()) if (heard.node === node) heard.gapAllowed = true
   }
 
