@@ -2,8 +2,9 @@
  * Numbers of one sender after the other, as a receiver sees them: from whatever it begins with, each is one more than the
  * one before. Where the connection was lost some may be missing, once; never does one come twice or out of order.
  *
- * `late`: a few may still come in order before the gap. What is published before the loss is noticed waits for the next
- * connection, what is published after that goes to nobody there until the members of the group are told of anew.
+ * Of what is published to a group some may be missing more than once (`published`): what was on its way is lost, what is published
+ * before the loss is noticed waits for the next connection, and what is published after that goes to nobody there until the
+ * members of the group are told of anew.
  */
 interface Heard {
   readonly node: string
@@ -14,33 +15,32 @@ interface Heard {
 
 export class Sequences {
   readonly #heard = new Map<string, Heard>()
-  readonly #late: boolean
+  readonly #published: boolean
   /** Connections to these were lost. */
   readonly #lost = new Set<string>()
 
-  constructor({ late = false } = {}) {
-    this.#late = late
+  constructor({ published = false } = {}) {
+    this.#published = published
   }
 
   /** '' if it is what should come; otherwise what is wrong. */
   next(sender: string, node: string, number: number, nowMs: number): string {
     const heard = this.#heard.get(sender)
     if (heard === undefined) {
-      this.#heard.set(sender, { node, number, gapAllowed: this.#late && this.#lost.has(node), heardMs: nowMs })
+      this.#heard.set(sender, { node, number, gapAllowed: this.#published && this.#lost.has(node), heardMs: nowMs })
       return ''
     }
     const last = heard.number
-    const isNext = number === last + 1
-    const isWrong = number <= last || (!isNext && !heard.gapAllowed)
+    const isWrong = number <= last || (number !== last + 1 && !heard.gapAllowed)
     heard.number = Math.max(last, number)
-    heard.gapAllowed &&= this.#late && isNext
+    heard.gapAllowed &&= this.#published
     heard.heardMs = nowMs
     return isWrong ? `number ${number} of ${node} after ${last}` : ''
   }
 
   /** The connection to this node was lost. */
   cut(node: string): void {
-    if (this.#late) this.#lost.add(node)
+    if (this.#published) this.#lost.add(node)
     for (const heard of this.#heard.values()) if (heard.node === node) heard.gapAllowed = true
   }
 
