@@ -99,13 +99,14 @@ export class Workplace {
     this.#report(text)
   }
 
-  /** Something failed that only a connection that went down since `mark` excuses. */
-  blame({ node, connected, cuts }: Mark, text: string): void {
+  /** Something failed that only a connection that went down since `mark` excuses, or what `excuse` finds a little later. */
+  blame({ node, connected, cuts }: Mark, text: string, excuse = (): boolean => false): void {
     if (!connected) return this.count('excused: was not connected')
     this.#suspicions++
     setTimeout(() => {
       this.#suspicions--
       if ((this.#cuts.get(node) ?? 0) > cuts) this.count('excused: connection cut')
+      else if (excuse()) this.count('excused: the process is over')
       else this.violation(`${text}, and the connection to ${node} was up`)
     }, BLAME_AFTER_MS)
   }
