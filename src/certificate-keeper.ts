@@ -3,9 +3,18 @@
  *
  * New connections show the new one, those that are there go on. It looks at least once a day, since the calendar may jump,
  * and at most once a minute. The file that the identity came from is rewritten; where that fails (a full disk) the node
- * says so, goes on with what it has in memory, and tries again.
+ * says so, goes on with what it has in memory, and tries again. A certificate of an authority is renewed by that authority
+ * alone: the node looks every hour whether there is a new one in its file.
  */
-import { type Identity, isDueForRenewal, RENEW_BEFORE_MS, renewIdentity, saveIdentity } from '../certs/identity.ts'
+import { SkeinError } from '../certs/errors.ts'
+import {
+  type Identity,
+  isDueForRenewal,
+  loadIdentity,
+  RENEW_BEFORE_MS,
+  renewIdentity,
+  saveIdentity,
+} from '../certs/identity.ts'
 import type { Clock, Timer } from '../transport/clock.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Logger } from './config.ts'
@@ -13,6 +22,10 @@ import type { NodeEvent } from './event-stream.ts'
 
 const MAX_CHECK_MS = 24 * 60 * 60_000
 const MIN_CHECK_MS = 60_000
+/** Between two looks at a file into which an authority's certificates are put. */
+const LOOK_MS = 60 * 60_000
+/** An authority's certificate that ends sooner is warned of. */
+const WARN_BEFORE_MS = 7 * 24 * 60 * 60_000
 /** After a failure. */
 const RETRY_MS = 10 * 60_000
 
@@ -60,16 +73,45 @@ export class CertificateKeeper {
   }
 
   async #renew(): Promise<number> {
-    const { clock, transport, logger, emit } = this.#options
-    const identity = await renewIdentity(this.#identity, { wallNowMs: clock.wallNow() })
-    transport.useIdentity(identity)
-    this.#identity = identity
-    const { notAfterMs } = identity
+    if (this.#identity.authority !== undefined) return this.#fetch()
+    this.#use(await renewIdentity(this.#identity, { wallNowMs: this.#options.clock.wallNow() }))
+    const { notAfterMs } = this.#identity
     await this.#save()
-    logger.info({ notAfterMs }, 'certificate renewed')
-    emit({ type: 'certificateRenewed', notAfterMs })
+    this.#tell()
     this.#arm(this.#unsaved ? RETRY_MS : this.#nextCheckMs())
     return notAfterMs
+  }
+
+  #use(identity: Identity): void {
+    this.#options.transport.useIdentity(identity)
+    this.#identity = identity
+  }
+
+  #tell(): void {
+    const { notAfterMs } = this.#identity
+    this.#options.logger.info({ notAfterMs }, 'certificate renewed')
+    this.#options.emit({ type: 'certificateRenewed', notAfterMs })
+  }
+
+  /** The authority may have put a new certificate into the file. Gives the end of what is used then. */
+  async #fetch(): Promise<number> {
+    const { renewal, clock, logger } = this.#options
+    const { nodeId, authority, notAfterMs } = this.#identity
+    const file = renewal?.file
+    if (file === undefined) {
+      const text = `The certificate of this node is by ${authority}, and the node has no file in which a new one could be.`
+      throw new SkeinError('ERR_SKEIN_BAD_IDENTITY', text, { hint: 'Start the node with the option identity: a file.' })
+    }
+    const wallNowMs = clock.wallNow()
+    const found = await loadIdentity(file, { wallNowMs })
+    if (found.nodeId === nodeId && found.authority !== undefined && found.notAfterMs > notAfterMs) {
+      this.#use(found)
+      this.#tell()
+    }
+    if (this.#identity.notAfterMs - wallNowMs < WARN_BEFORE_MS) {
+      logger.warn({ file, notAfterMs: this.#identity.notAfterMs }, 'the certificate ends soon')
+    }
+    return this.#identity.notAfterMs
   }
 
   async #save(): Promise<void> {
@@ -89,7 +131,8 @@ export class CertificateKeeper {
 
   async #check(): Promise<void> {
     try {
-      if (isDueForRenewal(this.#identity, this.#options.clock.wallNow())) await this.renew()
+      if (this.#identity.authority !== undefined) await this.renew()
+      else if (isDueForRenewal(this.#identity, this.#options.clock.wallNow())) await this.renew()
       else if (this.#unsaved) await this.#save()
       this.#arm(this.#unsaved ? RETRY_MS : this.#nextCheckMs())
     } catch (error) {
@@ -99,6 +142,7 @@ export class CertificateKeeper {
   }
 
   #nextCheckMs(): number {
+    if (this.#identity.authority !== undefined) return LOOK_MS
     const dueInMs = this.#identity.notAfterMs - RENEW_BEFORE_MS - this.#options.clock.wallNow()
     return Math.min(MAX_CHECK_MS, Math.max(MIN_CHECK_MS, dueInMs))
   }
@@ -106,7 +150,8 @@ export class CertificateKeeper {
   #arm(ms: number): void {
     this.#timer?.cancel()
     const { clock, renewal } = this.#options
-    if (this.#stopped || renewal === undefined) return
+    const hasNoSource = this.#identity.authority !== undefined && renewal?.file === undefined
+    if (this.#stopped || renewal === undefined || hasNoSource) return
     this.#timer = clock.after(ms, () => void this.#check(), true)
   }
 }

@@ -30,6 +30,8 @@ export const systemHost = (node: SkeinNode, { cluster, clock, dht }: NodeParts, 
     connectedNodes: () => node.connectedNodes(),
     dht: () => dht?.(),
     snapshot: () => node.observer.local(),
+    processPage: (after) => processes.inspection.page(after),
+    processDetail: (number) => processes.inspection.detail(number),
     wallNow: () => clock.wallNow(),
     reach: (name) => reportReach(reach, name),
   }

@@ -15,6 +15,7 @@ import type { DhtReport } from './dht-report.ts'
 import type { ReachReport } from './doctor/reach-report.ts'
 import type { NodeSnapshot } from './observe/snapshot.ts'
 import type { From } from './process/calls.ts'
+import type { ProcessDetail, ProcessPage } from './process/process-page.ts'
 import type { Grants } from './process/rights.ts'
 import type { Self } from './process/self.ts'
 
@@ -34,6 +35,10 @@ export type SystemRequest =
   | { readonly type: 'dht' }
   | { readonly type: 'snapshot' }
   | { readonly type: 'time' }
+  /** A page of processes: those with a greater number. */
+  | { readonly type: 'processes'; readonly after: number }
+  /** One process, by its number. */
+  | { readonly type: 'process'; readonly number: number }
   | { readonly type: 'reach'; readonly node: string }
 
 /** What a node says of itself. */
@@ -58,6 +63,9 @@ export type SystemReply =
   | { readonly type: 'dht'; readonly dht: DhtReport | undefined }
   /** What the observer tells of the node. */
   | { readonly type: 'snapshot'; readonly snapshot: NodeSnapshot }
+  | { readonly type: 'processes'; readonly page: ProcessPage }
+  /** Undefined: there is no such process. */
+  | { readonly type: 'process'; readonly process: ProcessDetail | undefined }
   /** What the calendar of the node shows, milliseconds since 1970. */
   | { readonly type: 'time'; readonly wallMs: number }
   /** Whether and how the node reaches another one. */
@@ -75,6 +83,8 @@ export interface SystemHost {
   dht(): DhtReport | undefined
   /** Never rejects. */
   snapshot(): Promise<NodeSnapshot>
+  processPage(after: number): ProcessPage
+  processDetail(number: number): ProcessDetail | undefined
   wallNow(): number
   /** Never rejects. */
   reach(node: unknown): Promise<ReachReport>
@@ -148,7 +158,20 @@ const answer = (host: SystemHost, request: unknown): SystemReply => {
       return { type: 'dht', dht: host.dht() }
     case 'time':
       return { type: 'time', wallMs: host.wallNow() }
+    case 'processes':
+      return { type: 'processes', page: host.processPage(numberOf(request, 'after')) }
+    case 'process':
+      return { type: 'process', process: host.processDetail(numberOf(request, 'number')) }
     default:
-      return { type: 'unknown', knows: ['ping', 'nodes', 'info', 'dht', 'snapshot', 'time', 'reach'] }
+      return {
+        type: 'unknown',
+        knows: ['ping', 'nodes', 'info', 'dht', 'snapshot', 'processes', 'process', 'time', 'reach'],
+      }
   }
+}
+
+/** What another node may have made anything of. */
+const numberOf = (request: unknown, key: 'after' | 'number'): number => {
+  const value = (request as Readonly<Record<string, unknown>>)[key]
+  return typeof value === 'number' && value >= 0 ? value : 0
 }

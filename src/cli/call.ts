@@ -2,6 +2,7 @@
  * `skein call NAME PROCESS JSON`: asks a registered process of a node and prints its reply.
  */
 import { type Command, InvalidArgumentError } from 'commander'
+import { addHelp } from './help.ts'
 import { addClusterOptions, type ClusterOptions, parseMilliseconds } from './options.ts'
 import { printLine, toJson } from './output.ts'
 import { withTool } from './tool-node.ts'
@@ -28,6 +29,15 @@ export const addCall = (program: Command): void => {
         const reply = await tool.node.call({ name: process, node: name }, request.value, limit)
         printLine(toJson(reply, options.json === true ? 0 : READABLE_INDENT))
       }),
+  )
+  addHelp(
+    command,
+    [
+      { command: `skein call b echo '"hi"'`, does: 'text is JSON too: mind the quotes' },
+      { command: `skein call b counter '{"add": 2}' --timeout 500`, does: 'wait half a second at most' },
+      { command: `skein call b skein '{"type": "info"}'`, does: 'what every node tells of itself' },
+    ],
+    'Every node has the process "skein"; one of `skein start` has "echo" as well.',
   )
 }
 

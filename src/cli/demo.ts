@@ -10,6 +10,7 @@ import type { Timed } from './demo-child.ts'
 import type { DemoEvent } from './demo-protocol.ts'
 import { DemoStage, type NodeUp, type Player, randomHex, sawDown, sawUp } from './demo-stage.ts'
 import { Failed } from './failure.ts'
+import { addHelp } from './help.ts'
 import { duration, firstSentence, invocation, palette, printLine } from './output.ts'
 
 /** `npm start` is to be over within 30 s, clearing up included. */
@@ -26,10 +27,11 @@ const SHOWN_ID_LENGTH = 12
 type Trio = readonly [a: Player, b: Player, c: Player]
 
 export const addDemo = (program: Command, entry: string): void => {
-  program
+  const command = program
     .command('demo')
     .description('three nodes on this machine find each other, talk, and lose one of them')
     .action(() => run(entry))
+  addHelp(command, [{ command: 'skein demo', does: 'takes some 10 s and leaves nothing behind' }])
 }
 
 const run = async (entry: string): Promise<void> => {

@@ -15,17 +15,19 @@ import { Pid } from '../pid.ts'
 import { startNode } from '../start.ts'
 import { printReport } from './dht.ts'
 import { echo } from './echo.ts'
+import { addHelp } from './help.ts'
 import { addClusterOptions, type ClusterOptions, findCookie, parsePort, toStartOptions } from './options.ts'
 import { firstSentence, invocation, type Palette, palette, printJson, printLine } from './output.ts'
 
 /** Well within the time that service managers give before they kill: systemd 90 s, Kubernetes 30 s, Docker 10 s. */
 const DRAIN_TIMEOUT_MS = 8000
 
-interface StartCommandOptions extends ClusterOptions {
+export interface StartCommandOptions extends ClusterOptions {
   readonly name?: string
   readonly port?: number
   readonly bootstrap?: boolean
   readonly healthPort?: number
+  readonly attach?: boolean
 }
 
 export const addStart = (program: Command): void => {
@@ -36,7 +38,19 @@ export const addStart = (program: Command): void => {
     .option('--bootstrap', 'start a node of the DHT and nothing else: it needs no cookie and joins no cluster')
     .option('--port <port>', 'UDP port (default: 4433, or any free one if that is busy)', parsePort)
   command.option('--health-port <port>', 'serve /live, /ready and /metrics on this TCP port of 127.0.0.1', parsePort)
+  command.option('--attach', 'let members evaluate code in this node (skein attach)')
   addClusterOptions(command).action(run)
+  addHelp(
+    command,
+    [
+      { command: 'skein start --name a', does: 'found by others of this user and LAN' },
+      { command: 'skein start --name b --seed 192.168.1.7:4433', does: 'where multicast does not get through' },
+      { command: 'skein start --health-port 9090', does: 'with /live, /ready and /metrics' },
+      { command: 'skein start --bootstrap --port 4433', does: 'a DHT node for clusters to meet at' },
+      { command: 'skein start --json | jq -c .type', does: 'what happens, for programs' },
+    ],
+    'Ctrl-C stops the node; SIGTERM lets it drain first.',
+  )
 }
 
 const run = async (options: StartCommandOptions): Promise<void> => {
@@ -44,12 +58,17 @@ const run = async (options: StartCommandOptions): Promise<void> => {
     if (options.healthPort === undefined) return runBootstrap(options)
     throw new SkeinError('ERR_SKEIN_BAD_OPTION', '--health-port does not go with --bootstrap: it serves nothing there.')
   }
-  const cookie = await findCookie(options)
+  await stay(options, await findCookie(options))
+}
+
+/** A node of the cluster with that cookie, until it is interrupted. */
+export const stay = async (options: StartCommandOptions, cookie: ResolvedCookie): Promise<void> => {
   const { name, port, json = false } = options
   const node = await startNode({
     ...toStartOptions(options, cookie),
     ...(name === undefined ? {} : { name }),
     ...(port === undefined ? {} : { port }),
+    ...(options.attach === undefined ? {} : { attach: options.attach }),
   })
   const health = options.healthPort === undefined ? undefined : await healthServerOf(node, options.healthPort)
   process.once('SIGINT', () => void node.stop())
@@ -63,11 +82,12 @@ const run = async (options: StartCommandOptions): Promise<void> => {
   await node.stop()
 }
 
-const runBootstrap = async ({ host, port, dht, json = false }: StartCommandOptions): Promise<void> => {
+const runBootstrap = async ({ host, port, dht, config, json = false }: StartCommandOptions): Promise<void> => {
   const node = await startBootstrap({
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port }),
     ...(dht === undefined ? {} : { dht: { bootstrap: dht } }),
+    ...(config === undefined ? {} : { configFile: config }),
   })
   const addresses = node.addresses.map(formatAddress)
   const { id } = node.report()
@@ -138,6 +158,8 @@ const tellPeople = async (
 const placeOf = (cookie: ResolvedCookie): string =>
   'file' in cookie ? cookie.file : 'from the environment variable SKEIN_COOKIE'
 
+const ATTACHED = { opened: 'may evaluate code here now', evaluated: 'evaluated', closed: 'has left' } as const
+
 /** An event as a person reads it; undefined where there is nothing to tell. */
 const describe = (event: NodeEvent, paint: Palette): string | undefined => {
   switch (event.type) {
@@ -145,6 +167,8 @@ const describe = (event: NodeEvent, paint: Palette): string | undefined => {
       return `${paint.good('nodeup')}      ${event.node} at ${formatAddress(event.address)}${event.hidden ? ' (a tool)' : ''}`
     case 'nodedown':
       return `${paint.bad('nodedown')}    ${event.node}: ${event.reason}`
+    case 'moved':
+      return `moved       ${event.node} is reached ${event.way === 'relay' ? 'through a relay' : `directly, at ${formatAddress(event.address)}`}`
     case 'discovered':
     case 'undiscovered': {
       const what = event.type === 'discovered' ? 'discovered' : 'lost sight'
@@ -165,6 +189,10 @@ const describe = (event: NodeEvent, paint: Palette): string | undefined => {
       return `this node ${event.leads ? 'leads' : 'leads no more'} the supervisor ${event.name}`
     case 'processCrashed':
       return `${paint.bad('crashed')}     ${event.pid}: ${String(event.reason)}`
+    case 'attach': {
+      const code = event.code === undefined ? '' : `: ${event.code.replaceAll(/\p{C}/gu, '?')}`
+      return `${paint.bold('attach')}      ${event.node} ${ATTACHED[event.action]}${code}`
+    }
     case 'deadLetter':
       return `dead letter ${event.to instanceof Pid ? event.to : `${event.to.name} on ${event.to.node}`}: ${event.reason}`
     case 'lagged':

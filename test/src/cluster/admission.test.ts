@@ -7,6 +7,7 @@ import { suite } from '../../support/suite.ts'
 
 const test = suite('admission')
 
+const clock = { wallNow: () => 0 }
 const DIGITS = 'abcdefghijklmnopqrstuvwxyz234567'
 
 const idOf = (index: number): string => {
@@ -25,21 +26,21 @@ const codeOf = (work: () => unknown): string | undefined => {
 }
 
 test('without anything all are let in; revoked ones are not, list or no list', () => {
-  assert.is(new Admission({ selfId: idOf(0) }).refusal(idOf(1)), undefined)
-  const admission = new Admission({ selfId: idOf(0), revoked: [idOf(2)], members: [idOf(1), idOf(2)] })
-  const codes = [0, 1, 2, 3].map((index) => admission.refusal(idOf(index))?.code)
+  assert.is(new Admission(idOf(0), { clock }).refusal(idOf(1), undefined), undefined)
+  const admission = new Admission(idOf(0), { clock, revoked: [idOf(2)], members: [idOf(1), idOf(2)] })
+  const codes = [0, 1, 2, 3].map((index) => admission.refusal(idOf(index), undefined)?.code)
   assert.equal(codes, [undefined, undefined, 'ERR_SKEIN_REVOKED', 'ERR_SKEIN_NOT_ADMITTED'])
   assert.equal(
     [0, 1, 2, 3].map((index) => admission.admits(idOf(index))),
     [true, true, false, false],
   )
   assert.ok(admission.unrevoke(idOf(2)))
-  assert.is(admission.refusal(idOf(2)), undefined)
+  assert.is(admission.refusal(idOf(2), undefined), undefined)
 })
 
 test('the list of revoked nodes is bounded', () => {
   const revoked = Array.from({ length: MAX_ADMISSION_IDS }, (_, index) => idOf(index + 1))
-  const admission = new Admission({ selfId: idOf(0), revoked })
+  const admission = new Admission(idOf(0), { clock, revoked })
   assert.is(
     codeOf(() => admission.revoke(idOf(MAX_ADMISSION_IDS + 1))),
     'ERR_SKEIN_LIMIT',
