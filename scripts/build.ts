@@ -10,11 +10,11 @@
  * error in them the old dist/ stays.
  */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, posix, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build, type Plugin } from 'esbuild'
+import { build, type Plugin, transform } from 'esbuild'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const DIST = join(ROOT, 'dist')
@@ -75,40 +75,71 @@ const bundle = async (): Promise<void> => {
   for (const program of Object.values(manifest.bin)) chmodSync(join(FRESH, relative('dist', program)), 0o755)
 }
 
-/** Declarations of everything, of which those stay that an entry point leads to. */
+/** `src/node.d.ts` for './node.ts' in `src/index.d.ts`. */
+const declarationsNamedIn = (file: string): string[] => {
+  const text = readFileSync(join(FRESH, file), 'utf8')
+  const specifiers = text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*['"](\.[^'"]+)['"]/g)
+  return Array.from(specifiers, ([, specifier = '']) =>
+    posix.join(posix.dirname(file), specifier.replace(/\.[jt]s$/, '.d.ts')),
+  )
+}
+
+/**
+ * Declarations of everything, of which those stay that an entry point leads to. Comments stay in those that an entry point
+ * takes names from, which are what users read; what a module is within the house is left out there as well.
+ */
 const declare = (): void => {
   const compiler = createRequire(import.meta.url).resolve('typescript/package.json')
   const program = join(dirname(compiler), 'bin', 'tsc')
   const args = ['-p', 'tsconfig.build.json', '--emitDeclarationOnly', '--sourceMap', 'false', '--outDir', FRESH]
   execFileSync(process.execPath, [program, ...args], { cwd: ROOT, stdio: 'inherit' })
+  const roots = Object.values(manifest.exports).flatMap((target) =>
+    typeof target === 'string' ? [] : [posix.relative('dist', target.default).replace(/\.js$/, '.d.ts')],
+  )
+  const read = new Set([...roots, ...roots.flatMap(declarationsNamedIn)])
   const needed = new Set<string>()
   const follow = (file: string): void => {
     if (needed.has(file)) return
     needed.add(file)
-    const text = readFileSync(join(FRESH, file), 'utf8')
-    for (const [, specifier = ''] of text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*['"](\.[^'"]+)['"]/g))
-      follow(posix.join(posix.dirname(file), specifier.replace(/\.[jt]s$/, '.d.ts')))
+    declarationsNamedIn(file).forEach(follow)
   }
-  for (const target of Object.values(manifest.exports))
-    if (typeof target !== 'string') follow(posix.relative('dist', target.default).replace(/\.js$/, '.d.ts'))
-  for (const file of readdirSync(FRESH, { recursive: true, encoding: 'utf8' }))
-    if (file.endsWith('.d.ts') && !needed.has(file.split(sep).join('/'))) rmSync(join(FRESH, file))
+  roots.forEach(follow)
+  for (const path of readdirSync(FRESH, { recursive: true, encoding: 'utf8' })) {
+    if (!path.endsWith('.d.ts')) continue
+    const file = path.split(sep).join('/')
+    if (!needed.has(file)) {
+      rmSync(join(FRESH, file))
+      continue
+    }
+    const text = readFileSync(join(FRESH, file), 'utf8')
+    const comments = read.has(file)
+      ? /^\/\*\*[\s\S]*?\*\/\n(?=import |export (?:type )?[{*])/
+      : /^[ \t]*\/\*\*[\s\S]*?\*\/\n/gm
+    writeFileSync(join(FRESH, file), text.replace(comments, ''))
+  }
 }
 
-const copyFiles = (): void => {
+/** Pages keep their files, as browsers load them one by one. */
+const copyFiles = async (): Promise<void> => {
   for (const room of ROOMS) {
     for (const file of readdirSync(join(ROOT, room), { recursive: true, withFileTypes: true })) {
       if (!file.isFile() || file.name.endsWith('.ts')) continue
       const path = relative(ROOT, join(file.parentPath, file.name))
       mkdirSync(dirname(join(FRESH, path)), { recursive: true })
-      cpSync(join(ROOT, path), join(FRESH, path))
+      const [, loader] = /\.(js|css)$/.exec(path) ?? []
+      const content = readFileSync(join(ROOT, path))
+      const packed = loader === undefined ? content : await smaller(content.toString(), loader as 'js' | 'css')
+      writeFileSync(join(FRESH, path), packed)
     }
   }
 }
 
+const smaller = async (code: string, loader: 'js' | 'css'): Promise<string> =>
+  (await transform(code, { loader, minify: true })).code
+
 rmSync(FRESH, { recursive: true, force: true })
 declare()
 await bundle()
-copyFiles()
+await copyFiles()
 rmSync(DIST, { recursive: true, force: true })
 renameSync(FRESH, DIST)

@@ -15,6 +15,7 @@ export const systemHost = (node: SkeinNode, { cluster, clock, dht }: NodeParts, 
   }
   return {
     name: node.name,
+    events: node.events,
     info: () => ({
       name: node.name,
       id: node.id,

@@ -13,6 +13,8 @@ import { genServer } from './behaviours/gen-server.ts'
 import type { ConnectedNode } from './cluster/connected-node.ts'
 import type { DhtReport } from './dht-report.ts'
 import type { ReachReport } from './doctor/reach-report.ts'
+import { EventFollowers } from './event-followers.ts'
+import type { NodeEvent } from './event-stream.ts'
 import type { NodeSnapshot } from './observe/snapshot.ts'
 import type { From } from './process/calls.ts'
 import type { ProcessDetail, ProcessPage } from './process/process-page.ts'
@@ -35,6 +37,8 @@ export type SystemRequest =
   | { readonly type: 'dht' }
   | { readonly type: 'snapshot' }
   | { readonly type: 'time' }
+  /** Events are to be sent to the process that asks, from now on, each in a FollowedEvent. */
+  | { readonly type: 'follow' }
   /** A page of processes: those with a greater number. */
   | { readonly type: 'processes'; readonly after: number }
   /** One process, by its number. */
@@ -70,7 +74,8 @@ export type SystemReply =
   | { readonly type: 'time'; readonly wallMs: number }
   /** Whether and how the node reaches another one. */
   | { readonly type: 'reach'; readonly reach: ReachReport }
-  /** Too many answers that take their time are asked for at once. */
+  | { readonly type: 'following' }
+  /** Too many answers that take their time are asked for at once, or too many follow already. */
   | { readonly type: 'busy' }
   | { readonly type: 'unknown'; readonly knows: readonly SystemRequest['type'][] }
 
@@ -78,6 +83,7 @@ export type SystemReply =
 export interface SystemHost {
   /** name@host */
   readonly name: string
+  readonly events: AsyncIterable<NodeEvent>
   info(): NodeInfo
   connectedNodes(): readonly ConnectedNode[]
   dht(): DhtReport | undefined
@@ -93,9 +99,14 @@ export interface SystemHost {
 /** A GenServer, so that neither what looks like a call nor an answer that cannot be sent ends it. */
 export const systemProcess = (host: SystemHost) => {
   const waiting = { snapshot: 0, reach: 0 }
+  const followers = new EventFollowers(host.events)
   const behaviour = genServer({
     init: () => ({ state: undefined }),
     handleCall: (request: unknown, from, _state, self) => {
+      if (typeOf(request) === 'follow') {
+        const follows = from.pid !== undefined && followers.add(self, from.pid)
+        return { reply: { type: follows ? 'following' : 'busy' } satisfies SystemReply }
+      }
       const slow = slowAnswer(host, request)
       if (slow === undefined) return { reply: answer(host, request) }
       const { kind, begin } = slow
@@ -107,6 +118,9 @@ export const systemProcess = (host: SystemHost) => {
         replySafely(self, from, reply)
       })
       return undefined
+    },
+    handleInfo: (message) => {
+      if (typeOf(message) === 'DOWN') followers.down((message as { readonly ref?: unknown }).ref)
     },
     label: 'what tools ask',
   })
@@ -165,7 +179,7 @@ const answer = (host: SystemHost, request: unknown): SystemReply => {
     default:
       return {
         type: 'unknown',
-        knows: ['ping', 'nodes', 'info', 'dht', 'snapshot', 'processes', 'process', 'time', 'reach'],
+        knows: ['ping', 'nodes', 'info', 'dht', 'snapshot', 'processes', 'process', 'time', 'follow', 'reach'],
       }
   }
 }

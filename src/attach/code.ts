@@ -9,8 +9,6 @@ import { constants, Script } from 'node:vm'
 
 /** Shown in the stack of errors. */
 const FILE_NAME = 'attach'
-/** For the import() of code: as in a file of the program. */
-const importModuleDynamically = constants.USE_MAIN_CONTEXT_DEFAULT_LOADER
 
 export type Parsed =
   | { readonly type: 'script'; readonly script: Script }
@@ -28,7 +26,7 @@ export const parse = (code: string): Parsed => {
   const [, assignment] = /^(?:const|let|var)\s+([\s\S]+)$/.exec(text) ?? []
   const statements = compile(`(async () => {\n${code}\n})()`)
   const forms = [
-    assignment === undefined ? statements : compile(`(async () => void (${assignment}\n))()`),
+    ...(assignment === undefined ? [] : [compile(`(async () => void (${assignment}\n))()`)]),
     compile(`(async () => (${text}\n))()`),
     statements,
   ]
@@ -44,7 +42,12 @@ const bad = (error: Error): Parsed => ({ type: 'bad', error })
 
 const compile = (code: string): Script | Error => {
   try {
-    return new Script(code, { filename: FILE_NAME, importModuleDynamically })
+    // As in a file of the program. Node.js warns of it as experimental, so it is asked for where it is needed.
+    const imports = /\bimport\b/.test(code)
+    return new Script(code, {
+      filename: FILE_NAME,
+      ...(imports && { importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER }),
+    })
   } catch (error) {
     return error as Error
   }

@@ -28,7 +28,7 @@ const DEFAULT_COLUMNS = 80
 type Evaluation = Extract<AttachRequest, { type: 'evaluate' }>
 
 /** Runs `work()`, which it is given as a global, in a context that holds nothing else. */
-const GUARDED = new Script('work()', { filename: 'attach' })
+const GUARDED = new Script('work()', { filename: 'skein' })
 const GLOBAL = new Script('globalThis')
 
 export class Session {
@@ -74,7 +74,7 @@ export class Session {
     if (parsed.type === 'incomplete') return { type: 'incomplete', text: safeText(parsed.error) }
     if (parsed.type === 'bad') return { type: 'threw', text: safeText(parsed.error) }
     try {
-      const given: unknown = this.#guarded(() => parsed.script.runInContext(this.#context))
+      const given: unknown = this.#guarded(() => parsed.script.runInContext(this.#context, { displayErrors: false }))
       const value = types.isPromise(given) ? await this.#settled(given) : given
       if (value === GIVEN_UP) return { type: 'givenUp' }
       this.#define('_', value)
@@ -131,14 +131,11 @@ export class Session {
     return { type: 'text', text: cut(text) }
   }
 
-  /** An error without the frames that are ours. */
+  /** An error without the frames that are ours: those below the last one of the code. */
   #told(error: unknown, evaluation: Evaluation): string {
-    if (!types.isNativeError(error)) {
-      const shown = this.#shownSafely(error, evaluation)
-      return `Thrown: ${shown}`
-    }
     const text = this.#shownSafely(error, evaluation)
-    return text.replace(/\n {4}at Script\.runInContext \(node:vm[\s\S]*?(?=\n(?! {4}at )|$)/, '')
+    if (!types.isNativeError(error)) return `Thrown: ${text}`
+    return text.replace(/^([\s\S]*\battach:\d+:\d+\)?)(?:\n {4}at .*)+/, '$1')
   }
 
   #shownSafely(value: unknown, evaluation: Evaluation): string {
@@ -151,7 +148,7 @@ export class Session {
   }
 
   #guarded<T>(work: () => T): T {
-    return GUARDED.runInContext(createContext({ work }), { timeout: MAX_BUSY_MS }) as T
+    return GUARDED.runInContext(createContext({ work }), { timeout: MAX_BUSY_MS, displayErrors: false }) as T
   }
 
   #define(name: string, value: unknown): void {

@@ -53,12 +53,12 @@ export const palette = (): Palette => {
   return { bold: paint(1, 22), dim: paint(2, 22), good: paint(32, 39), bad: paint(31, 39) }
 }
 
-/**
- * Columns as wide as what stands in them; the first row is the heading. Others may have said what stands there: what a
- * terminal would obey is shown as a question mark.
- */
+/** What others have said: what a terminal would obey is shown as a question mark. */
+export const visible = (text: string): string => text.replaceAll(/\p{C}/gu, '?')
+
+/** Columns as wide as what stands in them; the first row is the heading. Others may have said what stands there. */
 export const table = (said: readonly (readonly string[])[]): string[] => {
-  const rows = said.map((row) => row.map((cell) => cell.replaceAll(/\p{C}/gu, '?')))
+  const rows = said.map((row) => row.map(visible))
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   return rows.map((row) =>
     row

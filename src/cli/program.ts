@@ -5,8 +5,11 @@
  */
 import { Command } from 'commander'
 import { addAttach } from './attach.ts'
+import { addBench } from './bench.ts'
 import { addCall } from './call.ts'
 import { addCerts } from './certs.ts'
+import { addChaos } from './chaos.ts'
+import { addChaosNode } from './chaos-node.ts'
 import { addDemo } from './demo.ts'
 import { addDemoNode } from './demo-node.ts'
 import { addDht } from './dht.ts'
@@ -68,8 +71,11 @@ export const buildProgram = (version: string, entry: string): Command => {
   addJoin(program)
   program.commandsGroup('Try and test:')
   addDoctor(program)
+  addBench(program)
   addDemo(program, entry)
   addDemoNode(program)
+  addChaos(program, entry)
+  addChaosNode(program)
   program.commandsGroup('Commands:')
   return addHelp(program, EXAMPLES, NOTE)
 }

@@ -11,13 +11,13 @@ import { startBootstrap } from '../bootstrap.ts'
 import type { NodeEvent } from '../event-stream.ts'
 import type { SkeinNode } from '../node.ts'
 import { type HealthServer, startHealthServer } from '../observe/health-server.ts'
-import { Pid } from '../pid.ts'
 import { startNode } from '../start.ts'
 import { printReport } from './dht.ts'
 import { echo } from './echo.ts'
+import { eventText, timeOfDay } from './event-text.ts'
 import { addHelp } from './help.ts'
 import { addClusterOptions, type ClusterOptions, findCookie, parsePort, toStartOptions } from './options.ts'
-import { firstSentence, invocation, type Palette, palette, printJson, printLine } from './output.ts'
+import { invocation, palette, printJson, printLine } from './output.ts'
 
 /** Well within the time that service managers give before they kill: systemd 90 s, Kubernetes 30 s, Docker 10 s. */
 const DRAIN_TIMEOUT_MS = 8000
@@ -75,6 +75,7 @@ export const stay = async (options: StartCommandOptions, cookie: ResolvedCookie)
   // Whoever manages services sends this one first, and kills later.
   process.once('SIGTERM', () => void node.drain({ timeoutMs: DRAIN_TIMEOUT_MS }))
   node.register('echo', node.spawn(echo))
+  node.behaviour('echo', echo)
 
   const events = node.events
   if (json) await tellPrograms(node, events, health)
@@ -149,53 +150,11 @@ const tellPeople = async (
   const skein = invocation()
   printLine(`  try          ${skein} nodes, ${skein} call ${short} echo '"hi"'; Ctrl-C stops this node`)
   for await (const event of events) {
-    const text = describe(event, paint)
-    if (text !== undefined) printLine(`${paint.dim(new Date().toTimeString().slice(0, 8))}  ${text}`)
+    const text = eventText(event, paint)
+    if (text !== undefined) printLine(`${paint.dim(timeOfDay())}  ${text}`)
   }
   printLine(`${paint.bold(node.name)} has stopped`)
 }
 
 const placeOf = (cookie: ResolvedCookie): string =>
   'file' in cookie ? cookie.file : 'from the environment variable SKEIN_COOKIE'
-
-const ATTACHED = { opened: 'may evaluate code here now', evaluated: 'evaluated', closed: 'has left' } as const
-
-/** An event as a person reads it; undefined where there is nothing to tell. */
-const describe = (event: NodeEvent, paint: Palette): string | undefined => {
-  switch (event.type) {
-    case 'nodeup':
-      return `${paint.good('nodeup')}      ${event.node} at ${formatAddress(event.address)}${event.hidden ? ' (a tool)' : ''}`
-    case 'nodedown':
-      return `${paint.bad('nodedown')}    ${event.node}: ${event.reason}`
-    case 'moved':
-      return `moved       ${event.node} is reached ${event.way === 'relay' ? 'through a relay' : `directly, at ${formatAddress(event.address)}`}`
-    case 'discovered':
-    case 'undiscovered': {
-      const what = event.type === 'discovered' ? 'discovered' : 'lost sight'
-      const sources = event.sources.length === 0 ? '' : `, through ${event.sources.join(' and ')}`
-      // A seed, or an address from the DHT, may turn out to be anybody.
-      return `${what}  ${event.node ?? 'somebody'} at ${event.addresses.map(formatAddress).join(', ')}${sources}`
-    }
-    case 'discoveryStatus': {
-      const { source, state, detail } = event.status
-      if (source === 'peers') return undefined
-      return `discovery   ${source} is ${state}: ${state === 'working' ? firstSentence(detail) : detail}`
-    }
-    case 'refused':
-      return `${paint.bad('refused')}     ${event.node ?? formatAddress(event.address)}: ${event.message} (${event.code})`
-    case 'draining':
-      return `${event.node} is about to leave`
-    case 'supervisorLeader':
-      return `this node ${event.leads ? 'leads' : 'leads no more'} the supervisor ${event.name}`
-    case 'processCrashed':
-      return `${paint.bad('crashed')}     ${event.pid}: ${String(event.reason)}`
-    case 'attach': {
-      const code = event.code === undefined ? '' : `: ${event.code.replaceAll(/\p{C}/gu, '?')}`
-      return `${paint.bold('attach')}      ${event.node} ${ATTACHED[event.action]}${code}`
-    }
-    case 'deadLetter':
-      return `dead letter ${event.to instanceof Pid ? event.to : `${event.to.name} on ${event.to.node}`}: ${event.reason}`
-    case 'lagged':
-      return `${event.lost} events were lost: this terminal is too slow`
-  }
-}

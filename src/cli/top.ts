@@ -53,7 +53,7 @@ const top = async (tool: Tool, target: string | undefined, options: TopCommandOp
   const samples = new Samples(tool.node.observer, names, only === undefined)
   const pictureOf = (detail?: ProcessDetail): Picture => {
     const clock = new Date().toTimeString().slice(0, 8)
-    return { cluster: tool.cluster, samples: samples.all, everyMs, clock, detail }
+    return { cluster: tool.cluster, samples: samples.all, clock, detail }
   }
   const isScreen = process.stdin.isTTY && process.stdout.isTTY && !once && !json
   if (isScreen) await watch(tool, samples, pictureOf, everyMs, only)

@@ -37,7 +37,6 @@ Processes are the ten largest of each node by waiting messages, by bytes, and by
 export interface Picture {
   readonly cluster: string
   readonly samples: readonly Sample[]
-  readonly everyMs: number
   /** Time of day. */
   readonly clock: string
   /** Of the process that is looked at; undefined: it has ended, or is not known yet. */
@@ -66,21 +65,21 @@ export const plainTables = (picture: Picture): readonly { readonly title: string
   })
 
 /** One line about all of it. */
-export const summary = ({ cluster, samples, everyMs }: Picture): string => {
+export const summary = ({ cluster, samples }: Picture): string => {
   const up = samples.flatMap(({ snapshot }) => snapshot ?? [])
   const gone = samples.length - up.length
   const sum = (of: (one: (typeof up)[number]) => number): string => count(up.reduce((all, one) => all + of(one), 0))
   const nodes = `${up.length} ${up.length === 1 ? 'node' : 'nodes'}${gone === 0 ? '' : `, ${gone} gone`}`
   const processes = `${sum((one) => one.processes.count)} processes`
-  const waiting = `${sum((one) => one.mailboxes.messages)} messages wait`
-  return `cluster ${cluster}: ${nodes}, ${processes}, ${waiting}; every ${everyMs / 1000} s`
+  const messages = `${sum((one) => one.mailboxes.messages)} messages`
+  return `cluster ${cluster}: ${nodes}, ${processes}, ${messages}`
 }
 
 const headLines = (picture: Picture, state: TopState, columns: number, paint: Palette): string[] => {
   const title = fit(`skein top  ${summary(picture)}`, Math.max(0, columns - picture.clock.length - 1))
   const views = VIEWS.map((view, index) => (view === state.view ? `[${index + 1} ${view}]` : ` ${index + 1} ${view} `))
   const of = state.node === undefined ? '' : `  of ${state.node}`
-  const lines = [`${paint.bold(title)} ${picture.clock}`.trimEnd(), fit(`${views.join(' ')}${of}`, columns)]
+  const lines = [paint.bold(fit(`${title} ${picture.clock}`, columns)), fit(`${views.join(' ')}${of}`, columns)]
   return [...lines, ...nodeLines(picture.samples, state, columns), '']
 }
 

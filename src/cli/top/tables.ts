@@ -11,7 +11,7 @@ export type View = (typeof VIEWS)[number]
 
 export interface Column {
   readonly title: string
-  /** Characters; undefined: a share of what is left. */
+  /** Characters, one more than the title at least, for the mark of sorting; undefined: a share of what is left. */
   readonly width: number | undefined
   readonly align: 'left' | 'right'
 }
@@ -46,23 +46,23 @@ const NODE_COLUMNS = [
   right('CPU', 4),
   right('LAG', 7),
   right('MEM', 4),
-  right('PROCS', 5),
+  right('PROCS', 6),
   right('WAIT', 5),
-  right('PEERS', 5),
+  right('PEERS', 6),
   right('IN/s', 5),
-  right('OUT/s', 5),
+  right('OUT/s', 6),
 ]
 const PEER_COLUMNS = [
   left('NODE'),
   left('PEER'),
   left('WAY', 7),
   right('RTT', 7),
-  right('LOST', 4),
-  right('LANES', 5),
-  right('HELD', 4),
-  right('QUEUE', 5),
+  right('LOST', 5),
+  right('LANES', 6),
+  right('HELD', 5),
+  right('QUEUE', 6),
   right('IN/s', 5),
-  right('OUT/s', 5),
+  right('OUT/s', 6),
 ]
 const PROCESS_COLUMNS = [
   left('NODE'),
@@ -70,8 +70,8 @@ const PROCESS_COLUMNS = [
   left('NAME'),
   left('STATE', 7),
   right('WAIT', 5),
-  right('BYTES', 5),
-  right('BONDS', 5),
+  right('BYTES', 6),
+  right('BONDS', 6),
 ]
 
 /** The column that a view is sorted by until the user says otherwise. */

@@ -2,9 +2,13 @@
  * Jest with `node --experimental-vm-modules`, which it needs for any package that is ESM.
  */
 import { randomBytes } from 'node:crypto'
+import { jest } from '@jest/globals'
 import { genServer, isSkeinError, startNode } from 'skein'
 
 const options = { cookie: randomBytes(32), host: '127.0.0.1', port: 0, discovery: false }
+/** A busy machine takes longer than Jest's five seconds to load what a node is made of. */
+jest.setTimeout(60_000)
+
 let here
 let there
 

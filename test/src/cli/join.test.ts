@@ -165,7 +165,7 @@ test(
   'wrong arguments say what is wrong with them',
   async (t) => {
     const settings = freshSettings()
-    const token = 'AWsCzGLYAlRzeI9W3qA0Zjfo5m2GrFWPBGdAHSafiuhDEt3wDDEyNy4wLjAuMTo0MTQxOGVPig1'
+    const token = 'AWsCzGLYAlRxeI9W3qA0Zjfo5m2GrFWPBGdAHSafiuhDEt3wDDEyNy4wLjAuMTo0MTQxOGVPig1'
     const [mistyped, withCluster, noToken, badSpan, badAddress] = await Promise.all([
       runCli(t, ['join', token, '--json'], settings),
       runCli(t, ['join', token, '--cluster', 'other'], settings),

@@ -21,7 +21,8 @@ export const clusterPage = ({ cluster, log }) => {
   return [
     h('h1', { class: 'unseen', key: 'title' }, `Cluster ${cluster.cluster}`),
     summary(nodes),
-    leftOut > 0 && h('p', { class: 'note', key: 'left out' }, `${plural(leftOut, 'more node')} not shown: an observer shows 200.`),
+    leftOut > 0 &&
+      h('p', { class: 'note', key: 'left out' }, `${plural(leftOut, 'more node')} not shown: an observer shows 200.`),
     h(
       'div',
       { class: 'columns', key: 'columns' },
@@ -31,12 +32,22 @@ export const clusterPage = ({ cluster, log }) => {
         h('div', { class: 'card-head' }, h('h2', { id: 'topology' }, 'Topology'), legend()),
         topology(nodes),
       ),
-      h('section', { class: 'card', 'aria-labelledby': 'nodes' }, h('div', { class: 'card-head' }, h('h2', { id: 'nodes' }, 'Nodes')), nodeTable(nodes)),
+      h(
+        'section',
+        { class: 'card', 'aria-labelledby': 'nodes' },
+        h('div', { class: 'card-head' }, h('h2', { id: 'nodes' }, 'Nodes')),
+        nodeTable(nodes),
+      ),
     ),
     h(
       'section',
       { class: 'card', 'aria-labelledby': 'recent', key: 'recent' },
-      h('div', { class: 'card-head' }, h('h2', { id: 'recent' }, 'Latest events'), h('a', { href: '#/events' }, 'All events')),
+      h(
+        'div',
+        { class: 'card-head' },
+        h('h2', { id: 'recent' }, 'Latest events'),
+        h('a', { href: '#/events' }, 'All events'),
+      ),
       eventTable(log.slice(-RECENT_EVENTS).reverse(), 'Nothing has happened since this observer was started.'),
     ),
   ]
@@ -55,18 +66,41 @@ const summary = (nodes) => {
   return h(
     'dl',
     { class: 'tiles', key: 'summary' },
-    tile('Nodes', `${answering.length}`, missing.length > 0 ? `${missing.length} not answering` : 'all answer', missing.length > 0 ? 'bad' : 'good'),
-    tile('Processes', count(sum((one) => one.processes)), `${plural(sum((one) => one.waiting), 'message')} waiting`),
+    tile(
+      'Nodes',
+      `${answering.length}`,
+      missing.length > 0 ? `${missing.length} not answering` : 'all answer',
+      missing.length > 0 ? 'bad' : 'good',
+    ),
+    tile(
+      'Processes',
+      count(sum((one) => one.processes)),
+      `${plural(
+        sum((one) => one.waiting),
+        'message',
+      )} waiting`,
+    ),
     tile('Messages', perSecond(sum((one) => one.messagesPerS)), bytesPerSecond(sum((one) => one.bytesPerS) / 2)),
     tile('Round trip', milliseconds(roundTrips[Math.floor(roundTrips.length / 2)]), 'median between nodes'),
     tile('Lost packets', count(lost), 'in the last minute', lost > 0 ? 'warning' : ''),
-    tile('Mailboxes', pressed === 0 ? 'calm' : `${pressed} full`, pressed === 0 ? 'none holds back senders' : 'hold back their senders', pressed > 0 ? 'warning' : ''),
+    tile(
+      'Mailboxes',
+      pressed === 0 ? 'calm' : `${pressed} full`,
+      pressed === 0 ? 'none holds back senders' : 'hold back their senders',
+      pressed > 0 ? 'warning' : '',
+    ),
   )
 }
 
 /** @param {string} name @param {string} value @param {string} note @param {string} [level] @returns {Child} */
 export const tile = (name, value, note, level = '') =>
-  h('div', { class: `tile ${level}`, key: name }, h('dt', {}, name), h('dd', { class: 'value' }, value), h('dd', { class: 'below' }, note))
+  h(
+    'div',
+    { class: `tile ${level}`, key: name },
+    h('dt', {}, name),
+    h('dd', { class: 'value' }, value),
+    h('dd', { class: 'below' }, note),
+  )
 
 const legend = () =>
   h(
@@ -115,11 +149,24 @@ const nodeRow = ({ name, state, since, figures, trend, why }) => {
       'th',
       { scope: 'row' },
       h('a', { href: `#/node/${encodeURIComponent(name)}` }, shortName(name)),
-      h('span', { class: 'below' }, isUp && figures ? `up ${span(figures.uptimeMs)}` : `${span(Date.now() - since)} ago`),
+      h(
+        'span',
+        { class: 'below' },
+        isUp && figures ? `up ${span(figures.uptimeMs)}` : `${span(Date.now() - since)} ago`,
+      ),
     ),
     h('td', {}, stateBadge({ state })),
     h('td', { class: 'number wide' }, isUp && figures ? count(figures.processes) : '–'),
-    h('td', { class: 'trend' }, isUp && figures ? [sparkline(trend, `Messages per second of ${name} in the last minute`), h('span', {}, perSecond(figures.messagesPerS))] : '–'),
+    h(
+      'td',
+      { class: 'trend' },
+      isUp && figures
+        ? [
+            sparkline(trend, `Messages per second of ${name} in the last minute`),
+            h('span', {}, perSecond(figures.messagesPerS)),
+          ]
+        : '–',
+    ),
     h('td', { class: 'number wide' }, isUp && figures ? percent(figures.utilisation) : '–'),
     h('td', { class: 'number wide' }, isUp && figures ? bytes(figures.residentBytes) : '–'),
   )

@@ -35,7 +35,7 @@ const passes = ({ node, type, text, level }, filter) => {
 export const eventsPage = ({ log }, filter, set) => {
   const found = (filter.paused ?? log).filter((entry) => passes(entry, filter))
   /** @param {Event} event */
-  const valueOf = (event) => /** @type {HTMLInputElement} */ (event.target).value
+  const textIn = (event) => /** @type {HTMLInputElement} */ (event.target).value
   return [
     h('h1', { key: 'title' }, 'Events'),
     h(
@@ -45,21 +45,48 @@ export const eventsPage = ({ log }, filter, set) => {
         'label',
         { class: 'search' },
         h('span', { class: 'unseen' }, 'Search events'),
-        h('input', { id: 'search', type: 'search', placeholder: 'Search, press / to begin', autocomplete: 'off', spellcheck: 'false', value: filter.words, oninput: (/** @type {Event} */ event) => set({ words: valueOf(event) }) }),
+        h('input', {
+          id: 'search',
+          type: 'search',
+          placeholder: 'Search, press / to begin',
+          autocomplete: 'off',
+          spellcheck: 'false',
+          value: filter.words,
+          oninput: (/** @type {Event} */ event) => set({ words: textIn(event) }),
+        }),
       ),
       h(
         'label',
         {},
         h('span', { class: 'unseen' }, 'Level'),
-        h('select', { onchange: (/** @type {Event} */ event) => set({ level: valueOf(event) }) }, LEVELS.map(([value = '', name]) => h('option', { value, selected: value === filter.level }, name))),
+        h(
+          'select',
+          { onchange: (/** @type {Event} */ event) => set({ level: textIn(event) }) },
+          LEVELS.map(([value = '', name]) => h('option', { value, selected: value === filter.level }, name)),
+        ),
       ),
-      h('button', { type: 'button', 'aria-pressed': filter.paused === undefined ? 'false' : 'true', onclick: () => set({ paused: filter.paused === undefined ? log : undefined }) }, filter.paused === undefined ? 'Pause' : 'Go on'),
-      h('span', { class: 'found', role: 'status' }, found.length > SHOWN ? `${SHOWN} newest of ${plural(found.length, 'event')}` : plural(found.length, 'event')),
+      h(
+        'button',
+        {
+          type: 'button',
+          'aria-pressed': filter.paused === undefined ? 'false' : 'true',
+          onclick: () => set({ paused: filter.paused === undefined ? log : undefined }),
+        },
+        filter.paused === undefined ? 'Pause' : 'Go on',
+      ),
+      h(
+        'span',
+        { class: 'found', role: 'status' },
+        found.length > SHOWN ? `${SHOWN} newest of ${plural(found.length, 'event')}` : plural(found.length, 'event'),
+      ),
     ),
     h(
       'section',
       { class: 'card', key: 'list', 'aria-label': 'Log' },
-      eventTable(found.slice(-SHOWN).reverse(), log.length === 0 ? 'Nothing has happened since this observer was started.' : 'No event fits this search.'),
+      eventTable(
+        found.slice(-SHOWN).reverse(),
+        log.length === 0 ? 'Nothing has happened since this observer was started.' : 'No event fits this search.',
+      ),
     ),
   ]
 }
@@ -70,7 +97,15 @@ export const eventTable = (entries, nothing) => {
   return h(
     'table',
     { class: 'events' },
-    h('thead', {}, h('tr', {}, ['Time', 'Node', 'Event'].map((name) => h('th', { scope: 'col' }, name)))),
+    h(
+      'thead',
+      {},
+      h(
+        'tr',
+        {},
+        ['Time', 'Node', 'Event'].map((name) => h('th', { scope: 'col' }, name)),
+      ),
+    ),
     h(
       'tbody',
       {},

@@ -70,10 +70,11 @@ const look = () => {
 const page = () => {
   const { page, node, tab, pid, after } = route()
   const { known } = stream
-  if (page === 'events') return eventsPage(known, filter, (change) => {
-    filter = { ...filter, ...change }
-    changed()
-  })
+  if (page === 'events')
+    return eventsPage(known, filter, (change) => {
+      filter = { ...filter, ...change }
+      changed()
+    })
   if (page === 'process') return processPage(known, node, pid)
   if (page === 'node') return nodePage(known, node, tab, after)
   return clusterPage(known)
@@ -117,7 +118,11 @@ const top = () => {
       { class: 'right', key: 'right' },
       gone > 0 && h('a', { class: 'badge down', href: '#/' }, `${plural(gone, 'node')} not answering`),
       h('span', { class: `connection ${connection}` }, CONNECTION[connection]),
-      h('button', { type: 'button', id: 'theme', onclick: nextTheme, 'aria-label': `Colours: ${theme()}. Change` }, { auto: 'Auto', light: 'Light', dark: 'Dark' }[theme()]),
+      h(
+        'button',
+        { type: 'button', id: 'theme', onclick: nextTheme, 'aria-label': `Colours: ${theme()}. Change` },
+        { auto: 'Auto', light: 'Light', dark: 'Dark' }[theme()],
+      ),
     ),
   ]
 }

@@ -37,9 +37,14 @@ export const nodePage = (known, name, tab, after) => {
     h(
       'nav',
       { class: 'tabs', 'aria-label': 'Of this node', key: 'tabs' },
-      TABS.map(([id, title]) => h('a', { href: nodeAddress(name, `/${id}`), 'aria-current': id === tab ? 'page' : undefined, key: id }, title)),
+      TABS.map(([id, title]) =>
+        h('a', { href: nodeAddress(name, `/${id}`), 'aria-current': id === tab ? 'page' : undefined, key: id }, title),
+      ),
     ),
-    view !== undefined && view.state !== 'up' && view.figures !== undefined && h('p', { class: 'note', key: 'stale' }, 'The figures below are the last that it gave.'),
+    view !== undefined &&
+      view.state !== 'up' &&
+      view.figures !== undefined &&
+      h('p', { class: 'note', key: 'stale' }, 'The figures below are the last that it gave.'),
     known.failed !== '' && h('p', { class: 'note bad', role: 'status', key: 'failed' }, known.failed),
     h('div', { key: `tab ${tab}`, class: 'tab' }, tabContent(known, name, tab, after, snapshot)),
   ]
@@ -53,8 +58,16 @@ const nodeHead = (name, view, snapshot) =>
     h('p', { class: 'crumbs' }, h('a', { href: '#/' }, 'Cluster'), ' / '),
     h('h1', {}, name, view !== undefined && stateBadge(view)),
     view === undefined && h('p', { class: 'note' }, 'No node of this name is known to the observer.'),
-    view !== undefined && view.why !== '' && h('p', { class: view.state === 'up' ? 'note' : 'note bad' }, view.why, view.state === 'up' ? '' : `, ${span(Date.now() - view.since)} ago`),
-    snapshot !== undefined && h('p', { class: 'ids' }, 'id ', h('code', {}, snapshot.id), ' incarnation ', h('code', {}, snapshot.incarnation)),
+    view !== undefined &&
+      view.why !== '' &&
+      h(
+        'p',
+        { class: view.state === 'up' ? 'note' : 'note bad' },
+        view.why,
+        view.state === 'up' ? '' : `, ${span(Date.now() - view.since)} ago`,
+      ),
+    snapshot !== undefined &&
+      h('p', { class: 'ids' }, 'id ', h('code', {}, snapshot.id), ' incarnation ', h('code', {}, snapshot.incarnation)),
   )
 
 /** @param {Known} known @param {string} name @param {string} tab @param {number} after @param {Snapshot | undefined} snapshot @returns {Child} */
@@ -69,7 +82,11 @@ const tabContent = (known, name, tab, after, snapshot) => {
 }
 
 /** @param {Known} known @param {string} name @param {Snapshot} snapshot @returns {Child} */
-const overview = ({ points, cluster }, name, { uptimeMs, processes, mailboxes, eventLoop, memory, names, counters }) => {
+const overview = (
+  { points, cluster },
+  name,
+  { uptimeMs, processes, mailboxes, eventLoop, memory, names, counters },
+) => {
   const view = cluster?.nodes.find((node) => node.name === name)
   return [
     h(
@@ -77,10 +94,25 @@ const overview = ({ points, cluster }, name, { uptimeMs, processes, mailboxes, e
       { class: 'tiles' },
       tile('Up for', span(uptimeMs), `answers in ${milliseconds(view?.pingMs)}`),
       tile('Processes', count(processes.count), plural(names.count, 'name')),
-      tile('Waiting', plural(mailboxes.messages, 'message'), `${count(mailboxes.longest)} in the longest mailbox`, mailboxes.pressed > 0 ? 'warning' : ''),
-      tile('Event loop', percent(eventLoop.utilisation), `${milliseconds(eventLoop.maxLagMs)} greatest lag`, eventLoop.utilisation > 0.9 ? 'warning' : ''),
+      tile(
+        'Waiting',
+        plural(mailboxes.messages, 'message'),
+        `${count(mailboxes.longest)} in the longest mailbox`,
+        mailboxes.pressed > 0 ? 'warning' : '',
+      ),
+      tile(
+        'Event loop',
+        percent(eventLoop.utilisation),
+        `${milliseconds(eventLoop.maxLagMs)} greatest lag`,
+        eventLoop.utilisation > 0.9 ? 'warning' : '',
+      ),
       tile('Memory', bytes(memory.residentBytes), `${bytes(memory.heapUsedBytes)} heap`),
-      tile('Crashed', count(counters.crashed ?? 0), `${plural(counters.childRestarts ?? 0, 'child', 'children')} restarted`, (counters.crashed ?? 0) > 0 ? 'warning' : ''),
+      tile(
+        'Crashed',
+        count(counters.crashed ?? 0),
+        `${plural(counters.childRestarts ?? 0, 'child', 'children')} restarted`,
+        (counters.crashed ?? 0) > 0 ? 'warning' : '',
+      ),
     ),
     h(
       'div',
@@ -123,8 +155,20 @@ const overview = ({ points, cluster }, name, { uptimeMs, processes, mailboxes, e
         atLeast: 1000,
         series: [{ name: 'waits to be sent', at: 13, style: 'one' }],
       }),
-      plot({ title: 'Mailboxes', points, format: count, atLeast: 10, series: [{ name: 'messages waiting', at: 10, style: 'one' }] }),
-      plot({ title: 'Event loop', points, format: percent, atLeast: 1, series: [{ name: 'busy', at: 6, style: 'one' }] }),
+      plot({
+        title: 'Mailboxes',
+        points,
+        format: count,
+        atLeast: 10,
+        series: [{ name: 'messages waiting', at: 10, style: 'one' }],
+      }),
+      plot({
+        title: 'Event loop',
+        points,
+        format: percent,
+        atLeast: 1,
+        series: [{ name: 'busy', at: 6, style: 'one' }],
+      }),
     ),
   ]
 }
@@ -139,12 +183,26 @@ const processList = ({ processes, node }, name, after) => {
   const total = snapshot === undefined ? '' : `${count(snapshot.processes.count)} in all`
   return [
     longest.length > 0 &&
-      h('section', { class: 'card', key: 'longest', 'aria-labelledby': 'longest' }, h('div', { class: 'card-head' }, h('h2', { id: 'longest' }, 'Longest mailboxes')), processTable(name, longest)),
+      h(
+        'section',
+        { class: 'card', key: 'longest', 'aria-labelledby': 'longest' },
+        h('div', { class: 'card-head' }, h('h2', { id: 'longest' }, 'Longest mailboxes')),
+        processTable(name, longest),
+      ),
     h(
       'section',
       { class: 'card', key: 'all', 'aria-labelledby': 'all' },
-      h('div', { class: 'card-head' }, h('h2', { id: 'all' }, 'Processes'), h('span', { class: 'below' }, `${total}${after > 0 ? `, after number ${after}` : ''}`)),
-      told === undefined ? h('p', { class: 'empty' }, 'Asking …') : told.processes.length === 0 ? h('p', { class: 'empty' }, 'None.') : processTable(name, told.processes),
+      h(
+        'div',
+        { class: 'card-head' },
+        h('h2', { id: 'all' }, 'Processes'),
+        h('span', { class: 'below' }, `${total}${after > 0 ? `, after number ${after}` : ''}`),
+      ),
+      told === undefined
+        ? h('p', { class: 'empty' }, 'Asking …')
+        : told.processes.length === 0
+          ? h('p', { class: 'empty' }, 'None.')
+          : processTable(name, told.processes),
       h(
         'p',
         { class: 'pages' },
@@ -163,7 +221,16 @@ const processTable = (node, processes) =>
     h(
       'thead',
       {},
-      h('tr', {}, h('th', { scope: 'col' }, 'Process'), h('th', { scope: 'col', class: 'wide' }, 'Pid'), h('th', { scope: 'col', class: 'wide' }, 'State'), h('th', { scope: 'col', class: 'number' }, 'Messages'), h('th', { scope: 'col', class: 'number wide' }, 'Bytes'), h('th', { scope: 'col', class: 'number' }, 'Links')),
+      h(
+        'tr',
+        {},
+        h('th', { scope: 'col' }, 'Process'),
+        h('th', { scope: 'col', class: 'wide' }, 'Pid'),
+        h('th', { scope: 'col', class: 'wide' }, 'State'),
+        h('th', { scope: 'col', class: 'number' }, 'Messages'),
+        h('th', { scope: 'col', class: 'number wide' }, 'Bytes'),
+        h('th', { scope: 'col', class: 'number' }, 'Links'),
+      ),
     ),
     h(
       'tbody',
@@ -172,7 +239,12 @@ const processTable = (node, processes) =>
         h(
           'tr',
           { key: pid },
-          h('th', { scope: 'row' }, h('a', { href: processAddress(node, pid) }, names.length > 0 ? names.join(', ') : (label ?? pid)), names.length > 0 && label !== undefined && h('span', { class: 'below' }, label)),
+          h(
+            'th',
+            { scope: 'row' },
+            h('a', { href: processAddress(node, pid) }, names.length > 0 ? names.join(', ') : (label ?? pid)),
+            names.length > 0 && label !== undefined && h('span', { class: 'below' }, label),
+          ),
           h('td', { class: 'wide' }, h('code', {}, numberOf(pid))),
           h('td', { class: 'wide' }, state),
           h('td', { class: 'number' }, count(messages)),
@@ -192,7 +264,15 @@ const supervision = (name, { supervisors }) =>
     'section',
     { class: 'card', 'aria-labelledby': 'trees' },
     h('div', { class: 'card-head' }, h('h2', { id: 'trees' }, 'Supervision trees')),
-    supervisors.length === 0 ? h('p', { class: 'empty' }, 'No supervisor runs on this node.') : h('ul', { class: 'tree' }, supervisors.map((tree) => h('li', { key: tree.pid }, supervisorLine(name, tree, undefined), children(name, tree)))),
+    supervisors.length === 0
+      ? h('p', { class: 'empty' }, 'No supervisor runs on this node.')
+      : h(
+          'ul',
+          { class: 'tree' },
+          supervisors.map((tree) =>
+            h('li', { key: tree.pid }, supervisorLine(name, tree, undefined), children(name, tree)),
+          ),
+        ),
   )
 
 /** @param {string} node @param {Json<SupervisionTree>} tree @param {string | undefined} id @returns {Child} */
@@ -223,7 +303,8 @@ const children = (node, tree) =>
               { class: 'leaf' },
               h('span', { class: 'kind' }, type),
               pid === undefined ? h('span', {}, id) : h('a', { href: processAddress(nodeOf(pid) ?? node, pid) }, id),
-              status !== 'running' && h('span', { class: `badge ${status === 'restarting' ? 'silent' : 'left'}` }, status),
+              status !== 'running' &&
+                h('span', { class: `badge ${status === 'restarting' ? 'silent' : 'left'}` }, status),
             ),
         below !== undefined && children(node, below),
       ),
@@ -240,7 +321,12 @@ const connections = ({ connections: { count: number, list } }) =>
   h(
     'section',
     { class: 'card', 'aria-labelledby': 'connections' },
-    h('div', { class: 'card-head' }, h('h2', { id: 'connections' }, 'Connections'), number > list.length && h('span', { class: 'below' }, `${list.length} of ${number}`)),
+    h(
+      'div',
+      { class: 'card-head' },
+      h('h2', { id: 'connections' }, 'Connections'),
+      number > list.length && h('span', { class: 'below' }, `${list.length} of ${number}`),
+    ),
     list.length === 0
       ? h('p', { class: 'empty' }, 'It is connected to nobody.')
       : h(
@@ -252,7 +338,15 @@ const connections = ({ connections: { count: number, list } }) =>
             h(
               'thead',
               {},
-              h('tr', {}, h('th', { scope: 'col' }, 'Node'), h('th', { scope: 'col' }, 'Way'), ['Round trip', 'Lost', 'Lanes', 'Held', 'Backlog', 'Sent', 'Received', 'Silent'].map((title) => h('th', { scope: 'col', class: 'number' }, title))),
+              h(
+                'tr',
+                {},
+                h('th', { scope: 'col' }, 'Node'),
+                h('th', { scope: 'col' }, 'Way'),
+                ['Round trip', 'Lost', 'Lanes', 'Held', 'Backlog', 'Sent', 'Received', 'Silent'].map((title) =>
+                  h('th', { scope: 'col', class: 'number' }, title),
+                ),
+              ),
             ),
             h(
               'tbody',
@@ -261,7 +355,12 @@ const connections = ({ connections: { count: number, list } }) =>
                 h(
                   'tr',
                   { key: one.node },
-                  h('th', { scope: 'row' }, one.hidden ? one.node : h('a', { href: nodeAddress(one.node) }, one.node), h('span', { class: 'below' }, one.hidden ? `${one.address}, a tool` : one.address)),
+                  h(
+                    'th',
+                    { scope: 'row' },
+                    one.hidden ? one.node : h('a', { href: nodeAddress(one.node) }, one.node),
+                    h('span', { class: 'below' }, one.hidden ? `${one.address}, a tool` : one.address),
+                  ),
                   h('td', {}, WAYS[one.way] ?? one.way),
                   h('td', { class: 'number' }, milliseconds(one.rttMs)),
                   h('td', { class: `number ${one.lostPackets > 0 ? 'warning' : ''}` }, count(one.lostPackets)),
@@ -291,12 +390,38 @@ const discovery = ({ dht: told }, name, { discovery: sources, dht: isPart }) => 
         : h(
             'table',
             {},
-            h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Source'), h('th', { scope: 'col' }, 'State'), h('th', { scope: 'col', class: 'number' }, 'Sees'), h('th', { scope: 'col', class: 'wide' }, 'Detail'))),
+            h(
+              'thead',
+              {},
+              h(
+                'tr',
+                {},
+                h('th', { scope: 'col' }, 'Source'),
+                h('th', { scope: 'col' }, 'State'),
+                h('th', { scope: 'col', class: 'number' }, 'Sees'),
+                h('th', { scope: 'col', class: 'wide' }, 'Detail'),
+              ),
+            ),
             h(
               'tbody',
               {},
               sources.map(({ source, state, seen, detail }) =>
-                h('tr', { key: source }, h('th', { scope: 'row' }, source), h('td', {}, h('span', { class: `badge ${state === 'working' ? 'up' : state === 'failed' ? 'down' : 'silent'}` }, state)), h('td', { class: 'number' }, count(seen)), h('td', { class: 'wide' }, detail)),
+                h(
+                  'tr',
+                  { key: source },
+                  h('th', { scope: 'row' }, source),
+                  h(
+                    'td',
+                    {},
+                    h(
+                      'span',
+                      { class: `badge ${state === 'working' ? 'up' : state === 'failed' ? 'down' : 'silent'}` },
+                      state,
+                    ),
+                  ),
+                  h('td', { class: 'number' }, count(seen)),
+                  h('td', { class: 'wide' }, detail),
+                ),
               ),
             ),
           ),
@@ -304,8 +429,17 @@ const discovery = ({ dht: told }, name, { discovery: sources, dht: isPart }) => 
     h(
       'section',
       { class: 'card', key: 'dht', 'aria-labelledby': 'dht' },
-      h('div', { class: 'card-head' }, h('h2', { id: 'dht' }, 'DHT'), dht !== undefined && h('span', { class: 'below' }, plural(dht.contacts.length, 'contact'))),
-      isPart === undefined ? h('p', { class: 'empty' }, 'This node takes part in no DHT.') : dht === undefined ? h('p', { class: 'empty' }, 'Asking …') : dhtTable(dht),
+      h(
+        'div',
+        { class: 'card-head' },
+        h('h2', { id: 'dht' }, 'DHT'),
+        dht !== undefined && h('span', { class: 'below' }, plural(dht.contacts.length, 'contact')),
+      ),
+      isPart === undefined
+        ? h('p', { class: 'empty' }, 'This node takes part in no DHT.')
+        : dht === undefined
+          ? h('p', { class: 'empty' }, 'Asking …')
+          : dhtTable(dht),
     ),
   ]
 }
@@ -316,7 +450,10 @@ const dhtTable = ({ id, publicAddress, contacts, items, announcements }) => [
     'dl',
     { class: 'facts' },
     fact('Id', h('code', {}, id)),
-    fact('Public address', publicAddress === undefined ? 'not known yet' : `${publicAddress.host} port ${publicAddress.port}`),
+    fact(
+      'Public address',
+      publicAddress === undefined ? 'not known yet' : `${publicAddress.host} port ${publicAddress.port}`,
+    ),
     fact('Keeps for others', `${plural(items, 'item')}, ${plural(announcements, 'announcement')}`),
   ),
   contacts.length > 0 &&
@@ -324,7 +461,13 @@ const dhtTable = ({ id, publicAddress, contacts, items, announcements }) => [
       'table',
       {},
       h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Contact'), h('th', { scope: 'col' }, 'Address'))),
-      h('tbody', {}, contacts.map((one) => h('tr', { key: one.id }, h('th', { scope: 'row' }, h('code', {}, one.id)), h('td', {}, one.address)))),
+      h(
+        'tbody',
+        {},
+        contacts.map((one) =>
+          h('tr', { key: one.id }, h('th', { scope: 'row' }, h('code', {}, one.id)), h('td', {}, one.address)),
+        ),
+      ),
     ),
 ]
 
@@ -336,16 +479,38 @@ const services = ({ names, probes, counters }) => [
   h(
     'section',
     { class: 'card', key: 'names', 'aria-labelledby': 'names' },
-    h('div', { class: 'card-head' }, h('h2', { id: 'names' }, 'Registered names'), h('span', { class: 'below' }, names.count > names.list.length ? `${names.list.length} of ${names.count}` : '')),
-    names.list.length === 0 ? h('p', { class: 'empty' }, 'None.') : h('ul', { class: 'words' }, names.list.map((name) => h('li', { key: name }, name))),
+    h(
+      'div',
+      { class: 'card-head' },
+      h('h2', { id: 'names' }, 'Registered names'),
+      h('span', { class: 'below' }, names.count > names.list.length ? `${names.list.length} of ${names.count}` : ''),
+    ),
+    names.list.length === 0
+      ? h('p', { class: 'empty' }, 'None.')
+      : h(
+          'ul',
+          { class: 'words' },
+          names.list.map((name) => h('li', { key: name }, name)),
+        ),
   ),
   Object.entries(probes).map(([name, value]) =>
-    h('section', { class: 'card', key: `probe ${name}`, 'aria-label': name }, h('div', { class: 'card-head' }, h('h2', {}, name)), h('pre', { tabindex: '0', role: 'region', 'aria-label': `What ${name} tells` }, JSON.stringify(value, null, 2))),
+    h(
+      'section',
+      { class: 'card', key: `probe ${name}`, 'aria-label': name },
+      h('div', { class: 'card-head' }, h('h2', {}, name)),
+      h('pre', { tabindex: '0', role: 'region', 'aria-label': `What ${name} tells` }, JSON.stringify(value, null, 2)),
+    ),
   ),
   h(
     'section',
     { class: 'card', key: 'counters', 'aria-labelledby': 'counters' },
     h('div', { class: 'card-head' }, h('h2', { id: 'counters' }, 'Counts since the start')),
-    h('dl', { class: 'counters' }, Object.entries(counters).map(([name, value]) => h('div', { key: name }, h('dt', {}, name), h('dd', {}, count(value))))),
+    h(
+      'dl',
+      { class: 'counters' },
+      Object.entries(counters).map(([name, value]) =>
+        h('div', { key: name }, h('dt', {}, name), h('dd', {}, count(value))),
+      ),
+    ),
   ),
 ]

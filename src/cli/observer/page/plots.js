@@ -54,7 +54,12 @@ export const plot = ({ title, points, series, format, atLeast }) => {
         'ul',
         { class: 'legend' },
         series.map(({ name, at, style }) =>
-          h('li', { class: `series ${style}` }, h('span', {}, name), h('strong', {}, now === undefined ? '–' : format(now[at] ?? 0))),
+          h(
+            'li',
+            { class: `series ${style}` },
+            h('span', {}, name),
+            h('strong', {}, now === undefined ? '–' : format(now[at] ?? 0)),
+          ),
         ),
       ),
     ),

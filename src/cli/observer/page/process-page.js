@@ -21,12 +21,33 @@ export const processPage = (known, node, pid) => {
     h(
       'div',
       { class: 'head', key: 'head' },
-      h('p', { class: 'crumbs' }, h('a', { href: '#/' }, 'Cluster'), ' / ', h('a', { href: nodeAddress(node) }, node), ' / ', h('a', { href: nodeAddress(node, '/processes') }, 'Processes'), ' / '),
-      h('h1', {}, process?.names[0] ?? process?.label ?? numberOf(pid), process !== undefined && h('span', { class: `badge ${isUp ? 'up' : 'down'}` }, isUp ? process.state : 'node is gone')),
+      h(
+        'p',
+        { class: 'crumbs' },
+        h('a', { href: '#/' }, 'Cluster'),
+        ' / ',
+        h('a', { href: nodeAddress(node) }, node),
+        ' / ',
+        h('a', { href: nodeAddress(node, '/processes') }, 'Processes'),
+        ' / ',
+      ),
+      h(
+        'h1',
+        {},
+        process?.names[0] ?? process?.label ?? numberOf(pid),
+        process !== undefined &&
+          h('span', { class: `badge ${isUp ? 'up' : 'down'}` }, isUp ? process.state : 'node is gone'),
+      ),
       h('p', { class: 'ids' }, h('code', {}, pid)),
     ),
     known.failed !== '' && h('p', { class: 'note bad', role: 'status', key: 'failed' }, known.failed),
-    process !== undefined ? detail(process) : h('p', { class: 'empty card', key: 'none' }, told !== undefined ? 'This process has ended.' : isUp ? 'Asking …' : 'Its node does not answer.'),
+    process !== undefined
+      ? detail(process)
+      : h(
+          'p',
+          { class: 'empty card', key: 'none' },
+          told !== undefined ? 'This process has ended.' : isUp ? 'Asking …' : 'Its node does not answer.',
+        ),
   ]
 }
 
@@ -39,7 +60,21 @@ const WHEN_FULL = {
 
 /** @param {Detail} process @returns {Child} */
 const detail = (process) => {
-  const { label, behaviour, names, parent, trapExit, messages, bytes: size, limit, onFull, pressed, links, monitors, watchers } = process
+  const {
+    label,
+    behaviour,
+    names,
+    parent,
+    trapExit,
+    messages,
+    bytes: size,
+    limit,
+    onFull,
+    pressed,
+    links,
+    monitors,
+    watchers,
+  } = process
   const full = limit > 0 ? Math.min(1, messages / limit) : 0
   return [
     h(
@@ -61,11 +96,20 @@ const detail = (process) => {
         fact('Names', names.length === 0 ? 'none' : names.join(', ')),
         fact('Label', label ?? 'none'),
         fact('Behaviour', behaviour ?? 'a function'),
-        fact('Started by', parent === undefined ? 'its node' : h('a', { href: processAddress(nodeOf(parent) ?? '', parent) }, parent)),
+        fact(
+          'Started by',
+          parent === undefined ? 'its node' : h('a', { href: processAddress(nodeOf(parent) ?? '', parent) }, parent),
+        ),
         fact('Exit signals', trapExit ? 'come as messages' : 'end it'),
       ),
     ),
-    h('div', { class: 'columns three', key: 'bonds' }, bonds('Linked to', links), bonds('Watches', monitors), bonds('Watched by', watchers)),
+    h(
+      'div',
+      { class: 'columns three', key: 'bonds' },
+      bonds('Linked to', links),
+      bonds('Watches', monitors),
+      bonds('Watched by', watchers),
+    ),
   ]
 }
 
@@ -74,7 +118,12 @@ const bonds = (title, { count: number, list }) =>
   h(
     'section',
     { class: 'card', 'aria-label': title, key: title },
-    h('div', { class: 'card-head' }, h('h2', {}, title), number > list.length && h('span', { class: 'below' }, `${list.length} of ${number}`)),
+    h(
+      'div',
+      { class: 'card-head' },
+      h('h2', {}, title),
+      number > list.length && h('span', { class: 'below' }, `${list.length} of ${number}`),
+    ),
     list.length === 0
       ? h('p', { class: 'empty' }, 'Nobody.')
       : h(
@@ -84,7 +133,13 @@ const bonds = (title, { count: number, list }) =>
             h(
               'li',
               {},
-              pid === undefined ? h('a', { href: nodeAddress(node) }, name === undefined ? `a process of ${node}` : `${name} on ${node}`) : h('a', { href: processAddress(node, pid) }, pid),
+              pid === undefined
+                ? h(
+                    'a',
+                    { href: nodeAddress(node) },
+                    name === undefined ? `a process of ${node}` : `${name} on ${node}`,
+                  )
+                : h('a', { href: processAddress(node, pid) }, pid),
             ),
           ),
         ),

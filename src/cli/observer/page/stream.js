@@ -123,7 +123,8 @@ export const openStream = (changed, happened) => {
     /** From now on, this beside the cluster. @param {Record<string, string>} wanted */
     look: (wanted) => {
       if (source !== undefined && JSON.stringify(wanted) === JSON.stringify(look)) return
-      if (wanted.node !== look.node) Object.assign(known, { node: undefined, points: [], dht: undefined, processes: undefined })
+      if (wanted.node !== look.node)
+        Object.assign(known, { node: undefined, points: [], dht: undefined, processes: undefined })
       if (wanted.process !== look.process) known.process = undefined
       known.failed = ''
       look = wanted

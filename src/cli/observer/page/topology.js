@@ -24,7 +24,12 @@ export const topology = (nodes) => {
   const isLabelled = drawn.length <= MAX_LABELLED_LINKS
   return h(
     'svg',
-    { class: 'topology', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'group', 'aria-label': `${plural(nodes.length, 'node')} and their connections` },
+    {
+      class: 'topology',
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      role: 'group',
+      'aria-label': `${plural(nodes.length, 'node')} and their connections`,
+    },
     drawn.map((link) => linkLine(link, places)),
     isLabelled && drawn.map((link) => linkLabel(link, places)),
     nodes.map((node) => nodeMark(node, places, nodes.length)),
@@ -67,7 +72,8 @@ const linksOf = (nodes) => {
 }
 
 /** @param {LinkView} link */
-const qualityOf = ({ lost, rttMs }) => (lost > 0 ? 'lossy' : rttMs <= NEAR_MS ? 'near' : rttMs <= FAR_MS ? 'middling' : 'far')
+const qualityOf = ({ lost, rttMs }) =>
+  lost > 0 ? 'lossy' : rttMs <= NEAR_MS ? 'near' : rttMs <= FAR_MS ? 'middling' : 'far'
 
 /** @param {Line} line @param {Places} places @returns {Child} */
 const linkLine = ({ key, from, to, link }, places) => {
@@ -76,8 +82,19 @@ const linkLine = ({ key, from, to, link }, places) => {
   const straight = link.way === 'port' || link.way === 'socket'
   return h(
     'line',
-    { key: `line ${key}`, class: `link ${qualityOf(link)}${straight ? '' : ' detour'}`, x1: a.x, y1: a.y, x2: b.x, y2: b.y },
-    h('title', {}, `${from} – ${to}: ${milliseconds(link.rttMs)}, ${plural(link.lost, 'packet')} lost in the last minute, way: ${link.way}`),
+    {
+      key: `line ${key}`,
+      class: `link ${qualityOf(link)}${straight ? '' : ' detour'}`,
+      x1: a.x,
+      y1: a.y,
+      x2: b.x,
+      y2: b.y,
+    },
+    h(
+      'title',
+      {},
+      `${from} – ${to}: ${milliseconds(link.rttMs)}, ${plural(link.lost, 'packet')} lost in the last minute, way: ${link.way}`,
+    ),
   )
 }
 
@@ -109,14 +126,32 @@ const nodeMark = ({ name, state, figures }, places, number) => {
   const arm = size * 0.36
   return h(
     'a',
-    { key: `node ${name}`, class: `node ${state}`, href: `#/node/${encodeURIComponent(name)}`, 'aria-label': `${name}: ${stateText || 'up'}${stateText === '' && below !== '' ? `, ${below}` : ''}` },
+    {
+      key: `node ${name}`,
+      class: `node ${state}`,
+      href: `#/node/${encodeURIComponent(name)}`,
+      'aria-label': `${name}: ${stateText || 'up'}${stateText === '' && below !== '' ? `, ${below}` : ''}`,
+    },
     h('circle', { class: 'halo', cx: x, cy: y, r: size + 6 }),
     h('circle', { class: 'body', cx: x, cy: y, r: size }),
     // Not by colour alone.
     (state === 'down' || state === 'silent') &&
-      h('path', { class: 'mark', d: `M${x - arm} ${y - arm}l${2 * arm} ${2 * arm}M${x + arm} ${y - arm}l${-2 * arm} ${2 * arm}` }),
-    state === 'up' && size > 10 && h('path', { class: 'mark', d: `M${x - arm} ${y + arm * 0.1}l${arm * 0.7} ${arm * 0.75}l${arm * 1.3} ${-arm * 1.6}` }),
-    isNamed && h('text', { class: 'name', x, y: y + size + 22, 'text-anchor': 'middle' }, number > 8 ? shortName(name).slice(0, 14) : name.slice(0, 30)),
+      h('path', {
+        class: 'mark',
+        d: `M${x - arm} ${y - arm}l${2 * arm} ${2 * arm}M${x + arm} ${y - arm}l${-2 * arm} ${2 * arm}`,
+      }),
+    state === 'up' &&
+      size > 10 &&
+      h('path', {
+        class: 'mark',
+        d: `M${x - arm} ${y + arm * 0.1}l${arm * 0.7} ${arm * 0.75}l${arm * 1.3} ${-arm * 1.6}`,
+      }),
+    isNamed &&
+      h(
+        'text',
+        { class: 'name', x, y: y + size + 22, 'text-anchor': 'middle' },
+        number > 8 ? shortName(name).slice(0, 14) : name.slice(0, 30),
+      ),
     number <= 8 && h('text', { class: 'below', x, y: y + size + 38, 'text-anchor': 'middle' }, below),
   )
 }
