@@ -40,7 +40,10 @@ export const ERRORS = {
     'What was given as an authority (CA) is none, or has not signed the certificate of this node.',
     'Make one with "skein certs ca", and certificates with "skein certs issue"; docs/certs.md tells how.',
   ),
-  ERR_SKEIN_INSECURE_FILE: entry('A secret file can be read by other users.', 'Run chmod 600 on the file.'),
+  ERR_SKEIN_INSECURE_FILE: entry(
+    'A secret file can be read by other users, or a configuration file be changed by all of them.',
+    'Run chmod 600 on the file.',
+  ),
   ERR_SKEIN_BAD_COOKIE: entry(
     'The cookie is empty, too short or too long.',
     'Use 8 to 1024 bytes; "openssl rand -hex 32" makes a good one.',

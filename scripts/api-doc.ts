@@ -1,8 +1,8 @@
 /**
  * Writes docs/api, the reference of everything that the package exports, from the declarations that the compiler makes:
- * `npx tsx scripts/api-doc.ts`. With `--check` it only compares, and ends with exit code 1 if a page is out of date.
+ * `npm run docs:api`. With `-- --check` it only compares, and ends with exit code 1 if a page is out of date.
  *
- * What is marked @internal is left out. Types that a declaration needs and nobody can import stand below it.
+ * What is marked @internal is left out. Types that declarations need and nobody can import stand at the end of a page.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -97,36 +97,50 @@ const PAGES: readonly Page[] = [
 const KINDS = ['function', 'class', 'const', 'interface', 'type'] as const
 type Kind = (typeof KINDS)[number]
 
-interface Exported {
-  readonly name: string
-  readonly kind: Kind
-  /** The comment above it, as text. */
-  readonly about: string
-  readonly declaration: string
+interface Entered {
+  readonly statement: Statement
   readonly page: Page
+  /** False for a type that a declaration needs and nobody can import. */
+  readonly isExported: boolean
 }
 
 interface Statement {
   readonly name: string
   readonly kind: Kind
   readonly isExported: boolean
-  readonly comment: string
+  /** The comment above it, as text. */
+  readonly about: string
   readonly text: string
+  /** The file that declares it. */
+  readonly source: string
+}
+
+/** A file of declarations. */
+interface Declarations {
+  readonly statements: readonly Statement[]
+  /** Names that it imports, with the name there and the file. */
+  readonly imports: ReadonlyMap<string, readonly [name: string, source: string]>
 }
 
 const STATEMENT = /^(export )?(?:declare )?(?:abstract )?(function|class|const|interface|type) (\w+)/
 
 /** The statements of a declaration file as the compiler writes them: each begins in the first column. */
-const statementsOf = (text: string): Statement[] => {
+const statementsOf = (text: string, source: string): Statement[] => {
+  const header = headerOf(source)
   const found: Statement[] = []
   let comment: string[] = []
   let lines: string[] = []
   const finish = (): void => {
-    const [head = ''] = lines
-    const [, exported, kind, name] = STATEMENT.exec(head) ?? []
+    const [, exported, word, name] = STATEMENT.exec(lines[0] ?? '') ?? []
     if (name !== undefined) {
-      const isExported = exported !== undefined
-      found.push({ name, kind: kind as Kind, isExported, comment: comment.join('\n'), text: lines.join('\n') })
+      const declaration = lines.join('\n')
+      // A function by an arrow is one all the same.
+      const kind = /^export declare const \w+: (<.*>)?\(/.test(declaration) ? 'function' : (word as Kind)
+      const told = textOf(comment.join('\n'))
+      // Without a comment of its own the first statement gets that of the file, which fits where the file is about it.
+      const isNoun = kind === 'class' || kind === 'const' || kind === 'function'
+      const about = told !== '' && told !== header ? told : isNoun ? (header.split('\n\n', 1)[0] ?? '') : ''
+      found.push({ name, kind, isExported: exported !== undefined, about, text: declaration, source })
       comment = []
     }
     lines = []
@@ -145,6 +159,25 @@ const statementsOf = (text: string): Statement[] => {
   finish()
   return found
 }
+
+/** Names of `import` or `export` lists from files of the project, with the name there and the file. */
+const listed = (word: 'import' | 'export', text: string, source: string): [string, readonly [string, string]][] =>
+  Array.from(
+    text.matchAll(new RegExp(`^${word} (?:type )?\\{([^}]*)\\} from '(\\.[^']+)'`, 'gm')),
+    ([, list = '', from = '']) =>
+      list
+        .split(',')
+        .map((one) => one.trim().replace(/^type /, ''))
+        .filter((one) => one !== '')
+        .map((one): [string, readonly [string, string]] => {
+          const [there = '', here = there] = one.split(' as ')
+          return [here, [there, posix.join(posix.dirname(source), from)]]
+        }),
+  ).flat()
+
+/** The comment above a source. */
+const headerOf = (source: string): string =>
+  textOf(/^\/\*\*.*?\*\//s.exec(readFileSync(join(ROOT, source), 'utf8'))?.[0] ?? '')
 
 const textOf = (comment: string): string =>
   comment
@@ -167,109 +200,130 @@ const shown = ({ text, kind }: Statement): string => {
   return isCut ? [...lines.slice(0, 5), `  // and ${lines.length - 6} lines more`, '};'].join('\n') : lines.join('\n')
 }
 
-/** Names of an index, with the file that each comes from. */
-const exportsOf = (index: string): [name: string, source: string][] =>
-  Array.from(
-    readFileSync(join(ROOT, index), 'utf8').matchAll(/^export (?:type )?\{([^}]*)\} from '([^']+)'/gm),
-    ([, list = '', from = '']) =>
-      list
-        .split(',')
-        .map((one) => one.trim().replace(/^type /, ''))
-        .filter((one) => one !== '')
-        .map((one): [string, string] => [one, posix.join(posix.dirname(index), from)]),
-  ).flat()
+/** The declarations of the project as the compiler has written them into a folder, each file read once. */
+class Sources {
+  readonly #folder: string
+  readonly #files = new Map<string, Declarations>()
 
-/** What a declaration needs and nobody can import: statements of the same file, and what those need. */
-const neededBy = (statement: Statement, all: readonly Statement[]): Statement[] => {
-  const needed = new Set([statement])
-  for (const one of needed) {
-    for (const other of all) {
-      const isHidden = !other.isExported && (other.kind === 'interface' || other.kind === 'type')
-      if (isHidden && new RegExp(`\\b${other.name}\\b`).test(one.text)) needed.add(other)
-    }
+  constructor(folder: string) {
+    this.#folder = folder
   }
-  return [...needed].slice(1)
+
+  of(source: string): Declarations {
+    const known = this.#files.get(source)
+    if (known !== undefined) return known
+    const text = readFileSync(join(this.#folder, source.replace(/ts$/, 'd.ts')), 'utf8')
+    const made = { statements: statementsOf(text, source), imports: new Map(listed('import', text, source)) }
+    this.#files.set(source, made)
+    return made
+  }
+
+  /** What a name means in a file. */
+  find(name: string, source: string): Statement | undefined {
+    const { statements, imports } = this.of(source)
+    const [there, from] = imports.get(name) ?? []
+    if (there !== undefined && from !== undefined) return this.find(there, from)
+    return statements.find((one) => one.name === name)
+  }
 }
 
-const withComment = (statement: Statement): string =>
-  statement.comment === '' ? shown(statement) : `${statement.comment}\n${shown(statement)}`
-
-/** A file is about one noun: what its header says first is about that. */
-const isNoun = ({ kind }: Statement): boolean => kind === 'class' || kind === 'const' || kind === 'function'
-
-/** The first paragraph above a source. */
-const headerOf = (source: string): string => {
-  const [comment = ''] = /^\/\*\*.*?\*\//s.exec(readFileSync(join(ROOT, source), 'utf8')) ?? []
-  return textOf(comment).split('\n\n', 1)[0] ?? ''
-}
-
-const readExports = (declarations: string): Exported[] => {
-  const files = new Map<string, Statement[]>()
-  const statements = (source: string): Statement[] => {
-    const known =
-      files.get(source) ?? statementsOf(readFileSync(join(declarations, source.replace(/ts$/, 'd.ts')), 'utf8'))
-    files.set(source, known)
-    return known
-  }
-  return ENTRIES.flatMap(({ module, index }) =>
-    exportsOf(index).map(([name, source]) => {
-      const all = statements(source)
-      const statement = all.find((one) => one.isExported && one.name === name)
+const readEntries = (sources: Sources): Entered[] =>
+  ENTRIES.flatMap(({ module, index }) => {
+    const names = listed('export', readFileSync(join(ROOT, index), 'utf8'), index)
+    return names.map(([name, [there, source]]) => {
+      const statement = sources.find(there, source)
       if (statement === undefined) throw new Error(`${source} declares no ${name}`)
       const page = PAGES.find((one) => one.module === module && one.sources.some((start) => source.startsWith(start)))
       if (page === undefined) throw new Error(`${name} of ${module} has no page`)
-      const declaration = [shown(statement), ...neededBy(statement, all).map(withComment)].join('\n\n')
-      const about = textOf(statement.comment) || (isNoun(statement) ? headerOf(source) : '')
-      return { name, kind: statement.kind, about, declaration, page }
-    }),
-  )
+      return { statement, page, isExported: true }
+    })
+  })
+
+const wordsOf = ({ name, text }: Statement): string[] => {
+  const words = new Set(text.replaceAll(/\/\*\*.*?\*\//gs, '').match(/\b[A-Z]\w+\b/g) ?? [])
+  words.delete(name)
+  return [...words].sort()
 }
 
-const order = (one: Exported, other: Exported): number =>
+/** With the types that these declarations need and nobody can import, on the first page that needs them. */
+const withHidden = (entries: readonly Entered[], sources: Sources): Entered[] => {
+  const all = [...entries]
+  const known = new Set(all.map(({ statement }) => statement))
+  for (const { statement, page } of all) {
+    for (const word of wordsOf(statement)) {
+      const found = sources.find(word, statement.source)
+      if (found === undefined || known.has(found) || (found.kind !== 'interface' && found.kind !== 'type')) continue
+      known.add(found)
+      all.push({ statement: found, page, isExported: false })
+    }
+  }
+  return all
+}
+
+const order = ({ statement: one }: Entered, { statement: other }: Entered): number =>
   KINDS.indexOf(one.kind) - KINDS.indexOf(other.kind) || (one.name < other.name ? -1 : 1)
 
-const anchor = (name: string): string => name.toLowerCase()
-
-/** Where a page links to a name: itself, or another page; `skein` has most of what other modules share. */
-const linkTo = (name: string, page: Page, all: readonly Exported[]): string | undefined => {
-  const places = all.filter((one) => one.name === name)
-  const target = places.find((one) => one.page === page) ?? places[0]
-  if (target === undefined) return undefined
-  return `[${name}](${target.page === page ? '' : target.page.file}#${anchor(name)})`
+interface Placed extends Entered {
+  /** Of its heading. */
+  readonly anchor: string
 }
 
-const section = (one: Exported, all: readonly Exported[]): string => {
-  const words = new Set(one.declaration.replaceAll(/\/\*\*.*?\*\//gs, '').match(/\b[A-Z]\w+\b/g) ?? [])
-  words.delete(one.name)
-  const links = [...words].sort().flatMap((word) => linkTo(word, one.page, all) ?? [])
+/** All in the order in which the pages have them: what can be imported comes first. */
+const placed = (all: readonly Entered[]): Placed[] =>
+  PAGES.flatMap((page) => {
+    const own = all.filter((one) => one.page === page).sort(order)
+    const seen = new Map<string, number>()
+    return [...own.filter((one) => one.isExported), ...own.filter((one) => !one.isExported)].map((one) => {
+      // Headings that differ in capitals alone are told apart by a number, as GitHub does it.
+      const name = one.statement.name.toLowerCase()
+      const times = seen.get(name) ?? 0
+      seen.set(name, times + 1)
+      return { ...one, anchor: times === 0 ? name : `${name}-${times}` }
+    })
+  })
+
+/** Where a page links to what a word means in a file: to itself, or to another page. */
+const linkTo = (word: string, { statement, page }: Placed, all: readonly Placed[], sources: Sources): string[] => {
+  const meant = sources.find(word, statement.source)
+  const places = all.filter((one) => one.statement === meant)
+  const target = places.find((one) => one.page === page) ?? places[0]
+  if (target === undefined) return []
+  return [`[${word}](${target.page === page ? '' : target.page.file}#${target.anchor})`]
+}
+
+const section = (one: Placed, all: readonly Placed[], sources: Sources): string => {
+  const { statement, isExported } = one
+  const links = wordsOf(statement).flatMap((word) => linkTo(word, one, all, sources))
   return [
-    `## ${one.name}\n`,
-    ...(one.about === '' ? [] : [`${one.about}\n`]),
-    `\`\`\`ts\n${one.declaration}\n\`\`\`\n`,
+    `${isExported ? '##' : '###'} ${statement.name}\n`,
+    ...(statement.about === '' ? [] : [`${statement.about}\n`]),
+    `\`\`\`ts\n${shown(statement)}\n\`\`\`\n`,
     ...(links.length === 0 ? [] : [`Uses ${links.join(', ')}.\n`]),
   ].join('\n')
 }
 
-const pageText = (page: Page, all: readonly Exported[]): string => {
-  const own = all.filter((one) => one.page === page).sort(order)
-  return [`# ${page.title}\n`, `From \`${page.module}\`. ${page.about}\n`, ...own.map((one) => section(one, all))].join(
-    '\n',
-  )
+const pageText = (page: Page, all: readonly Placed[], sources: Sources): string => {
+  const own = all.filter((one) => one.page === page)
+  const hidden = own.filter(({ isExported }) => !isExported)
+  return [
+    `# ${page.title}\n`,
+    `From \`${page.module}\`. ${page.about}\n`,
+    ...own.filter(({ isExported }) => isExported).map((one) => section(one, all, sources)),
+    ...(hidden.length === 0 ? [] : ['## Types that go with them\n', 'They have no name to import.\n']),
+    ...hidden.map((one) => section(one, all, sources)),
+  ].join('\n')
 }
 
-/** Up to the end of the first sentence. */
-const firstSentence = (text: string): string =>
-  /^.*?[.:](?=\s|$)/s.exec(text)?.[0].replaceAll(/\s+/g, ' ').replace(/:$/, '.') ?? ''
+const firstSentence = (text: string): string => (/^.*?[.](?=\s|$)/s.exec(text)?.[0] ?? '').replaceAll(/\s+/g, ' ')
 
-const indexText = (all: readonly Exported[]): string => {
+const indexText = (all: readonly Placed[]): string => {
   const parts = PAGES.map((page) => {
     const rows = all
-      .filter((one) => one.page === page)
-      .sort(order)
-      .map(
-        ({ name, kind, about }) =>
-          `| [${name}](${page.file}#${anchor(name)}) | ${kind} | ${firstSentence(about).replaceAll('|', '\\|')} |\n`,
-      )
+      .filter((one) => one.page === page && one.isExported)
+      .map(({ statement: { name, kind, about }, anchor }) => {
+        const text = firstSentence(about).replaceAll('|', '\\|')
+        return `| [${name}](${page.file}#${anchor}) | ${kind} | ${text} |\n`
+      })
     return `\n## [${page.title}](${page.file})\n\nFrom \`${page.module}\`.\n\n| Name | Kind | |\n|---|---|---|\n${rows.join('')}`
   })
   return `# API\n\nEverything that the package exports. Made from the declarations by \`npm run docs:api\`. To learn it, begin
@@ -290,11 +344,10 @@ export const apiPages = (): Map<string, string> => {
       },
     )
     if (error !== undefined || readdirSync(declarations).length === 0) throw error ?? new Error(stdout)
-    const all = readExports(declarations)
-    return new Map([
-      ['README.md', indexText(all)],
-      ...PAGES.map((page): [string, string] => [page.file, pageText(page, all)]),
-    ])
+    const sources = new Sources(declarations)
+    const all = placed(withHidden(readEntries(sources), sources))
+    const pages = PAGES.map((page): [string, string] => [page.file, pageText(page, all, sources)])
+    return new Map([['README.md', indexText(all)], ...pages])
   } finally {
     rmSync(declarations, { recursive: true, force: true })
   }

@@ -23,12 +23,12 @@ const pictures = async (): Promise<void> => {
   for (const name of ['berlin', 'lisbon', 'oslo', 'quito', 'seoul']) await cluster.add(`${name}@shop`)
   const { url } = await cluster.observe()
   const browser = await openBrowser(t)
-  const desktop = { viewport: { width: 1280, height: 860 } }
+  const desktop = { viewport: { width: 1200, height: 780 } }
   const { page: light } = await openPage(browser, url, { ...desktop, colorScheme: 'light' })
   const { page: dark } = await openPage(browser, url, { ...desktop, colorScheme: 'dark' })
   const { page: phone } = await openPage(browser, url, {
     viewport: { width: 390, height: 844 },
-    deviceScaleFactor: 1.5,
+    deviceScaleFactor: 1.25,
   })
   await sleep((Number(seconds) * 1000) / 2)
   cluster.nodes[1]?.tell('crash')

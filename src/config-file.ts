@@ -15,6 +15,8 @@ import { checkKeys, isRecord, string } from './option-checks.ts'
 /** Lists of node ids are the longest that it can hold: 65536 of 32 characters, with quotes, commas and indentation. */
 const MAX_CONFIG_FILE_BYTES = 8 * 1024 * 1024
 
+const WRITABLE_FOR_ALL = 0o002
+
 /** What a file says in place of secrets, and the variables that it stands in for. */
 const COOKIE_FILES = { cookieFile: 'SKEIN_COOKIE_FILE', acceptCookiesFile: 'SKEIN_ACCEPT_COOKIES_FILE' } as const
 
@@ -40,7 +42,7 @@ export interface LoadedConfig {
 
 /**
  * Settings by code, environment and file, checked and complete. Rejects as `resolveConfig` throws, and with
- * ERR_SKEIN_CONFIG_FILE.
+ * ERR_SKEIN_CONFIG_FILE or ERR_SKEIN_INSECURE_FILE.
  */
 export const loadConfig = async (
   options: StartOptions,
@@ -78,14 +80,24 @@ const parsed = async (file: string): Promise<unknown> => {
   try {
     const stats = await stat(file)
     if (!stats.isFile()) throw new Error('it is not a regular file')
+    refuseIfWritable(file, stats.mode)
     if (stats.size > MAX_CONFIG_FILE_BYTES) throw new Error(`it is larger than ${MAX_CONFIG_FILE_BYTES} bytes`)
     const text = await readFile(file, 'utf8')
     // Editors on Windows begin a file with a mark of its encoding.
     return JSON.parse(text.replace(/^\uFEFF/, ''), refuseNull)
   } catch (cause) {
+    if (isSkeinError(cause)) throw cause
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new SkeinError('ERR_SKEIN_CONFIG_FILE', `The configuration file ${file} cannot be used: ${why}`, { cause })
   }
+}
+
+/** It may say who is let in and what may be done here. Windows has no such modes; there the folder's rights count. */
+const refuseIfWritable = (file: string, mode: number): void => {
+  if (process.platform === 'win32' || (mode & WRITABLE_FOR_ALL) === 0) return
+  throw new SkeinError('ERR_SKEIN_INSECURE_FILE', `${file} can be changed by every user`, {
+    hint: `Run chmod o-w ${file}`,
+  })
 }
 
 /** It would pass for an option that is not there. */

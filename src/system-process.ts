@@ -55,6 +55,8 @@ export interface NodeInfo {
   readonly nodes: readonly string[]
   readonly processes: number
   readonly registered: readonly string[]
+  /** That it offers to be started by name. */
+  readonly behaviours: readonly string[]
   readonly discovery: readonly SourceStatus[]
   readonly counters: Readonly<Record<string, number>>
 }

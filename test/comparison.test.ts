@@ -1,48 +1,18 @@
 /**
- * docs/comparison.md: every row is there once, each says yes with something that shows it or says what is missing, and what
- * it links to exists. README.md and docs/production.md link to what exists, too.
+ * docs/comparison.md: every row is there once, and says yes with something that shows it, or what is missing. The figures of
+ * README.md are those of docs/performance.md.
  */
-import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
+import { linksOf, readPage } from './support/links.ts'
 import { suite } from './support/suite.ts'
 
 const test = suite('comparison')
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
+/** Capabilities that were found elsewhere. */
 const ROWS = 71
 
-const read = (page: string): string => readFileSync(join(ROOT, page), 'utf8')
-
-/** Targets of links, without those to elsewhere. */
-const linksOf = (text: string): string[] =>
-  Array.from(text.matchAll(/\]\(([^)\s]+)\)/g), ([, target = '']) => target).filter(
-    (target) => !/^[a-z]+:/.test(target),
-  )
-
-/** As GitHub makes them of headings. */
-const anchorsOf = (text: string): string[] =>
-  Array.from(text.matchAll(/^#+ (.*)$/gm), ([, heading = '']) =>
-    heading
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
-      .replaceAll(' ', '-'),
-  )
-
-/** What a link of a page does not lead to; undefined where all is well. */
-const brokenLink = (page: string, target: string): string | undefined => {
-  const [file = '', anchor] = target.split('#')
-  const path = file === '' ? page : join(dirname(page), file)
-  if (!existsSync(join(ROOT, path))) return `${page}: ${target} is not there`
-  if (anchor === undefined || !path.endsWith('.md') || anchorsOf(read(path)).includes(anchor)) return undefined
-  return `${page}: ${path} has no heading #${anchor}`
-}
-
-const brokenLinks = (page: string): string[] => linksOf(read(page)).flatMap((target) => brokenLink(page, target) ?? [])
-
 test('every capability has its row, shown by a test or an example', () => {
-  const rows = read('docs/comparison.md')
+  const rows = readPage('docs/comparison.md')
     .split('\n')
     .filter((line) => /^\| \d+ \|/.test(line))
     .map((line) =>
@@ -68,22 +38,9 @@ test('every capability has its row, shown by a test or an example', () => {
   }
 })
 
-for (const page of [
-  'docs/comparison.md',
-  'docs/production.md',
-  'docs/metrics.md',
-  'docs/configuration.md',
-  'README.md',
-]) {
-  test(`links of ${page}`, () => {
-    assert.ok(linksOf(read(page)).length > 5)
-    assert.equal(brokenLinks(page), [])
-  })
-}
-
 test('the figures of README.md are those of docs/performance.md', () => {
-  const measured = read('docs/performance.md').split('\n')
-  const rows = Array.from(read('README.md').matchAll(/^\| (`[\w-]+`)(.*) \|$/gm), ([, name = '', cells = '']) => ({
+  const measured = readPage('docs/performance.md').split('\n')
+  const rows = Array.from(readPage('README.md').matchAll(/^\| (`[\w-]+`)(.*) \|$/gm), ([, name = '', cells = '']) => ({
     name,
     figures: cells
       .split('|')
@@ -95,12 +52,6 @@ test('the figures of README.md are those of docs/performance.md', () => {
     const source = measured.find((line) => line.startsWith(`| ${name}`)) ?? ''
     for (const figure of figures) assert.ok(source.includes(figure), `${name}: ${figure} is not in "${source}"`)
   }
-})
-
-test('a link to nowhere is found', () => {
-  assert.is(brokenLink('README.md', 'docs/guarantees.md#links'), undefined)
-  assert.match(brokenLink('README.md', 'docs/nowhere.md') ?? '', 'is not there')
-  assert.match(brokenLink('README.md', 'docs/guarantees.md#nowhere') ?? '', 'no heading')
 })
 
 test.run()

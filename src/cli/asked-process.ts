@@ -21,7 +21,7 @@ export type Report<E> =
   | { readonly type: 'failed'; readonly number: number; readonly message: string }
   | { readonly type: 'event'; readonly event: E }
 
-export interface AskedProcessOptions {
+interface AskedProcessOptions {
   readonly label: string
   /** The file of the program itself. */
   readonly entry: string

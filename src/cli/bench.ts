@@ -22,8 +22,9 @@ import { withTool } from './tool-node.ts'
 const DEFAULT_SPAN_MS = 2000
 const MESSAGE_BYTES = 100
 const DATA_BYTES = 65_536
-/** Messages between two looks at the clock. */
-const BATCH = 64
+/** Bytes, and messages, between two looks at the clock: on a slow way 64 KiB take a while. */
+const BATCH_BYTES = 65_536
+const MAX_BATCH = 64
 /** Round trips before those that count: connections warm up, and so do just-in-time compilers. */
 const WARM_UP_CALLS = 50
 /** What is under way when the time is over has to arrive. */
@@ -130,9 +131,10 @@ const flow = (node: SkeinNode, to: RemoteName, sizeBytes: number, spanMs: number
 const send = async (self: Self, to: RemoteName, sizeBytes: number, spanMs: number): Promise<Flow> => {
   const message = new Uint8Array(sizeBytes)
   const beganMs = performance.now()
+  const batch = Math.min(MAX_BATCH, Math.ceil(BATCH_BYTES / sizeBytes))
   let messages = 0
   while (performance.now() - beganMs < spanMs) {
-    for (let i = 0; i < BATCH; i++) {
+    for (let i = 0; i < batch; i++) {
       messages++
       if (!self.send(to, message)) await self.drained(to)
     }

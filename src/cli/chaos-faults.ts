@@ -14,7 +14,7 @@ type Kind = (typeof KINDS)[number]
 /** From less than the failure detector takes to well beyond. */
 const FAULT_MS_RANGE: readonly [number, number] = [500, 6000]
 
-export interface ChaosFault {
+interface ChaosFault {
   readonly kind: Kind
   readonly member: ChaosMember
   /** Until it is undone. */

@@ -8,11 +8,13 @@ import { AskedProcess } from './asked-process.ts'
 import type { ChaosEvent, ChaosQuestions, ChaosView } from './chaos-protocol.ts'
 
 const HOST = '127.0.0.1'
+/** Starting takes a second, and much longer where a machine is busy. A process that does not get there is killed. */
+const START_TIMEOUT_MS = 120_000
 /** A stop takes at most 3.5 s (node.ts); whatever is there after this is killed. */
 const STOP_TIMEOUT_MS = 6000
 
 /** What all members have in common. */
-export interface ChaosCluster {
+interface ChaosCluster {
   /** The file of the program itself. */
   readonly entry: string
   readonly cluster: string
@@ -67,7 +69,12 @@ export class ChaosMember {
       if (this.#process === process) lost(this, how)
     })
     const identity = join(folder, `${this.label}.json`)
-    this.#port = await process.ask('start', { name: this.name, cluster, cookie, identity, seeds })
+    const timer = setTimeout(() => process.kill(), START_TIMEOUT_MS)
+    try {
+      this.#port = await process.ask('start', { name: this.name, cluster, cookie, identity, seeds })
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   async view(): Promise<ChaosView> {
@@ -83,7 +90,7 @@ export class ChaosMember {
 
   /** A member that ends meanwhile does not answer, and need not. */
   async tell(what: 'grab' | 'drop', name: string): Promise<void> {
-    await this.#ask((process) => process.ask(what, name)).catch(() => {})
+    if (this.#port !== undefined) await this.#ask((process) => process.ask(what, name)).catch(() => {})
   }
 
   /** kill -9. */

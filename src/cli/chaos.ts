@@ -124,6 +124,15 @@ class ChaosRun {
   }
 
   async play(): Promise<void> {
+    try {
+      await this.#play()
+    } catch (error) {
+      // Ctrl-C reaches processes that are just starting, too.
+      if (!this.#isOver) throw error
+    }
+  }
+
+  async #play(): Promise<void> {
     const count = this.#members.length
     if (!this.#json) {
       printLine(
@@ -185,17 +194,20 @@ class ChaosRun {
     if (!this.#json) this.#say('faults', `round ${this.#rounds + 1}: ${text}`, {})
     const over = new AbortController()
     const competing = this.#compete(over.signal)
-    await Promise.all(
-      faults.map((fault) =>
-        commit(
-          fault,
-          (ms) => this.#wait(ms),
-          (member) => this.#seedsFor(member),
+    try {
+      await Promise.all(
+        faults.map((fault) =>
+          commit(
+            fault,
+            (ms) => this.#wait(ms),
+            (member) => this.#seedsFor(member),
+          ),
         ),
-      ),
-    )
-    over.abort()
-    await competing
+      )
+    } finally {
+      over.abort()
+      await competing
+    }
     const tookMs = await this.#agreement()
     if (tookMs === undefined) return false
     this.#rounds++

@@ -8,7 +8,7 @@ import { Pid } from '../pid.ts'
 import { safeText } from '../safe-text.ts'
 import { firstSentence, type Palette, toJson, visible } from './output.ts'
 
-const KIND_WIDTH = 10
+const KIND_WIDTH = 11
 const ATTACHED = { opened: 'may evaluate code here now', evaluated: 'evaluated', closed: 'has left' } as const
 
 /** For the beginning of a line. */
@@ -20,7 +20,7 @@ export const eventText = (event: NodeEvent, paint: Palette): string | undefined 
   if (line === undefined) return undefined
   const [kind, text, colour = 'plain'] = line
   const padded = kind.padEnd(KIND_WIDTH)
-  return `${colour === 'plain' ? padded : paint[colour](padded)}  ${visible(text)}`
+  return `${colour === 'plain' ? padded : paint[colour](padded)} ${visible(text)}`
 }
 
 /** Of another node: also what `eventText` leaves out, and what is none. */
@@ -33,7 +33,7 @@ export const toldText = (event: unknown, paint: Palette): string => {
   }
   const isObject = typeof event === 'object' && event !== null
   const { type, ...others } = (isObject ? event : { type: 'event', value: event }) as Readonly<Record<string, unknown>>
-  return `${visible(safeText(type)).padEnd(KIND_WIDTH)}  ${visible(toJson(others))}`
+  return `${visible(safeText(type)).padEnd(KIND_WIDTH)} ${visible(toJson(others))}`
 }
 
 type Line = readonly [kind: string, text: string, colour?: 'good' | 'bad' | 'bold']

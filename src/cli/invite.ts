@@ -5,12 +5,15 @@
  * port of its own; the members know nothing of it. When the token was used, its time is over, or on Ctrl-C the port is
  * closed, and the token opens nothing any more.
  */
+import { hostname } from 'node:os'
 import type { Command } from 'commander'
 import { SkeinError } from '../../certs/errors.ts'
 import { type Address, formatAddress, parseHostPort } from '../../transport/address.ts'
 import { systemRandom } from '../../transport/random.ts'
 import type { ConnectedNode } from '../cluster/connected-node.ts'
 import { isLoopback } from '../cluster/membership/member-record.ts'
+import { processEnvironment } from '../config.ts'
+import { loadConfig } from '../config-file.ts'
 import { DEFAULT_PORT } from '../discovery-config.ts'
 import type { SkeinNode } from '../node.ts'
 import { addHelp } from './help.ts'
@@ -156,15 +159,26 @@ const tokenAddresses = ({ addresses: own }: SkeinNode, given: readonly string[])
 
 /** What makes a member, from a member that runs. */
 const handoverOf = async (options: InviteOptions): Promise<Handover> => {
+  await mustLetInByCookie(options)
   const { cookie } = await findCookie(options)
   const given = (options.address ?? []).map((text) => parseHostPort(text, DEFAULT_PORT).host)
-  let handover: Handover | undefined
-  await withTool(options, async (tool) => {
+  return withTool(options, async (tool) => {
     const seeds = seedsOf(await connectedMembers(tool), given, options.seed ?? [])
-    handover = { cluster: tool.cluster, cookie, seeds, dht: (options.dht ?? []).slice(0, MAX_SEEDS) }
+    return { cluster: tool.cluster, cookie, seeds, dht: (options.dht ?? []).slice(0, MAX_SEEDS) }
   })
-  if (handover === undefined) throw new SkeinError('ERR_SKEIN_CONNECT_FAILED', 'No member answered.')
-  return handover
+}
+
+/** The invited one brings a key of its own making. */
+const mustLetInByCookie = async (options: InviteOptions): Promise<void> => {
+  const { config } = await loadConfig(toSettings(options), processEnvironment(), hostname())
+  if (config.ca === undefined) return
+  throw new SkeinError(
+    'ERR_SKEIN_BAD_OPTION',
+    'Where an authority (ca) decides who is let in, an invitation is not enough.',
+    {
+      hint: 'Issue a certificate with "skein certs issue", and start the other node with it.',
+    },
+  )
 }
 
 const connectedMembers = async (tool: Tool): Promise<readonly ConnectedNode[]> => {

@@ -14,7 +14,7 @@ import { isLoopbackHost } from './observer/guard.ts'
 import type { LogEntry } from './observer/messages.ts'
 import { PageServer, type PageServerOptions } from './observer/page-server.ts'
 import { addClusterOptions, type ClusterOptions, parsePort } from './options.ts'
-import { palette, printJson, printLine } from './output.ts'
+import { palette, printJson, printLine, visible } from './output.ts'
 import { type Tool, withTool } from './tool-node.ts'
 
 const DEFAULT_HOST = '127.0.0.1'
@@ -108,6 +108,6 @@ const serve = async (options: Omit<PageServerOptions, 'port'>, port: number | un
 const lineOf = ({ at, node, text, level }: LogEntry): string => {
   const paint = palette()
   const colour = level === 'bad' ? paint.bad : level === 'good' ? paint.good : (plain: string) => plain
-  const shown = `${node}: ${text}`.replaceAll(/\p{C}/gu, '?')
+  const shown = visible(`${node}: ${text}`)
   return `${paint.dim(new Date(at).toTimeString().slice(0, 8))}  ${colour(shown)}`
 }

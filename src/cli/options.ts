@@ -22,6 +22,8 @@ export interface ClusterOptions {
 }
 
 const MAX_PORT = 65535
+/** Where the help shows what every command takes that talks to a cluster. */
+const SHARED_OPTIONS = 'Options of every command:'
 
 /** Adds what every command needs that talks to a cluster, under a heading of its own. */
 export const addClusterOptions = (command: Command): Command => {
@@ -40,7 +42,7 @@ export const addClusterOptions = (command: Command): Command => {
   // A command may have another meaning for one of them.
   const taken = command.options.map(({ long }) => long)
   for (const option of options) {
-    if (!taken.includes(option.long)) command.addOption(option.helpGroup('Options of every command:'))
+    if (!taken.includes(option.long)) command.addOption(option.helpGroup(SHARED_OPTIONS))
   }
   return command
 }

@@ -3,23 +3,26 @@
  *
  * Each command is a file of its own that adds itself; here is only their order, in groups as the help shows them.
  */
-import { Command } from 'commander'
+import { type Argument, Command } from 'commander'
 import { addAttach } from './attach.ts'
 import { addBench } from './bench.ts'
 import { addCall } from './call.ts'
 import { addCerts } from './certs.ts'
 import { addChaos } from './chaos.ts'
 import { addChaosNode } from './chaos-node.ts'
+import { addCompletion } from './completion.ts'
 import { addDemo } from './demo.ts'
 import { addDemoNode } from './demo-node.ts'
 import { addDht } from './dht.ts'
 import { addDoctor } from './doctor.ts'
+import { addEvents } from './events.ts'
 import { addHelp, type Example } from './help.ts'
 import { addInvite } from './invite.ts'
 import { addJoin } from './join.ts'
 import { addNodes } from './nodes.ts'
 import { addObserver } from './observer.ts'
 import { addPing } from './ping.ts'
+import { addSpawn } from './spawn.ts'
 import { addStart } from './start.ts'
 import { addTop } from './top.ts'
 
@@ -43,6 +46,18 @@ SKEIN_CLUSTER, SKEIN_HOST, SKEIN_PORT, SKEIN_COOKIE, SKEIN_COOKIE_FILE, SKEIN_DI
 SKEIN_BOOTSTRAP and SKEIN_DNS too.
 Exit codes: 0 done, 1 failed, 2 bad arguments.`
 
+/** What is narrower is not broken into lines: a terminal of 80 columns leaves more beside the longest command. */
+const MIN_COLUMN_WIDTH = 30
+
+/** In a list of commands: that there are options goes without saying. */
+const termOf = (command: Command): string =>
+  [command.name(), ...command.registeredArguments.map(humanReadable)].join(' ')
+
+const humanReadable = (argument: Argument): string => {
+  const name = `${argument.name()}${argument.variadic ? '...' : ''}`
+  return argument.required ? `<${name}>` : `[${name}]`
+}
+
 /** `entry` is the file of the command itself, for those who start it again. */
 export const buildProgram = (version: string, entry: string): Command => {
   const program = new Command('skein')
@@ -50,6 +65,7 @@ export const buildProgram = (version: string, entry: string): Command => {
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help for a command')
+    .configureHelp({ subcommandTerm: termOf, minWidthToWrap: MIN_COLUMN_WIDTH })
     // What is wrong with arguments is told by main.ts, in the form that was asked for.
     .configureOutput({ outputError: () => {} })
     .exitOverride()
@@ -62,11 +78,14 @@ export const buildProgram = (version: string, entry: string): Command => {
   addTop(program)
   addObserver(program)
   addDht(program)
+  addEvents(program)
   program.commandsGroup('Work with a cluster:')
   addCall(program)
+  addSpawn(program)
   addAttach(program)
   program.commandsGroup('Set up:')
   addCerts(program)
+  addCompletion(program)
   addInvite(program)
   addJoin(program)
   program.commandsGroup('Try and test:')

@@ -18,6 +18,7 @@ import { eventText, timeOfDay } from './event-text.ts'
 import { addHelp } from './help.ts'
 import { addClusterOptions, type ClusterOptions, findCookie, parsePort, toStartOptions } from './options.ts'
 import { invocation, palette, printJson, printLine } from './output.ts'
+import { interrupted } from './tool-node.ts'
 
 /** Well within the time that service managers give before they kill: systemd 90 s, Kubernetes 30 s, Docker 10 s. */
 const DRAIN_TIMEOUT_MS = 8000
@@ -105,11 +106,6 @@ const runBootstrap = async ({ host, port, dht, config, json = false }: StartComm
   if (json) printJson({ type: 'stopped', ...report })
   else printReport('it', report)
 }
-
-const interrupted = (): Promise<void> =>
-  new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
-  })
 
 /** A node without the server it was to have is not started. */
 const healthServerOf = async (node: SkeinNode, port: number): Promise<HealthServer> => {

@@ -38,19 +38,25 @@ export interface Member {
   readonly address: string
 }
 
+/** Resolves when somebody wants the command to end: Ctrl-C, a service manager, or nobody reads its output any more. */
+export const interrupted = (): Promise<void> =>
+  new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+  })
+
 /** Starts a tool, lets `use` work with it, and stops it however that ended. */
-export const withTool = async (
+export const withTool = async <T>(
   options: ClusterOptions,
-  use: (tool: Tool) => Promise<void>,
+  use: (tool: Tool) => Promise<T>,
   more: Pick<StartOptions, 'identity'> = {},
-): Promise<void> => {
+): Promise<T> => {
   const cookie = await findCookie(options)
   const name = `skein-tool-${Buffer.from(systemRandom.bytes(MADE_UP_NAME_BYTES)).toString('hex')}`
   const startOptions = { ...toStartOptions(options, cookie), ...more, name, port: 0, hidden: true }
   const { config } = await loadConfig(startOptions, processEnvironment(), hostname())
   const node = await startNode(startOptions)
   try {
-    await use(new Tool(node, config))
+    return await use(new Tool(node, config))
   } finally {
     await node.stop()
   }
@@ -109,6 +115,17 @@ export class Tool {
     if (found.length > 0) return found
     await member
     return withProgress(`looking for ${name} again`, this.node.discovery.lookup(name))
+  }
+
+  /** Names that a node has registered, and behaviours that it offers; undefined where it does not tell. */
+  async registered(node: string): Promise<readonly string[] | undefined> {
+    const reply = await this.ask(node, { type: 'info' })
+    return reply.type === 'info' ? reply.info.registered : undefined
+  }
+
+  async behaviours(node: string): Promise<readonly string[] | undefined> {
+    const reply = await this.ask(node, { type: 'info' })
+    return reply.type === 'info' ? reply.info.behaviours : undefined
   }
 
   /** Asks the system process of a node. */

@@ -17,7 +17,7 @@ import { tableOf } from './top/tables.ts'
 import { type Canvas, openCanvas } from './top/terminal.ts'
 
 const DEFAULT_EVERY_MS = 1000
-const DETAIL_TIMEOUT_MS = 2000
+const CLOSER_TIMEOUT_MS = 2000
 
 interface TopCommandOptions extends ClusterOptions {
   readonly every?: number
@@ -51,19 +51,23 @@ const top = async (tool: Tool, target: string | undefined, options: TopCommandOp
   const only = target === undefined ? undefined : await tool.reach(target)
   const names = only === undefined ? (await tool.members()).map(({ name }) => name) : [only]
   const samples = new Samples(tool.node.observer, names, only === undefined)
-  const pictureOf = (detail?: ProcessDetail): Picture => {
+  const pictureOf = (): Picture => {
     const clock = new Date().toTimeString().slice(0, 8)
-    return { cluster: tool.cluster, samples: samples.all, clock, detail }
+    return { cluster: tool.cluster, samples: samples.all, clock, detail: undefined, more: [] }
   }
   const isScreen = process.stdin.isTTY && process.stdout.isTTY && !once && !json
   if (isScreen) await watch(tool, samples, pictureOf, everyMs, only)
-  else await tell(samples, pictureOf, { everyMs, once, json })
+  else {
+    const printOne = async (): Promise<void> =>
+      printPicture({ ...pictureOf(), more: only === undefined ? [] : await processesOf(tool, only) })
+    await tell(samples, printOne, { everyMs, once, json })
+  }
 }
 
 /** Until Ctrl-C, or once. */
 const tell = async (
   samples: Samples,
-  pictureOf: () => Picture,
+  printOne: () => Promise<void>,
   { everyMs, once, json }: { readonly everyMs: number; readonly once: boolean; readonly json: boolean },
 ): Promise<void> => {
   const pace = new Pace()
@@ -75,7 +79,7 @@ const tell = async (
       while (once && !samples.isComplete && !pace.isOver) await samples.round()
       if (json)
         printJson({ at: Date.now(), nodes: samples.all.map(({ node, snapshot, code }) => ({ node, code, snapshot })) })
-      else printPicture(pictureOf())
+      else await printOne()
     } while (!once && (await pace.next(everyMs)))
   } finally {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.removeListener(signal, stop)
@@ -95,7 +99,7 @@ const printPicture = (picture: Picture): void => {
 const watch = async (
   tool: Tool,
   samples: Samples,
-  pictureOf: (detail?: ProcessDetail) => Picture,
+  pictureOf: () => Picture,
   everyMs: number,
   only: string | undefined,
 ): Promise<void> => {
@@ -103,25 +107,25 @@ const watch = async (
   const pace = new Pace()
   let state: TopState = startState(only)
   let picture = pictureOf()
-  let detail: ProcessDetail | undefined
-  const draw = (canvas: Canvas): void => canvas.draw(screen({ ...picture, detail }, state, canvas.size, paint))
+  let closer: Closer = NOTHING_CLOSER
+  const draw = (canvas: Canvas): void => canvas.draw(screen({ ...picture, ...closer }, state, canvas.size, paint))
   const look = async (): Promise<void> => {
-    const seen = state.process
-    const found = seen && (await detailOf(tool, seen))
-    // Another one may be looked at by now.
-    if (seen === state.process) detail = found
+    const seen = state
+    const found = await lookCloser(tool, seen)
+    // Something else may be looked at by now.
+    if (seen.process === state.process && seen.node === state.node && !state.isPaused) closer = found
   }
   const canvas = openCanvas(
     (key) => {
-      const next = afterKey(state, key, tableOf(state.view, picture.samples, state.node))
+      const next = afterKey(state, key, tableOf(state.view, picture.samples, state.node, closer.more))
       if (next === undefined) {
         pace.end()
         return
       }
-      const isOther = next.process !== state.process
+      const isOther = next.process !== state.process || next.node !== state.node
       state = next
       if (isOther) {
-        detail = undefined
+        closer = next.node === undefined ? NOTHING_CLOSER : { ...closer, detail: undefined }
         void look().then(() => draw(canvas))
       }
       draw(canvas)
@@ -143,15 +147,37 @@ const watch = async (
   }
 }
 
+/** What is asked of the node or process that is looked at. */
+type Closer = Pick<Picture, 'detail' | 'more'>
+
+const NOTHING_CLOSER: Closer = { detail: undefined, more: [] }
+
+const lookCloser = async (tool: Tool, { node, process: seen }: TopState): Promise<Closer> => {
+  const [detail, more] = await Promise.all([
+    seen === undefined ? undefined : detailOf(tool, seen),
+    node === undefined ? [] : processesOf(tool, node),
+  ])
+  return { detail, more }
+}
+
 /** Undefined where there is no answer: the screen says so. */
 const detailOf = async (
   tool: Tool,
   { node, pid }: NonNullable<TopState['process']>,
 ): Promise<ProcessDetail | undefined> => {
   try {
-    return await tool.node.observer.process(node, pid.number, { timeoutMs: DETAIL_TIMEOUT_MS })
+    return await tool.node.observer.process(node, pid.number, { timeoutMs: CLOSER_TIMEOUT_MS })
   } catch {
     return undefined
+  }
+}
+
+/** The oldest hundred; none where there is no answer. */
+const processesOf = async (tool: Tool, node: string): Promise<Picture['more']> => {
+  try {
+    return (await tool.node.observer.processes(node, { timeoutMs: CLOSER_TIMEOUT_MS })).processes
+  } catch {
+    return []
   }
 }
 

@@ -16,7 +16,7 @@
  * | `on` | the machine; without it the first one of the page |
  * | `terminal` | the command of this block stays, under this name; a `text` block is what it prints |
  * | `exit` | the commands end with this exit code |
- * | `not run` | with the reason |
+ * | `not run` | with the reason, and no other word |
  *
  * Blocks in a language of OTHERS are there to be read. Any other language, word or order of blocks is an error: a block
  * that nobody runs must not go unnoticed.
@@ -28,7 +28,8 @@ const OTHERS: readonly string[] = ['erlang', 'elixir']
 const BLOCK = /(?:^<!-- (?<words>[^\n]*) -->\n)?^```(?<language>\w*)\n(?<code>.*?)^```$/gms
 const FILE_NAME = /^\/\/ ([\w.-]+\.ts)\n/
 const SAYS = /console\.log\(.*\) \/\/ (.+)$/gm
-const WORDS: readonly string[] = ['on', 'terminal', 'exit', 'not run']
+const WORDS: readonly string[] = ['on', 'terminal', 'exit']
+const NOT_RUN = 'not run: '
 
 export type Step =
   | { readonly type: 'write'; readonly file: string; readonly text: string }
@@ -82,6 +83,8 @@ const stepOf = (words: ReadonlyMap<string, string>, language: string, code: stri
 }
 
 const wordsOf = (text: string): ReadonlyMap<string, string> => {
+  // A reason is a sentence, which may have any signs.
+  if (text.startsWith(NOT_RUN)) return new Map([['not run', text.slice(NOT_RUN.length)]])
   const pairs = text === '' ? [] : text.split('; ').map((pair) => pair.split(': ', 2) as [string, string])
   for (const [word, value] of pairs) {
     if (!WORDS.includes(word) || value === undefined) throw new Error(`"${word}" is no word about a block: ${text}`)
@@ -97,7 +100,7 @@ export const isAlike = (printed: string, shown: string): boolean => {
 
 const escaped = (text: string): string => text.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&')
 
-/** Hosts, ids and numbers are any hosts, ids and numbers; how wide a column is does not matter. */
+/** Hosts, ids, ports, times of day and durations differ; how wide a column is does not matter. */
 const general = (line: string): string =>
   line
     .trim()
@@ -105,4 +108,6 @@ const general = (line: string): string =>
     .replaceAll(/@[\w-]+(\.[\w-]+)*/g, '@host')
     .replaceAll(/\b[a-z2-7]{32}\b/g, 'id')
     .replaceAll(/\b[0-9a-f]{16}\b/g, 'incarnation')
-    .replaceAll(/\d+(\.\d+)?/g, '0')
+    .replaceAll(/\b\d\d:\d\d:\d\d\b/g, 'time')
+    .replaceAll(/\b\d+(\.\d+)? m?s\b/g, 'duration')
+    .replaceAll(/:\d{4,5}\b/g, ':port')

@@ -2,7 +2,15 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { createIdentity, type Identity, inspectIdentity, loadIdentity } from '../../certs/identity.ts'
+import { createAuthority } from '../../certs/authorities.ts'
+import {
+  createIdentity,
+  type Identity,
+  inspectIdentity,
+  loadIdentity,
+  renewIdentity,
+  saveIdentity,
+} from '../../certs/identity.ts'
 import { CertificateKeeper } from '../../src/certificate-keeper.ts'
 import type { NodeEvent } from '../../src/event-stream.ts'
 import { VirtualClock } from '../../transport/virtual-clock.ts'
@@ -146,6 +154,44 @@ test('two calls at once are one renewal; after the stop nothing happens by itsel
   world.keeper.stop()
   await world.pass(400 * DAY_MS)
   assert.is(world.shown.length, 1)
+})
+
+test('what an authority has signed is never replaced by the node, and taken up from the file within an hour', async (t) => {
+  const folder = await temporaryFolder(t)
+  const file = join(folder, 'identity.pem')
+  const clock = skewedClock()
+  const authority = await createAuthority({ wallNowMs: clock.wallNow(), validForMs: 400 * DAY_MS })
+  const first = await createIdentity({ wallNowMs: clock.wallNow(), validForMs: 20 * DAY_MS, authority })
+  await saveIdentity(file, first)
+  const world = worldOf(t, first, file, clock)
+  await world.pass(15 * DAY_MS, DAY_MS)
+  assert.is(await world.keeper.renew(), first.notAfterMs)
+  assert.equal([world.shown, world.events], [[], []])
+  assert.is((await inspectIdentity(file))?.notAfterMs, first.notAfterMs)
+
+  const second = await renewIdentity(first, { wallNowMs: clock.wallNow(), authority })
+  await saveIdentity(file, second)
+  await world.pass(61 * 60_000)
+  assert.equal(
+    world.shown.map(({ nodeId, notAfterMs }) => [nodeId, notAfterMs]),
+    [[first.nodeId, second.notAfterMs]],
+  )
+  assert.equal(types(world), ['certificateRenewed'])
+})
+
+test('without a file there is nowhere an authority could put a new certificate: said so, and not looked for', async (t) => {
+  const clock = skewedClock()
+  const authority = await createAuthority({ wallNowMs: clock.wallNow(), validForMs: 400 * DAY_MS })
+  const identity = await createIdentity({ wallNowMs: clock.wallNow(), validForMs: 20 * DAY_MS, authority })
+  const world = worldOf(t, identity, undefined, clock)
+  await world.pass(19 * DAY_MS, DAY_MS)
+  assert.equal(world.events, [])
+  try {
+    await world.keeper.renew()
+    assert.unreachable()
+  } catch (error) {
+    assert.match(String(error), authority.id)
+  }
 })
 
 test.run()

@@ -1,5 +1,5 @@
 /** The configuration file: what it may say, what beats it, what is refused, and two processes that start by one. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
@@ -11,9 +11,9 @@ import { EXAMPLE_FILE } from '../support/configuration-page.ts'
 import { suite, type TestContext } from '../support/suite.ts'
 import { Cli, freshSettings, runCli } from './cli/cli-support.ts'
 
-const test = suite('configuration file')
+const test = suite('configuration file', { watchdogMs: 400_000 })
 
-const DEADLINE_MS = 60_000
+const DEADLINE_MS = 240_000
 
 const folderOf = (t: TestContext): string => {
   const folder = mkdtempSync(join(tmpdir(), 'skein-config-'))
@@ -216,6 +216,20 @@ test('what is no JSON object, or no file, has a code', async (t) => {
     assert.ok(message.length < 1000)
   }
   assert.is((await load(fileWith(t, '\uFEFF{ "cluster": "marked" }'))).config.cluster, 'marked')
+})
+
+test('a file that every user can change is refused', async (t) => {
+  if (process.platform === 'win32') t.skip('Windows has no such modes')
+  const file = fileWith(t, { cluster: 'x' })
+  for (const mode of [0o666, 0o602]) {
+    chmodSync(file, mode)
+    const { code, hint } = await failureOf(load(file))
+    assert.equal([code, hint], ['ERR_SKEIN_INSECURE_FILE', `Run chmod o-w ${file}`])
+  }
+  for (const mode of [0o664, 0o644, 0o600, 0o440]) {
+    chmodSync(file, mode)
+    assert.is((await load(file)).config.cluster, 'x')
+  }
 })
 
 test('a node takes its cluster, port and cookie from a file', async (t) => {

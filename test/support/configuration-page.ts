@@ -45,6 +45,7 @@ ${JSON.stringify(EXAMPLE_FILE, undefined, 2)}
 - Secrets do not belong in it: it names the file that holds the cookie, which only its owner may be able to read.
 - Of \`discovery\` and \`strategy\` each entry is overridden by itself, every other option as a whole: an \`allow\` by code
   replaces the one of the file.
+- A file that every user can change is refused (\`ERR_SKEIN_INSECURE_FILE\`).
 - The file is checked as a whole before anything of it is used, also what code or environment then override; the error
   names the file. A file that cannot be read, or is no JSON object, is \`ERR_SKEIN_CONFIG_FILE\`.
 - A hidden node, as the tools of \`skein\` are, does not take \`name\`, \`port\`, \`identity\` and \`contactsFile\` from a file: they

@@ -7,12 +7,14 @@
 import { isSkeinError } from '../../../certs/errors.ts'
 import { formatAddress } from '../../../transport/address.ts'
 import type { DhtReport } from '../../dht-report.ts'
+import type { FollowedEvent } from '../../event-followers.ts'
 import type { NodeEvent } from '../../event-stream.ts'
 import type { SkeinNode } from '../../node.ts'
+import type { Pid } from '../../pid.ts'
 import { safeMessage } from '../../safe-text.ts'
 import { SYSTEM_PROCESS, type SystemReply } from '../../system-process.ts'
 import type { NewEntry } from './event-log.ts'
-import { entryOf } from './event-text.ts'
+import { entryOf, toldEntryOf } from './event-text.ts'
 import type { ClusterView } from './messages.ts'
 import { WatchedNode } from './watched-node.ts'
 
@@ -29,6 +31,8 @@ const SNAPSHOT_INTERVAL_MS = 1000
 const INTERVAL_PER_NODE_MS = 20
 export const ASK_TIMEOUT_MS = 3000
 const MAX_DIALS = 8
+/** Of one node: what floods the log shows nothing. */
+const EVENTS_PER_BEAT = 10
 const MIN_PAUSE_MS = 1000
 const MAX_PAUSE_MS = 10_000
 /** A node that has left is shown for so long, one that was lost longer. */
@@ -45,6 +49,11 @@ interface Upkeep {
   pauseMs: number
   /** Where it was last. */
   address: string | undefined
+  /** The process that its events come to. */
+  follower: Pid<FollowedEvent> | undefined
+  /** Events of it that are still logged in this beat, and those that were not. */
+  eventsLeft: number
+  eventsDropped: number
 }
 
 interface Watched extends Upkeep {
@@ -114,6 +123,7 @@ export class ClusterWatch {
     if (event.type !== 'nodedown') return
     const watched = this.#watched.get(event.node)
     if (watched === undefined) return
+    this.#unfollow(watched)
     const isAgreed = event.reason === 'disconnect' || event.reason === 'idle'
     const state = event.reason === 'shutdown' ? 'left' : isAgreed ? 'joining' : 'down'
     this.#become(watched, state, state === 'left' ? 'it was stopped' : `the connection was lost: ${event.reason}`)
@@ -127,7 +137,42 @@ export class ClusterWatch {
     watched.address = address
     watched.pauseMs = MIN_PAUSE_MS
     watched.nextSnapshotMs = 0
+    this.#follow(watched)
     this.#become(watched, 'up', '')
+  }
+
+  /** What happens on that node comes to a process of ours, for as long as the connection lasts. */
+  #follow(watched: Watched): void {
+    this.#unfollow(watched)
+    const { name } = watched.node
+    watched.follower = this.#options.node.spawn<FollowedEvent>(async (self) => {
+      const target = { name: SYSTEM_PROCESS, node: name }
+      // A node that does not know the question, or whose rights forbid it, is watched all the same.
+      const reply = await self.call(target, { type: 'follow' }, { timeoutMs: ASK_TIMEOUT_MS }).catch(() => undefined)
+      if ((reply as Partial<SystemReply> | undefined)?.type !== 'following') return
+      watched.node.isFollowed = true
+      for await (const message of self) this.#heardOf(watched, message)
+    })
+  }
+
+  #unfollow(watched: Watched): void {
+    if (watched.follower !== undefined) this.#options.node.exit(watched.follower, 'shutdown')
+    watched.follower = undefined
+    watched.node.isFollowed = false
+  }
+
+  #heardOf(watched: Watched, message: Partial<FollowedEvent> | undefined): void {
+    const entry = toldEntryOf(message?.event, watched.node.name)
+    if (entry === undefined) return
+    if (watched.eventsLeft-- > 0) this.#options.log(entry)
+    else watched.eventsDropped++
+  }
+
+  #refill(watched: Watched): void {
+    watched.eventsLeft = EVENTS_PER_BEAT
+    if (watched.eventsDropped === 0) return
+    this.#tell(watched, 'more', 'warning', `${watched.eventsDropped} more events, too many to be shown`)
+    watched.eventsDropped = 0
   }
 
   #become({ node }: Watched, state: Parameters<WatchedNode['become']>[0], why: string): void {
@@ -150,6 +195,9 @@ export class ClusterWatch {
       nextDialMs: 0,
       pauseMs: MIN_PAUSE_MS,
       address: undefined,
+      follower: undefined,
+      eventsLeft: EVENTS_PER_BEAT,
+      eventsDropped: 0,
     }
     this.#watched.set(name, watched)
     return watched
@@ -161,6 +209,7 @@ export class ClusterWatch {
     const nowMs = performance.now()
     const connected = new Set(node.connectedNodes().map(({ name }) => name))
     for (const watched of [...this.#watched.values()]) {
+      this.#refill(watched)
       if (connected.has(watched.node.name)) {
         if (!watched.pinging) void this.#ping(watched)
         if (!watched.taking && nowMs >= watched.nextSnapshotMs) void this.#take(watched)

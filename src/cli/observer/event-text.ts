@@ -29,6 +29,20 @@ const LEVELS: Readonly<Partial<Record<NodeEvent['type'], NewEntry['level']>>> = 
   lagged: 'warning',
 }
 
+/** What every node tells of every other, and the observer sees for itself. */
+const COMMON: ReadonlySet<string> = new Set([
+  'nodeup',
+  'nodedown',
+  'moved',
+  'memberup',
+  'memberdown',
+  'membersuspect',
+  'memberclear',
+  'discovered',
+  'undiscovered',
+] satisfies NodeEvent['type'][])
+const MAX_TYPE = 40
+
 /** `teller` is the node whose event it is. Undefined: it is not worth a line. */
 export const entryOf = (event: NodeEvent, teller: string): NewEntry | undefined => {
   const about = 'node' in event && event.node !== undefined ? event.node : teller
@@ -60,12 +74,21 @@ const textOf = (event: NodeEvent): string | undefined => {
     case 'discoveryStatus':
       return undefined
     default:
-      return fieldsOf(event)
+      return fieldsOf({ ...event })
   }
 }
 
+/** Of what another node tells of itself, nothing is certain but that it is plain data. Undefined: it is not worth a line. */
+export const toldEntryOf = (event: unknown, teller: string): NewEntry | undefined => {
+  const said = (typeof event === 'object' && event !== null ? event : {}) as Readonly<Record<string, unknown>>
+  const type = safeText(said.type, MAX_TYPE)
+  if (COMMON.has(type) || (type === 'draining' && said.node !== teller)) return undefined
+  const level = Object.hasOwn(LEVELS, type) ? LEVELS[type as NodeEvent['type']] : undefined
+  return { node: teller, type, level: level ?? 'info', text: fieldsOf(said) }
+}
+
 /** Field by field, so that an event that is new here is told too. */
-const fieldsOf = ({ type: _, ...fields }: NodeEvent): string =>
+const fieldsOf = ({ type: _, ...fields }: Readonly<Record<string, unknown>>): string =>
   Object.entries(fields)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name} ${valueText(value)}`)

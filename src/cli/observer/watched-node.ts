@@ -48,6 +48,8 @@ export class WatchedNode {
   id = ''
   pingMs: number | undefined
   snapshot: NodeSnapshot | undefined
+  /** Its events are followed: what counts tell is no news. */
+  isFollowed = false
   readonly #log: (entry: NewEntry) => void
   #state: NodeState = 'joining'
   #sinceMs: number
@@ -183,6 +185,7 @@ export class WatchedNode {
   }
 
   #tellNews(before: NodeSnapshot, now: NodeSnapshot): void {
+    if (this.isFollowed) return
     for (const { counter, type, level, text } of NEWS) {
       const count = grown(before.counters[counter], now.counters[counter])
       if (count > 0) this.#log({ node: this.name, type, level, text: text(count) })

@@ -43,6 +43,8 @@ export const safe = (text: string): string => text.replaceAll(/\p{C}|\p{Zl}|\p{Z
 
 /** Safe, and exactly so many columns wide: filled with spaces, or cut, with a plus sign in place of what is missing. */
 export const fit = (text: string, columns: number, align: 'left' | 'right' = 'left'): string => {
+  if (/^[ -~]*$/.test(text) && text.length <= columns)
+    return align === 'left' ? text.padEnd(columns) : text.padStart(columns)
   const characters = [...safe(text)]
   const widths = characters.map(widthOf)
   const whole = widths.reduce((sum, width) => sum + width, 0)

@@ -4,6 +4,7 @@
  * No line is wider than the terminal, and there are never more than it has rows. Without colours nothing is lost: the row of
  * the cursor and nodes that are gone are marked by characters too.
  */
+import type { ProcessGlance } from '../../process/census.ts'
 import type { ProcessDetail } from '../../process/process-page.ts'
 import { duration, type Palette } from '../output.ts'
 import { age, count, fit, percent, rate, safe } from './figures.ts'
@@ -41,6 +42,8 @@ export interface Picture {
   readonly clock: string
   /** Of the process that is looked at; undefined: it has ended, or is not known yet. */
   readonly detail: ProcessDetail | undefined
+  /** Processes of the node that is looked at, as many as it tells at once. */
+  readonly more: readonly ProcessGlance[]
 }
 
 export interface Size {
@@ -60,7 +63,7 @@ export const screen = (picture: Picture, state: TopState, size: Size, paint: Pal
 /** The same for pipes: everything, as wide as it is. */
 export const plainTables = (picture: Picture): readonly { readonly title: string; readonly rows: string[][] }[] =>
   VIEWS.map((view) => {
-    const { columns, rows } = tableOf(view, picture.samples)
+    const { columns, rows } = tableOf(view, picture.samples, undefined, picture.more)
     return { title: view, rows: [columns.map(({ title }) => title), ...rows.map(({ cells }) => [...cells])] }
   })
 
@@ -103,7 +106,7 @@ const nodeLines = (samples: readonly Sample[], { node }: TopState, columns: numb
 const bodyLines = (picture: Picture, state: TopState, size: Size, paint: Palette): string[] => {
   if (state.showsHelp) return HELP.split('\n').map((line) => fit(line, size.columns))
   if (state.process !== undefined) return processLines(picture.detail, state.process, size.columns)
-  return tableLines(tableOf(state.view, picture.samples, state.node), state, size, paint)
+  return tableLines(tableOf(state.view, picture.samples, state.node, picture.more), state, size, paint)
 }
 
 const tableLines = (table: Table, state: TopState, { columns, rows }: Size, paint: Palette): string[] => {

@@ -2,6 +2,7 @@
  * The three tables of `skein top`: nodes, the connections between them, and their busiest processes. Pure: samples to rows.
  */
 import type { Pid } from '../../pid.ts'
+import type { ProcessGlance } from '../../process/census.ts'
 import { duration } from '../output.ts'
 import { age, count, percent, rate } from './figures.ts'
 import type { Sample } from './samples.ts'
@@ -77,8 +78,13 @@ const PROCESS_COLUMNS = [
 /** The column that a view is sorted by until the user says otherwise. */
 export const DEFAULT_SORT: Readonly<Record<View, number>> = { nodes: 0, peers: 0, processes: 4 }
 
-/** `only`: rows of that node alone. */
-export const tableOf = (view: View, samples: readonly Sample[], only?: string): Table => {
+/** `only`: rows of that node alone; `more`: processes to be listed beside the busiest ones. */
+export const tableOf = (
+  view: View,
+  samples: readonly Sample[],
+  only?: string,
+  more: readonly ProcessGlance[] = [],
+): Table => {
   const shown = only === undefined ? samples : samples.filter(({ node }) => node === only)
   const short = shortener(samples)
   switch (view) {
@@ -87,7 +93,7 @@ export const tableOf = (view: View, samples: readonly Sample[], only?: string): 
     case 'peers':
       return { view, columns: PEER_COLUMNS, rows: shown.flatMap((sample) => peerRows(sample, short)) }
     case 'processes':
-      return { view, columns: PROCESS_COLUMNS, rows: shown.flatMap((sample) => processRows(sample, short)) }
+      return { view, columns: PROCESS_COLUMNS, rows: shown.flatMap((sample) => processRows(sample, short, more)) }
   }
 }
 
@@ -172,10 +178,16 @@ const peerRows = ({ node, snapshot, before }: Sample, short: (name: string) => s
     })
 
 /** The largest by each measure, each once. */
-const processRows = ({ node, snapshot }: Sample, short: (name: string) => string): Row[] => {
+const processRows = (
+  { node, snapshot }: Sample,
+  short: (name: string) => string,
+  more: readonly ProcessGlance[],
+): Row[] => {
   if (snapshot === undefined) return []
   const { byMessages, byBytes, byBonds } = snapshot.processes
-  const largest = new Map([...byMessages, ...byBytes, ...byBonds].map((one) => [one.pid.key, one]))
+  const others = more.filter(({ pid }) => pid.node === node)
+  // What the snapshot says of a process is as new as the rest of the picture.
+  const largest = new Map([...others, ...byMessages, ...byBytes, ...byBonds].map((one) => [one.pid.key, one]))
   return [...largest].map(([key, { pid, names, label, state, messages, bytes, bonds }]) =>
     row({ key, node, pid, isGone: false }, [
       textCell(short(node)),

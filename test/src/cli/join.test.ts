@@ -66,6 +66,7 @@ test(
     ])
     assert.equal([late.code, late.stdout], [1, ''])
     assert.is(jsonLines(late.stderr)[0]?.code, 'ERR_SKEIN_CONNECT_FAILED')
+    assert.equal([nodes.code, nodes.stderr], [0, ''])
     assert.equal(
       jsonLines(nodes.stdout).map(({ name }) => name),
       [`a@${hostname()}`, `b@${hostname()}`],

@@ -7,7 +7,7 @@
  */
 import { h } from './dom.js'
 import { eventTable } from './events-page.js'
-import { bytes, bytesPerSecond, count, milliseconds, percent, perSecond, plural, shortName, span } from './format.js'
+import { briefly, bytes, bytesPerSecond, count, milliseconds, percent, perSecond, plural, shortName } from './format.js'
 import { sparkline } from './plots.js'
 import { topology } from './topology.js'
 
@@ -68,7 +68,7 @@ const summary = (nodes) => {
     { class: 'tiles', key: 'summary' },
     tile(
       'Nodes',
-      `${answering.length}`,
+      missing.length > 0 ? `${answering.length} of ${answering.length + missing.length}` : `${answering.length}`,
       missing.length > 0 ? `${missing.length} not answering` : 'all answer',
       missing.length > 0 ? 'bad' : 'good',
     ),
@@ -152,7 +152,7 @@ const nodeRow = ({ name, state, since, figures, trend, why }) => {
       h(
         'span',
         { class: 'below' },
-        isUp && figures ? `up ${span(figures.uptimeMs)}` : `${span(Date.now() - since)} ago`,
+        isUp && figures ? `up ${briefly(figures.uptimeMs)}` : `${briefly(Date.now() - since)} ago`,
       ),
     ),
     h('td', {}, stateBadge({ state })),

@@ -40,6 +40,9 @@ export const span = (ms) => {
   return min > 0 ? `${min} min ${s % 60} s` : `${s} s`
 }
 
+/** The first part of it: 3 d, 5 min. @param {number} ms */
+export const briefly = (ms) => span(ms).split(' ').slice(0, 2).join(' ')
+
 /** @param {number} part */
 export const percent = (part) => `${(part * 100).toFixed(part < 0.0995 && part > 0 ? 1 : 0)} %`
 

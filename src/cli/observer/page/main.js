@@ -130,11 +130,10 @@ const top = () => {
 let shownAddress = ''
 
 const show = () => {
-  const { page: kind, node } = route()
+  const { node } = route()
   render(header, top())
   if (shownAddress !== location.hash) {
     shownAddress = location.hash
-    content.className = `page ${kind}`
     document.title = `${node === '' ? (stream.known.cluster?.cluster ?? 'cluster') : node} – Skein observer`
   }
   render(content, page())

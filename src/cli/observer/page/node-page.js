@@ -95,8 +95,8 @@ const overview = (
       tile('Up for', span(uptimeMs), `answers in ${milliseconds(view?.pingMs)}`),
       tile('Processes', count(processes.count), plural(names.count, 'name')),
       tile(
-        'Waiting',
-        plural(mailboxes.messages, 'message'),
+        'Messages waiting',
+        count(mailboxes.messages),
         `${count(mailboxes.longest)} in the longest mailbox`,
         mailboxes.pressed > 0 ? 'warning' : '',
       ),

@@ -11,7 +11,8 @@ const HEIGHT = 150
 const LEFT = 4
 const TOP = 14
 const BOTTOM = 20
-const SPAN_MS = 300_000
+/** What the width stands for: no more than there is to show. */
+const SPANS_MIN = [1, 2, 5]
 /** Points further apart are not joined: the node did not answer meanwhile. */
 const GAP_MS = 6000
 /** Small values make no full height. */
@@ -36,9 +37,11 @@ const roundUp = (value) => {
  */
 export const plot = ({ title, points, series, format, atLeast }) => {
   const end = points.at(-1)?.[0] ?? 0
+  const length = (end - (points[0]?.[0] ?? end)) / 60_000
+  const minutes = SPANS_MIN.find((span) => length <= span) ?? 5
   const top = roundUp(Math.max(atLeast, ...points.flatMap((point) => series.map(({ at }) => point[at] ?? 0))))
   /** @param {number} at */
-  const x = (at) => LEFT + (WIDTH - 2 * LEFT) * (1 - (end - at) / SPAN_MS)
+  const x = (at) => LEFT + (WIDTH - 2 * LEFT) * (1 - (end - at) / (minutes * 60_000))
   /** @param {number} value */
   const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - value / top)
   const now = points.at(-1)
@@ -65,10 +68,14 @@ export const plot = ({ title, points, series, format, atLeast }) => {
     ),
     h(
       'svg',
-      { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': `${title}, five minutes. Now: ${spoken}` },
+      {
+        viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+        role: 'img',
+        'aria-label': `${title} of the last ${minutes} minutes. Now: ${spoken}`,
+      },
       [0, 0.5, 1].map((part) => h('line', { class: 'grid', x1: 0, x2: WIDTH, y1: y(top * part), y2: y(top * part) })),
       h('text', { class: 'axis', x: 0, y: y(top) - 4 }, format(top)),
-      h('text', { class: 'axis', x: 0, y: HEIGHT - 4 }, '5 min ago'),
+      h('text', { class: 'axis', x: 0, y: HEIGHT - 4 }, `${minutes} min ago`),
       h('text', { class: 'axis', x: WIDTH, y: HEIGHT - 4, 'text-anchor': 'end' }, 'now'),
       series.map(({ at, style, name }) => [
         h('path', { key: `area ${name}`, class: `area ${style}`, d: path(points, at, x, y, y(0)) }),

@@ -7,10 +7,16 @@
 import { h } from './dom.js'
 import { milliseconds, plural, shortName } from './format.js'
 
-const [WIDTH, HEIGHT] = [640, 400]
+/** As wide as the picture is on a desk and on a phone, so that texts have the size of the others there. */
+const DESK = { width: 620, height: 410 }
+const PHONE = { width: 360, height: 400 }
+const isNarrow = matchMedia('(max-width: 640px)')
 /** With more, texts would lie on top of each other. */
 const MAX_NAMED_NODES = 28
 const MAX_LABELLED_LINKS = 10
+const MAX_LABELLED_LINKS_PHONE = 6
+/** Where on a line its label stands, by turns: in the middle most lines cross. */
+const LABEL_PLACES = [0.36, 0.6, 0.46]
 /** With more the lines are one grey area. */
 const MAX_LINKS = 600
 /** Round trips up to here are short, up to there middling. */
@@ -18,20 +24,21 @@ const [NEAR_MS, FAR_MS] = [10, 80]
 
 /** @param {readonly NodeView[]} nodes @returns {Child} */
 export const topology = (nodes) => {
-  const places = placesOf(nodes)
+  const frame = isNarrow.matches ? PHONE : DESK
+  const places = placesOf(nodes, frame)
   const links = linksOf(nodes)
   const drawn = links.slice(0, MAX_LINKS)
-  const isLabelled = drawn.length <= MAX_LABELLED_LINKS
+  const isLabelled = drawn.length <= (isNarrow.matches ? MAX_LABELLED_LINKS_PHONE : MAX_LABELLED_LINKS)
   return h(
     'svg',
     {
       class: 'topology',
-      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      viewBox: `0 0 ${frame.width} ${frame.height}`,
       role: 'group',
       'aria-label': `${plural(nodes.length, 'node')} and their connections`,
     },
     drawn.map((link) => linkLine(link, places)),
-    isLabelled && drawn.map((link) => linkLabel(link, places)),
+    isLabelled && drawn.map((link, index) => linkLabel(link, places, LABEL_PLACES[index % LABEL_PLACES.length] ?? 0.5)),
     nodes.map((node) => nodeMark(node, places, nodes.length)),
   )
 }
@@ -39,15 +46,15 @@ export const topology = (nodes) => {
 /** @typedef {{ key: string, from: string, to: string, link: LinkView }} Line */
 /** @typedef {ReadonlyMap<string, { x: number, y: number, size: number }>} Places */
 
-/** @param {readonly NodeView[]} nodes @returns {Places} */
-const placesOf = (nodes) => {
+/** @param {readonly NodeView[]} nodes @param {typeof DESK} frame @returns {Places} */
+const placesOf = (nodes, { width, height }) => {
   const size = nodes.length <= 8 ? 17 : nodes.length <= MAX_NAMED_NODES ? 12 : nodes.length <= 80 ? 7 : 4
-  const [radiusX, radiusY] = nodes.length === 1 ? [0, 0] : [WIDTH / 2 - 110, HEIGHT / 2 - 62]
+  const [radiusX, radiusY] = nodes.length === 1 ? [0, 0] : [width / 2 - 70, height / 2 - 55]
   return new Map(
     nodes.map(({ name }, index) => {
       const angle = -Math.PI / 2 + (2 * Math.PI * index) / nodes.length
-      const y = HEIGHT / 2 - 8 + radiusY * Math.sin(angle)
-      return [name, { x: WIDTH / 2 + radiusX * Math.cos(angle), y, size }]
+      const y = height / 2 - 18 + radiusY * Math.sin(angle)
+      return [name, { x: width / 2 + radiusX * Math.cos(angle), y, size }]
     }),
   )
 }
@@ -98,15 +105,14 @@ const linkLine = ({ key, from, to, link }, places) => {
   )
 }
 
-/** @param {Line} line @param {Places} places @returns {Child} */
-const linkLabel = ({ key, from, to, link }, places) => {
+/** @param {Line} line @param {Places} places @param {number} part @returns {Child} */
+const linkLabel = ({ key, from, to, link }, places, part) => {
   const [a, b] = [places.get(from), places.get(to)]
   if (a === undefined || b === undefined) return false
-  // Not in the middle, where lines cross.
-  const part = 0.42
-  const text = link.lost > 0 ? `${milliseconds(link.rttMs)} · ${link.lost} lost` : milliseconds(link.rttMs)
+  const text =
+    link.lost > 0 && !isNarrow.matches ? `${milliseconds(link.rttMs)} · ${link.lost} lost` : milliseconds(link.rttMs)
   const [x, y] = [a.x + (b.x - a.x) * part, a.y + (b.y - a.y) * part]
-  const width = text.length * 6.4 + 12
+  const width = text.length * 7 + 14
   return h(
     'g',
     { key: `label ${key}`, class: `link-label ${qualityOf(link)}` },
@@ -150,8 +156,8 @@ const nodeMark = ({ name, state, figures }, places, number) => {
       h(
         'text',
         { class: 'name', x, y: y + size + 22, 'text-anchor': 'middle' },
-        number > 8 ? shortName(name).slice(0, 14) : name.slice(0, 30),
+        shortName(name).slice(0, number > 8 ? 14 : 24),
       ),
-    number <= 8 && h('text', { class: 'below', x, y: y + size + 38, 'text-anchor': 'middle' }, below),
+    number <= 8 && h('text', { class: 'under', x, y: y + size + 38, 'text-anchor': 'middle' }, below),
   )
 }

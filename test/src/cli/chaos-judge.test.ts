@@ -1,0 +1,96 @@
+/**
+ * The judge of `skein chaos`: what it lets pass, and that it sees what it is there to see.
+ */
+import * as assert from 'uvu/assert'
+import { ChaosJudge } from '../../../src/cli/chaos-judge.ts'
+import type { ChaosView } from '../../../src/cli/chaos-protocol.ts'
+import { suite } from '../../support/suite.ts'
+
+const test = suite('chaos judge')
+
+const NAMES = ['n1@h', 'n2@h', 'n3@h']
+const ID = 'a'.repeat(32)
+const token = (number: number): string => `${number.toString(16).padStart(32, '0')}${ID}`
+
+const judged = () => {
+  const violations: string[] = []
+  return { judge: new ChaosJudge((text) => violations.push(text)), violations }
+}
+
+const viewOf = (index: number, changes: Partial<ChaosView> = {}): ChaosView => ({
+  nodes: NAMES.filter((_, other) => other !== index),
+  names: { lock: 'n1/p1 token' },
+  held: index === 0 ? ['lock'] : [],
+  answered: 0,
+  ...changes,
+})
+
+const views = (...changes: Partial<ChaosView>[]): ChaosView[] => NAMES.map((_, i) => viewOf(i, changes[i]))
+
+test('nodes agree when each sees all others, the same holders, and each name is held once', () => {
+  const { judge } = judged()
+  assert.is(judge.disagreement(NAMES, views()), '')
+  assert.is(judge.disagreement(NAMES, views({}, { nodes: ['n1@h'] })), 'n2@h does not see n3@h')
+  assert.is(
+    judge.disagreement(NAMES, views({}, {}, { names: { lock: 'n3/p9 token' } })),
+    'n1@h and n3@h differ in who holds lock',
+  )
+  assert.is(judge.disagreement(NAMES, views({}, {}, { names: {} })), 'n1@h and n3@h differ in who holds lock')
+  assert.is(judge.disagreement(NAMES, views({}, { held: ['lock'] })), 'lock is held 2 times: n1@h, n2@h')
+  assert.is(judge.disagreement(NAMES, views({ held: [] })), 'lock is held 0 times: ')
+})
+
+test('a call may fail only if one of its nodes was under a fault while it ran', () => {
+  const { judge, violations } = judged()
+  const lost = (from: string, to: string, nowMs: number, tookMs = 10): void =>
+    judge.heard(from, { type: 'noReply', to, code: 'ERR_SKEIN_NOCONNECTION', tookMs }, nowMs)
+  judge.excuse('n1@h', 10_000)
+  lost('n2@h', 'n1@h', 12_000)
+  lost('n1@h', 'n3@h', 13_000)
+  lost('n2@h', 'n3@h', 14_000)
+  assert.equal(violations, [], 'it waits until all is known')
+  judge.agreed(20_000)
+  assert.is(judge.endedByFaults, 2)
+  assert.equal(violations, [
+    'a reply was lost: n2@h asked n3@h, which nothing had happened to (ERR_SKEIN_NOCONNECTION)',
+  ])
+
+  // Long after the fault its nodes have no excuse any more, but for calls that began when they had.
+  lost('n2@h', 'n1@h', 24_000, 5000)
+  lost('n2@h', 'n1@h', 24_000, 100)
+  judge.agreed(30_000)
+  assert.equal([judge.endedByFaults, judge.violations], [3, 2])
+})
+
+test('a node that stepped back from a split is excused as well', () => {
+  const { judge, violations } = judged()
+  judge.heard('n2@h', { type: 'noReply', to: 'n3@h', code: 'ERR_SKEIN_NOCONNECTION', tookMs: 1 }, 5000)
+  judge.heard('n3@h', { type: 'steppedBack' }, 5100)
+  judge.agreed(9000)
+  assert.equal(violations, [])
+})
+
+test('two holders with one token are seen, and an overtaken one that is fenced off is none', () => {
+  const { judge, violations } = judged()
+  const write = (holder: string, number: number): void =>
+    judge.heard('n1@h', { type: 'write', name: 'lock', token: token(number), holder }, 0)
+  write('p1', 1)
+  write('p2', 2)
+  write('p1', 1)
+  write('p2', 2)
+  assert.equal(violations, [])
+  write('p3', 2)
+  assert.equal(violations, [`lock: p3 and p2 both write with token ${token(2)}`])
+})
+
+test('the reply to another question, and what nobody caught, are violations', () => {
+  const { judge, violations } = judged()
+  judge.heard('n1@h', { type: 'wrongReply', to: 'n2@h' }, 0)
+  judge.heard('n1@h', { type: 'defect', text: 'unhandledRejection: Error: x' }, 0)
+  assert.equal(violations, [
+    'n1@h asked n2@h and got the answer to another question',
+    'n1@h: unhandledRejection: Error: x',
+  ])
+})
+
+test.run()

@@ -1,0 +1,89 @@
+/** The help of every command, and the man page that is made from it. */
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import type { Command } from 'commander'
+import * as assert from 'uvu/assert'
+import { manPage } from '../../../scripts/man-page.ts'
+import { flattened, treeOf } from '../../../src/cli/command-tree.ts'
+import { suite } from '../../support/suite.ts'
+import { program } from './program-support.ts'
+
+const test = suite('cli help')
+
+const ROOT = new URL('../../../', import.meta.url)
+const PAGE = new URL('docs/man/skein.1', ROOT)
+const DEADLINE_MS = 60_000
+
+const helpOf = (command: Command): string => {
+  let text = ''
+  command.configureOutput({ writeOut: (more) => (text += more), getOutHelpWidth: () => 80 })
+  command.outputHelp()
+  return text
+}
+
+/** A command and all below it that the help shows. */
+const shown = (command: Command, path = ''): [path: string, command: Command][] => [
+  [path, command],
+  ...command
+    .createHelp()
+    .visibleCommands(command)
+    .filter((one) => one.name() !== 'help')
+    .flatMap((one) => shown(one, `${path} ${one.name()}`)),
+]
+
+test('every command has a description, examples of itself, and --json unless it prints a script or a page', () => {
+  const commands = shown(program())
+  assert.ok(commands.length > 15)
+  for (const [path, command] of commands) {
+    const text = helpOf(command)
+    assert.ok(command.description() !== '', path)
+    assert.match(text, `\nExamples:\n`, path)
+    assert.match(text.slice(text.indexOf('\nExamples:\n')), `skein${path}`, path)
+    const hasAction = command.commands.length === 0
+    if (hasAction && path !== ' completion') assert.match(text, '--json', path)
+  }
+})
+
+test('an option that is shown is described, and no help is wider than a terminal but for examples', () => {
+  for (const { path, options } of flattened(treeOf(program()))) {
+    for (const { flags, description } of options) assert.ok(description.length > 0, `${path.join(' ')} ${flags}`)
+  }
+  for (const [path, command] of shown(program())) {
+    const text = helpOf(command)
+    const lines = text.slice(0, text.indexOf('\nExamples:\n')).split('\n')
+    assert.equal(
+      lines.filter((line) => line.length > 80),
+      [],
+      path,
+    )
+  }
+})
+
+test('docs/man/skein.1 is up to date (npm run docs:man)', () => {
+  const { version } = JSON.parse(readFileSync(new URL('package.json', ROOT), 'utf8')) as { version: string }
+  assert.is(readFileSync(PAGE, 'utf8'), manPage(version))
+})
+
+test(
+  'groff takes the man page without a warning, and shows every command',
+  async (t) => {
+    const run = promisify(execFile)('groff', ['-man', '-Tutf8', '-ww', fileURLToPath(PAGE)], {
+      env: { ...process.env, GROFF_NO_SGR: '1' },
+    })
+    const { stdout, stderr } = await run.catch((error: NodeJS.ErrnoException) =>
+      error.code === 'ENOENT' ? t.missing('groff-base') : Promise.reject(error),
+    )
+    assert.is(stderr, '')
+    // Without overstriking, by which grotty makes bold and underlined letters.
+    const text = stdout.replaceAll(/.\u0008/g, '')
+    for (const { path } of flattened(treeOf(program())).filter(({ path }) => !path.includes('help'))) {
+      assert.match(text, path.join(' '))
+    }
+    assert.match(text, `skein call b echo '{"hello": 1}'`)
+  },
+  { deadlineMs: DEADLINE_MS },
+)
+
+test.run()
