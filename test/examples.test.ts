@@ -71,11 +71,20 @@ const EXAMPLES: Readonly<Record<string, Expected | readonly Expected[]>> = {
     { needs: needsRoot, said: [/behind a NAT each$/, ...READINGS, ...SENSOR_LOST] },
     {
       args: ['--loopback'],
-      said: [/a relay instead of NATs$/, ...READINGS.map((one) => new RegExp(`${one.source}, by relay$`)), ...SENSOR_LOST],
+      said: [
+        /a relay instead of NATs$/,
+        ...READINGS.map((one) => new RegExp(`${one.source}, by relay$`)),
+        ...SENSOR_LOST,
+      ],
     },
   ],
   'guests.ts': {
-    said: [/bert is here$/, /bert: hello from another node$/, /^bert reads {2}anna: good night$/, /^anna reads {2}room: bert is gone$/],
+    said: [
+      /bert is here$/,
+      /bert: hello from another node$/,
+      /^bert reads {2}anna: good night$/,
+      /^anna reads {2}room: bert is gone$/,
+    ],
   },
   'metrics-page/main.ts': {
     said: [
@@ -104,7 +113,12 @@ const EXAMPLES: Readonly<Record<string, Expected | readonly Expected[]>> = {
   },
   'simulation.ts': { said: [/^seed 1, after /, /^the careful account: \d+ runs, and every payment was made once$/] },
   'supervised.ts': {
-    said: [/^"apples" was started again: /, /^apples: 10, pears: 20$/, /^over there: 1,2,3$/, /^3 children run over there$/],
+    said: [
+      /^"apples" was started again: /,
+      /^apples: 10, pears: 20$/,
+      /^over there: 1,2,3$/,
+      /^3 children run over there$/,
+    ],
   },
   'terminal-chat/main.ts': {
     said: [
@@ -134,7 +148,9 @@ const linesOf = async (t: TestContext, file: string, args: readonly string[]): P
   const options: SpawnOptions = { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], detached: process.platform !== 'win32' }
   const child = spawn(process.execPath, ['--import', 'tsx', join('examples', file), ...args], options)
   t.defer(() => {
-    if (child.exitCode === null && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+    if (child.exitCode !== null || child.pid === undefined) return
+    if (options.detached) process.kill(-child.pid, 'SIGKILL')
+    else child.kill('SIGKILL')
   })
   let [out, problems] = ['', '']
   child.stdout?.setEncoding('utf8').on('data', (text) => {

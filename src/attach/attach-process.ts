@@ -14,7 +14,7 @@ import type { From } from '../process/calls.ts'
 import type { Grants } from '../process/rights.ts'
 import type { Self } from '../process/self.ts'
 import type { SystemMessage } from '../signals.ts'
-import { type AttachReply, type AttachRequest, MAX_CODE_LENGTH, MAX_COLUMNS } from './protocol.ts'
+import { type AttachOutput, type AttachReply, type AttachRequest, MAX_CODE_LENGTH, MAX_COLUMNS } from './protocol.ts'
 import { Session } from './session.ts'
 
 /** At once, of all nodes. */
@@ -140,7 +140,7 @@ const isColumns = (value: unknown): value is number =>
 /** Whose connection is full misses what the code prints. */
 const sendSafely = (self: Self, pid: Pid, text: string): void => {
   try {
-    self.send(pid, { type: 'output', text })
+    self.send(pid, { type: 'output', text } satisfies AttachOutput)
   } catch (error) {
     if (!isSkeinError(error)) throw error
   }

@@ -87,12 +87,20 @@ class Lines {
   /** Lines of code that is not complete yet. */
   #code = ''
   #isBusy = false
+  #isOver = false
 
   constructor(reader: Interface, remote: Remote, short: string) {
     this.#reader = reader
     this.#remote = remote
     this.#prompt = `${short}> `
-    this.ended = new Promise((resolve) => reader.once('close', () => resolve(undefined)))
+    this.ended = new Promise((resolve) => {
+      reader.once('close', () => {
+        this.#isOver = true
+        // Behind what was being typed.
+        if (!this.#isBusy) printLine()
+        resolve(undefined)
+      })
+    })
     reader.on('line', (line) => this.#take(line))
     reader.on('SIGINT', () => this.#interrupt())
     this.#ask()
@@ -101,7 +109,7 @@ class Lines {
   /** Text between the lines, above what is being typed. */
   show(text: string): void {
     const { stdout } = process
-    if (this.#isBusy) {
+    if (this.#isBusy || this.#isOver) {
       stdout.write(text)
       return
     }
@@ -177,7 +185,8 @@ class Lines {
   }
 
   #ask(): void {
-    this.#reader.setPrompt(this.#code === '' ? this.#prompt : `${'.'.repeat(this.#prompt.length - 1)} `)
+    if (this.#isOver) return
+    this.#reader.setPrompt(this.#code === '' ? this.#prompt : '... ')
     this.#reader.prompt()
   }
 }

@@ -88,7 +88,9 @@ const chaos = async (entry: string, options: ChaosOptions): Promise<void> => {
 
 class ChaosRun {
   readonly #seed: number
-  readonly #random: Random
+  /** What is done to whom: drawn from nothing but the seed, since how often names are grabbed is a matter of timing. */
+  readonly #plan: Random
+  readonly #competition: Random
   readonly #spanMs: number
   readonly #json: boolean
   readonly #members: readonly ChaosMember[]
@@ -101,7 +103,8 @@ class ChaosRun {
 
   constructor(entry: string, folder: string, seed: number, options: ChaosOptions) {
     this.#seed = seed
-    this.#random = seededRandom(seed)
+    this.#plan = seededRandom(seed)
+    this.#competition = seededRandom(seed + 1)
     this.#spanMs = options.for ?? DEFAULT_SPAN_MS
     this.#json = options.json === true
     this.#judge = new ChaosJudge((text) => this.#say('violation', palette().bad(`VIOLATION ${text}`), { text }))
@@ -142,7 +145,8 @@ class ChaosRun {
     for (const { name } of this.#members) this.#judge.excuse(name, this.#nowMs)
     const [first, ...others] = this.#members as [ChaosMember, ...ChaosMember[]]
     await first.start([])
-    await Promise.all(others.map((member) => member.start(this.#seedsFor(member))))
+    const outcomes = await Promise.allSettled(others.map((member) => member.start(this.#seedsFor(member))))
+    throwFirst(outcomes)
     const tookMs = await this.#agreement()
     if (tookMs === undefined) return
     this.#say('started', `all agree after ${duration(tookMs)}`, {
@@ -188,26 +192,18 @@ class ChaosRun {
 
   /** False: they do not agree any more. */
   async #round(): Promise<boolean> {
-    const faults = planFaults(this.#members, this.#random)
+    const faults = planFaults(this.#members, this.#plan)
     const text = faults.map(inWords).join(', ')
     for (const { member } of faults) this.#judge.excuse(member.name, this.#nowMs)
     if (!this.#json) this.#say('faults', `round ${this.#rounds + 1}: ${text}`, {})
     const over = new AbortController()
     const competing = this.#compete(over.signal)
-    try {
-      await Promise.all(
-        faults.map((fault) =>
-          commit(
-            fault,
-            (ms) => this.#wait(ms),
-            (member) => this.#seedsFor(member),
-          ),
-        ),
-      )
-    } finally {
-      over.abort()
-      await competing
-    }
+    const seeds = (member: ChaosMember): readonly string[] => this.#seedsFor(member)
+    // All of them come to their end, so that nobody is started after the run is over.
+    const outcomes = await Promise.allSettled(faults.map((fault) => commit(fault, (ms) => this.#wait(ms), seeds)))
+    over.abort()
+    await competing
+    throwFirst(outcomes)
     const tookMs = await this.#agreement()
     if (tookMs === undefined) return false
     this.#rounds++
@@ -224,9 +220,9 @@ class ChaosRun {
   /** Meanwhile names change hands. */
   async #compete(over: AbortSignal): Promise<void> {
     while (!over.aborted) {
-      const member = this.#members[below(this.#random, this.#members.length)]
-      const name = CHAOS_NAMES[below(this.#random, CHAOS_NAMES.length)]
-      const what = this.#random.float() < GRAB_SHARE ? 'grab' : 'drop'
+      const member = this.#members[below(this.#competition, this.#members.length)]
+      const name = CHAOS_NAMES[below(this.#competition, CHAOS_NAMES.length)]
+      const what = this.#competition.float() < GRAB_SHARE ? 'grab' : 'drop'
       // Not awaited: a frozen member answers later.
       if (name !== undefined) void member?.tell(what, name)
       await sleep(COMPETE_INTERVAL_MS, undefined, { signal: over }).catch(() => {})
@@ -287,4 +283,8 @@ class ChaosRun {
     if (this.#json) printJson({ type, ...value })
     else printLine(`${palette().dim(`${(this.#nowMs / 1000).toFixed(1).padStart(7)} s`)}  ${text}`)
   }
+}
+
+const throwFirst = (outcomes: readonly PromiseSettledResult<void>[]): void => {
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
 }

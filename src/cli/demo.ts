@@ -5,6 +5,7 @@
  * what they report, with the seconds since the beginning. It ends by itself: with exit code 0 after the last act, with 1
  * and the reason when something did not happen in time. No process survives it.
  */
+import { stripVTControlCharacters } from 'node:util'
 import type { Command } from 'commander'
 import type { Timed } from './demo-child.ts'
 import type { DemoEvent } from './demo-protocol.ts'
@@ -85,13 +86,13 @@ class Narrator {
   /** A line with the time it happened. */
   say(text: string, atMs = performance.now()): void {
     const seconds = ((atMs - this.#beganMs) / 1000).toFixed(2)
-    if (this.#json) printJson({ type: 'said', atSeconds: Number(seconds), text })
+    if (this.#json) printJson({ type: 'said', atSeconds: Number(seconds), text: stripVTControlCharacters(text) })
     else printLine(`${this.paint.dim(`${seconds.padStart(6)} s`)}  ${text}`)
   }
 
   /** Before the first act, or after the last one. */
   frame(...lines: string[]): void {
-    if (this.#json) printJson({ type: 'told', text: lines.join(' ').trim() })
+    if (this.#json) printJson({ type: 'told', text: stripVTControlCharacters(lines.join(' ')).trim() })
     else for (const line of lines) printLine(line)
   }
 }

@@ -43,7 +43,7 @@ const EXAMPLES: readonly Example[] = [
 
 const NOTE = `Nodes of one user on one machine share a cookie that is made on first use. Settings can come from SKEIN_NAME,
 SKEIN_CLUSTER, SKEIN_HOST, SKEIN_PORT, SKEIN_COOKIE, SKEIN_COOKIE_FILE, SKEIN_DISCOVERY, SKEIN_SEEDS,
-SKEIN_BOOTSTRAP and SKEIN_DNS too.
+SKEIN_BOOTSTRAP and SKEIN_DNS too, or from a JSON file that SKEIN_CONFIG or --config names.
 Exit codes: 0 done, 1 failed, 2 bad arguments.`
 
 /** What is narrower is not broken into lines: a terminal of 80 columns leaves more beside the longest command. */

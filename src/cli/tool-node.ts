@@ -52,7 +52,7 @@ export const withTool = async <T>(
 ): Promise<T> => {
   const cookie = await findCookie(options)
   const name = `skein-tool-${Buffer.from(systemRandom.bytes(MADE_UP_NAME_BYTES)).toString('hex')}`
-  const startOptions = { ...toStartOptions(options, cookie), ...more, name, port: 0, hidden: true }
+  const startOptions = { ...toStartOptions(options, cookie), ...more, name, port: 0, hidden: true, attach: false }
   const { config } = await loadConfig(startOptions, processEnvironment(), hostname())
   const node = await startNode(startOptions)
   try {

@@ -18,8 +18,8 @@ const TSX = import.meta.resolve('tsx')
 /** Entry points of the package, as programs import them. */
 const PATHS = { skein: [join(ROOT, 'src/index.ts')], 'skein/testing': [join(ROOT, 'src/testing/index.ts')] }
 
-/** For a line that must come, on a busy machine. */
-const LINE_PATIENCE_MS = 60_000
+/** For a line that must come, on a busy machine, and for commands that must end. */
+const PATIENCE_MS = 150_000
 /** For what Ctrl-C ends. */
 const END_PATIENCE_MS = 10_000
 
@@ -45,8 +45,7 @@ export const furnish = (folder: string): void => {
 export class Running {
   readonly #context: TestContext
   readonly #child: ChildProcess
-  /** The exit code; undefined where a signal ended them. */
-  readonly ended: Promise<number | undefined>
+  readonly #ended: Promise<number | undefined>
   #output = ''
   #errors = ''
   #over = false
@@ -64,7 +63,7 @@ export class Running {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#errors += text
     })
-    this.ended = new Promise((resolve, reject) => {
+    this.#ended = new Promise((resolve, reject) => {
       child.once('error', reject)
       child.once('close', (code) => {
         this.#over = true
@@ -74,7 +73,7 @@ export class Running {
     })
     t.defer(async () => {
       this.#signal('SIGKILL')
-      await this.ended
+      await this.#ended
     })
   }
 
@@ -84,7 +83,7 @@ export class Running {
     const timer = setTimeout(() => {
       isLate = true
       this.#wake()
-    }, LINE_PATIENCE_MS)
+    }, PATIENCE_MS)
     this.#context.defer(() => clearTimeout(timer))
     for (;;) {
       const lines = this.#output.split('\n').slice(0, this.#over ? undefined : -1)
@@ -103,19 +102,34 @@ export class Running {
     return this.#output.split('\n').some(matches)
   }
 
+  /** Waits for their end; gives the exit code, undefined where a signal ended them. */
+  end(): Promise<number | undefined> {
+    return this.#endWithin(PATIENCE_MS, 'this did not end')
+  }
+
   /** Ctrl-C. Rejects if that does not end them. */
   async interrupt(): Promise<void> {
     this.#signal('SIGINT')
-    const late = new AbortController()
-    const given = sleep(END_PATIENCE_MS, 'late', { signal: late.signal }).catch(() => undefined)
-    const outcome = await Promise.race([this.ended, given])
-    late.abort()
-    if (outcome === 'late') throw new Error(`Ctrl-C did not end this:\n${this.told()}`)
+    await this.#endWithin(END_PATIENCE_MS, 'Ctrl-C did not end this')
   }
 
   /** All that was printed, for people. */
   told(): string {
     return `${this.#output}${this.#errors}`
+  }
+
+  async #endWithin(ms: number, lateMessage: string): Promise<number | undefined> {
+    const over = new AbortController()
+    const late = sleep(ms, undefined, { signal: over.signal }).then(() => {
+      throw new Error(`${lateMessage} within ${ms / 1000} s:\n${this.told()}`)
+    })
+    // Aborted when the end came first: nobody is interested.
+    late.catch(() => {})
+    try {
+      return await Promise.race([this.#ended, late])
+    } finally {
+      over.abort()
+    }
   }
 
   /** To the shell and all that it has started, as a terminal does. */

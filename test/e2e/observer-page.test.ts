@@ -116,18 +116,21 @@ test(
       ),
     ]
     const process = addressOf(page).slice(2)
-    for (const width of [1360, 390]) {
+    const looks = [
+      { width: 1360, colorScheme: 'light' },
+      { width: 1360, colorScheme: 'dark' },
+      { width: 390, colorScheme: 'light' },
+    ] as const
+    for (const { width, colorScheme } of looks) {
       await page.setViewportSize({ width, height: 844 })
-      for (const colorScheme of ['light', 'dark'] as const) {
-        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-        for (const path of [...pages, process]) {
-          await page.goto(`${url}#/${path}`)
-          await page.locator('main h1').waitFor({ state: 'attached' })
-          await page.locator('.card').first().waitFor()
-          assert.equal(await violations(page), [], `${path}, ${colorScheme}, ${width} px`)
-          const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth')
-          assert.ok((overflow as number) <= 0, `${path} is ${overflow} px too wide for ${width}`)
-        }
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+      for (const path of [...pages, process]) {
+        await page.goto(`${url}#/${path}`)
+        await page.locator('main h1').waitFor({ state: 'attached' })
+        await page.locator('.card').first().waitFor()
+        assert.equal(await violations(page), [], `${path}, ${colorScheme}, ${width} px`)
+        const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth')
+        assert.ok((overflow as number) <= 0, `${path} is ${overflow} px too wide for ${width}`)
       }
     }
     await page.goto(`${url}#/node/${node.name}/supervision`)
@@ -177,7 +180,7 @@ test(
     node.tell('crash')
     await page.keyboard.press('/')
     await page.getByRole('heading', { name: 'Events' }).waitFor()
-    await page.getByText('the till is stuck').waitFor()
+    await page.locator('.events').getByText('the till is stuck').first().waitFor()
     await page.keyboard.type('restarted ORDERS')
     await page.locator('.events tbody tr').filter({ hasText: 'childRestarted' }).first().waitFor()
     assert.is(await page.locator('.events tbody tr').filter({ hasNotText: 'childRestarted' }).count(), 0)

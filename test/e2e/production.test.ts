@@ -20,10 +20,10 @@ import {
 } from '../support/production-files.ts'
 import { suite, type TestContext } from '../support/suite.ts'
 
-const test = suite('production', { watchdogMs: 240_000 })
+const test = suite('production', { watchdogMs: 360_000 })
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const DEADLINE_MS = 150_000
+const DEADLINE_MS = 300_000
 const POLL_MS = 200
 /** The first digit of a good status. */
 const OK = 2

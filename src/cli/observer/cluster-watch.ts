@@ -144,6 +144,7 @@ export class ClusterWatch {
   /** What happens on that node comes to a process of ours, for as long as the connection lasts. */
   #follow(watched: Watched): void {
     this.#unfollow(watched)
+    if (!this.#options.node.isAlive) return
     const { name } = watched.node
     watched.follower = this.#options.node.spawn<FollowedEvent>(async (self) => {
       const target = { name: SYSTEM_PROCESS, node: name }
@@ -266,7 +267,7 @@ export class ClusterWatch {
     const [observed] = nodes
     if (observed?.status !== 'ok') {
       // Such as a right that the observer does not have: it says so, and is up all the same.
-      if (node.state === 'up') node.become('up', observed?.message ?? '', Date.now())
+      node.trouble = observed?.message ?? ''
       return
     }
     node.take(observed.snapshot, Date.now())

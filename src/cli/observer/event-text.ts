@@ -40,6 +40,8 @@ const COMMON: ReadonlySet<string> = new Set([
   'memberclear',
   'discovered',
   'undiscovered',
+  // Its snapshots tell that too.
+  'discoveryStatus',
 ] satisfies NodeEvent['type'][])
 const MAX_TYPE = 40
 

@@ -62,24 +62,12 @@ export interface ClusterView {
   readonly leftOut: number
 }
 
-/** What is plotted of a node: one number for each of PLOTTED, in that order, after the time. */
+/**
+ * What is plotted of a node. In this order: the time; messages sent, received and local, per second; bytes out and in, per
+ * second; how busy the event loop is, and its lag in milliseconds; resident bytes, and those of the heap; messages waiting in
+ * mailboxes; lanes of heavy senders, lanes held; bytes that wait to be sent.
+ */
 export type Point = readonly number[]
-
-export const PLOTTED = [
-  'sentPerS',
-  'receivedPerS',
-  'localPerS',
-  'bytesOutPerS',
-  'bytesInPerS',
-  'utilisation',
-  'lagMs',
-  'residentBytes',
-  'heapBytes',
-  'waiting',
-  'dedicatedLanes',
-  'heldLanes',
-  'queuedBytes',
-] as const
 
 /** A value as JSON carries it: a pid is its text. */
 export type Json<T> = T extends { toJSON(): infer J }

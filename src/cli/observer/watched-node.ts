@@ -50,6 +50,8 @@ export class WatchedNode {
   snapshot: NodeSnapshot | undefined
   /** Its events are followed: what counts tell is no news. */
   isFollowed = false
+  /** Why it gave no snapshot of itself the last time; empty where it did. */
+  trouble = ''
   readonly #log: (entry: NewEntry) => void
   #state: NodeState = 'joining'
   #sinceMs: number
@@ -85,6 +87,7 @@ export class WatchedNode {
 
   /** A snapshot taken at `nowMs`. */
   take(snapshot: NodeSnapshot, nowMs: number): void {
+    this.trouble = ''
     const before = this.snapshot
     if (before !== undefined && before.incarnation === snapshot.incarnation) {
       const seconds = Math.max(0.001, (nowMs - this.#takenMs) / 1000)
@@ -122,7 +125,7 @@ export class WatchedNode {
       id,
       state: this.#state,
       since: this.#sinceMs,
-      why: this.#why,
+      why: this.#state === 'up' ? this.trouble : this.#why,
       pingMs,
       figures: snapshot && {
         uptimeMs: snapshot.uptimeMs,
@@ -185,8 +188,8 @@ export class WatchedNode {
   }
 
   #tellNews(before: NodeSnapshot, now: NodeSnapshot): void {
-    if (this.isFollowed) return
-    for (const { counter, type, level, text } of NEWS) {
+    // What happens on a node that is followed comes as events, and in more words.
+    for (const { counter, type, level, text } of this.isFollowed ? [] : NEWS) {
       const count = grown(before.counters[counter], now.counters[counter])
       if (count > 0) this.#log({ node: this.name, type, level, text: text(count) })
     }

@@ -1,9 +1,12 @@
 /**
- * The judge of `skein chaos`: what it lets pass, and that it sees what it is there to see.
+ * The judge of `skein chaos`: what it lets pass, and that it sees what it is there to see; and the plan of what is done.
  */
 import * as assert from 'uvu/assert'
+import { inWords, planFaults } from '../../../src/cli/chaos-faults.ts'
 import { ChaosJudge } from '../../../src/cli/chaos-judge.ts'
+import { ChaosMember } from '../../../src/cli/chaos-member.ts'
 import type { ChaosView } from '../../../src/cli/chaos-protocol.ts'
+import { seededRandom } from '../../../transport/random.ts'
 import { suite } from '../../support/suite.ts'
 
 const test = suite('chaos judge')
@@ -11,6 +14,9 @@ const test = suite('chaos judge')
 const NAMES = ['n1@h', 'n2@h', 'n3@h']
 const ID = 'a'.repeat(32)
 const token = (number: number): string => `${number.toString(16).padStart(32, '0')}${ID}`
+
+/** Nothing of it is started. */
+const CLUSTER = { entry: '', cluster: '', cookie: '', folder: '', heard: () => {}, lost: () => {} }
 
 const judged = () => {
   const violations: string[] = []
@@ -91,6 +97,27 @@ test('the reply to another question, and what nobody caught, are violations', ()
     'n1@h asked n2@h and got the answer to another question',
     'n1@h: unhandledRejection: Error: x',
   ])
+})
+
+test('a seed repeats the plan, and most members are left alone', () => {
+  const members = Array.from({ length: 5 }, (_, i) => new ChaosMember(`n${i}`, CLUSTER))
+  const plan = (seed: number): string[] => {
+    const random = seededRandom(seed)
+    return Array.from({ length: 50 }, () => {
+      const faults = planFaults(members, random)
+      assert.ok(faults.length === 1 || faults.length === 2)
+      assert.is(new Set(faults.map(({ member }) => member)).size, faults.length, 'each member once')
+      return faults.map(inWords).join()
+    })
+  }
+  assert.equal(plan(7), plan(7))
+  assert.not.equal(plan(7), plan(8))
+  const kinds = process.platform === 'win32' ? ['back at once', 'stop'] : ['back at once', 'stop', 'freeze']
+  for (const kind of kinds)
+    assert.ok(
+      plan(7).some((text) => text.includes(kind)),
+      kind,
+    )
 })
 
 test.run()

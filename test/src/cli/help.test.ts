@@ -3,10 +3,11 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import type { Command } from 'commander'
+import { type Command, CommanderError } from 'commander'
 import * as assert from 'uvu/assert'
 import { manPage } from '../../../scripts/man-page.ts'
 import { flattened, treeOf } from '../../../src/cli/command-tree.ts'
+import { describeMisuse } from '../../../src/cli/failure.ts'
 import { suite } from '../../support/suite.ts'
 import { program } from './program-support.ts'
 
@@ -59,6 +60,41 @@ test('an option that is shown is described, and no help is wider than a terminal
       path,
     )
   }
+})
+
+/** How the arguments are wrong. */
+const misuseOf = async (args: readonly string[]): Promise<CommanderError> => {
+  const whole = program().configureOutput({ writeErr: () => {}, outputError: () => {} })
+  try {
+    await whole.parseAsync(['node', 'skein', ...args])
+  } catch (error) {
+    if (error instanceof CommanderError) return error
+    throw error
+  }
+  throw new Error(`${args.join(' ')} is no misuse`)
+}
+
+test('misspelt commands, options and values are answered with the nearest right ones', async () => {
+  const cases: readonly (readonly [args: readonly string[], meant: string])[] = [
+    [['strat'], 'start'],
+    [['evnets'], 'events'],
+    [['certs', 'isue', 'a.pem'], 'issue'],
+    [['start', '--nmae', 'a'], '--name'],
+    [['nodes', '--jason'], '--json'],
+    [['nodes', '--log-level', 'wran'], 'warn'],
+  ]
+  for (const [args, meant] of cases) {
+    const misuse = await misuseOf(args)
+    const text = describeMisuse(misuse, false)
+    assert.match(text, /^error: .*\n\(Did you mean .*\?\)\n\(skein --help explains\)\n$/, args.join(' '))
+    assert.match(text, `Did you mean ${meant}?`)
+    const { code, message, hint } = JSON.parse(describeMisuse(misuse, true)) as Record<string, string>
+    assert.is(code, 'ERR_SKEIN_BAD_ARGUMENT')
+    assert.ok(message?.includes(args.find((word) => message.includes(word)) ?? 'nothing'), message)
+    assert.match(hint ?? '', `Did you mean ${meant}?`)
+  }
+  const { message } = JSON.parse(describeMisuse(await misuseOf([]), true)) as { message: string }
+  assert.is(message, 'A command is missing.')
 })
 
 test('docs/man/skein.1 is up to date (npm run docs:man)', () => {

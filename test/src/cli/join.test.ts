@@ -137,10 +137,15 @@ test(
   async (t) => {
     const first = freshSettings()
     const a = await startCli(t, ['--name', 'a'], first)
-    const [brief, long] = await Promise.all([
+    const [brief, long, forElsewhere] = await Promise.all([
       invite(t, first, ['--seed', a.address, '--for', '1s']),
       invite(t, first, ['--seed', a.address]),
+      invite(t, first, ['--seed', a.address, '--address', 'home.example.org']),
     ])
+    // An address that leads here stands before this machine's own, and leads to its members too.
+    const { addresses, seeds } = forElsewhere.invitation as { addresses: string[]; seeds: string[] }
+    assert.match(addresses[0] ?? '', /^home\.example\.org:\d+$/)
+    assert.equal(seeds, [`home.example.org:${a.address.split(':')[1]}`])
     long.cli.signal('SIGINT')
     const [over, takenBack] = await Promise.all([brief.cli.ended, long.cli.ended])
     assert.equal([over.code, jsonLines(over.stderr)[0]?.code], [1, 'ERR_SKEIN_INVITATION_EXPIRED'])

@@ -6,9 +6,9 @@ import { suite } from '../../support/suite.ts'
 import { Cli, freshSettings, jsonLines, runCli, startCli } from './cli-support.ts'
 
 /** Each command is a process that compiles itself first. */
-const DEADLINE_MS = 120_000
+const DEADLINE_MS = 300_000
 
-const test = suite('skein top', { watchdogMs: 900_000 })
+const test = suite('skein top', { watchdogMs: 1_800_000 })
 
 test(
   'once: tables for people, snapshots for programs, of all nodes or one',
@@ -21,11 +21,7 @@ test(
     const people = await top()
     assert.equal([people.code, people.stderr], [0, ''])
     assert.match(people.stdout, new RegExp(`cluster ${settings.SKEIN_CLUSTER}: 2 nodes, \\d+ processes`))
-    for (const pattern of [
-      /^ {2}NODE +UP +CPU/m,
-      /^ {2}a +\d+[sm] +\d+%/m,
-      /^ {2}a +b +port +[\d.]+ ms/m,
-    ]) {
+    for (const pattern of [/^ {2}NODE +UP +CPU/m, /^ {2}a +\d+[sm] +\d+%/m, /^ {2}a +b +port +[\d.]+ ms/m]) {
       assert.match(people.stdout, pattern)
     }
     assert.not.match(people.stdout, '\u001b')

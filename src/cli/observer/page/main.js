@@ -103,7 +103,7 @@ const top = () => {
   return [
     h(
       'a',
-      { class: 'brand', href: '#/', key: 'brand', 'aria-label': 'Skein observer, cluster' },
+      { class: 'brand', href: '#/', key: 'brand' },
       h('img', { src: '/icon.svg', alt: '', width: 28, height: 28 }),
       h('span', {}, 'Skein', cluster !== undefined && h('span', { class: 'cluster' }, cluster.cluster)),
     ),

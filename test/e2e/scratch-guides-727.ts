@@ -17,7 +17,7 @@ import { temporaryFolder } from './support.ts'
 
 const DOCS = fileURLToPath(new URL('../../docs', import.meta.url))
 
-const test = suite('guides', { watchdogMs: 900_000 })
+const test = suite('guides', { watchdogMs: 1_500_000 })
 
 /** The machines of a page by name; the first one is where its reader sits. */
 type World = (t: TestContext) => Promise<Readonly<Record<string, Host>>>
@@ -99,7 +99,7 @@ class Reader {
         const file = `program-${++this.#programs}.ts`
         writeFileSync(join(this.#folder, file), step.text)
         const program = this.#run(step.on, `npx tsx ${file}`)
-        assert.is(await program.ended, 0, `${step.text}${program.told()}`)
+        assert.is(await program.end(), 0, `${step.text}${program.told()}`)
         for (const line of step.prints) {
           assert.ok(
             program.has((printed) => isAlike(printed, line)),
@@ -111,7 +111,7 @@ class Reader {
       case 'commands': {
         const commands = this.#run(step.on, step.text)
         if (step.terminal !== undefined) this.#terminals.set(step.terminal, commands)
-        else assert.is(await commands.ended, step.exitCode, `${step.text}${commands.told()}`)
+        else assert.is(await commands.end(), step.exitCode, `${step.text}${commands.told()}`)
         return
       }
       case 'printed': {
@@ -147,7 +147,7 @@ const follow = async (t: TestContext, steps: readonly Step[], hosts: Readonly<Re
   await reader.leave()
 }
 
-for (const [page, { world, notRun }] of Object.entries(GUIDES).filter(([p]) => /^(erlang|noex|faq|concepts)\.md$/.test(p))) {
+for (const [page, { world, notRun }] of Object.entries(GUIDES).filter(([p]) => /^(behind-nat)\.md$/.test(p))) {
   test(
     `docs/${page}`,
     async (t) => {
@@ -158,7 +158,7 @@ for (const [page, { world, notRun }] of Object.entries(GUIDES).filter(([p]) => /
       await follow(t, steps, await world(t))
       console.log(`${page}: ${steps.length - left.length} blocks done, ${left.length} not run`)
     },
-    { deadlineMs: 110_000 },
+    { deadlineMs: 280_000 },
   )
 }
 
