@@ -12,7 +12,7 @@ import { authorityIdOf, issueAuthority } from './issuer.ts'
 import { privateKeyFromSeed, SEED_BYTES } from './signing-key.ts'
 
 /** More than an old and a new one beside a few for clusters that grow together nobody needs. */
-export const MAX_AUTHORITIES = 8
+const MAX_AUTHORITIES = 8
 
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g
 

@@ -5,9 +5,9 @@
  * A block with imports stands for itself; one without has the names of the package at hand, as readers of the page do.
  */
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import * as assert from 'uvu/assert'
 import type { SkeinNode } from '../src/node.ts'
@@ -144,32 +144,5 @@ for (const { name, imports, lines } of blocks.filter((block) => block.lines.some
     await settled(cluster, block(node, assert.equal))
   })
 }
-
-/** As GitHub makes them of headings. */
-const anchorsOf = (text: string): ReadonlySet<string> => {
-  const headings = text.replaceAll(/^```.*?^```$/gms, '').matchAll(/^#+ (.*)$/gm)
-  return new Set(
-    Array.from(headings, ([, heading = '']) =>
-      heading
-        .toLowerCase()
-        .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
-        .replaceAll(' ', '-'),
-    ),
-  )
-}
-
-test('every link leads to a file, and to a heading in it', () => {
-  const lost = pages.flatMap((page) => {
-    const text = readFileSync(join(ROOT, page), 'utf8').replaceAll(/^```.*?^```$|`[^`\n]*`/gms, '')
-    return Array.from(text.matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)/g)).flatMap(
-      ([link, path = '', anchor]) => {
-        const file = path === '' ? join(ROOT, page) : join(ROOT, dirname(page), path)
-        const leads = existsSync(file) && (anchor === undefined || anchorsOf(readFileSync(file, 'utf8')).has(anchor))
-        return leads ? [] : [`${page}: ${link}`]
-      },
-    )
-  })
-  assert.equal(lost, [])
-})
 
 test.run()

@@ -153,7 +153,7 @@ test(
     const [packed] = JSON.parse(stdout) as { readonly files: readonly { readonly path: string }[] }[]
     const paths = packed!.files.map(({ path }) => path)
     const meant =
-      /^(dist\/(chunks|src|transport|discovery|certs)\/.*\.(js|d\.ts|html|css)|docs\/man\/skein\.1|[A-Z]+\.md|LICENSE|package\.json)$/
+      /^(dist\/(chunks|src|transport|discovery|certs)\/.*\.(js|d\.ts|html|css|svg)|docs\/man\/skein\.1|[A-Z]+\.md|LICENSE|package\.json)$/
     assert.equal(
       paths.filter((path) => !meant.test(path)),
       [],

@@ -48,7 +48,7 @@ export const addClusterOptions = (command: Command): Command => {
 }
 
 /** An option with one of these values; a misspelt one is answered with the nearest. */
-export const choiceOption = (flags: string, description: string, values: readonly string[]): Option =>
+const choiceOption = (flags: string, description: string, values: readonly string[]): Option =>
   new Option(flags, description).choices(values).argParser((text: string) => {
     if (values.includes(text)) return text
     const nearest = nearestOf(text, values)

@@ -17,7 +17,7 @@ import { tableOf } from './top/tables.ts'
 import { type Canvas, openCanvas } from './top/terminal.ts'
 
 const DEFAULT_EVERY_MS = 1000
-const CLOSER_TIMEOUT_MS = 2000
+const CLOSER_TIMEOUT_MS = 5000
 
 interface TopCommandOptions extends ClusterOptions {
   readonly every?: number
@@ -109,9 +109,13 @@ const watch = async (
   let picture = pictureOf()
   let closer: Closer = NOTHING_CLOSER
   const draw = (canvas: Canvas): void => canvas.draw(screen({ ...picture, ...closer }, state, canvas.size, paint))
+  let isLooking = false
   const look = async (): Promise<void> => {
+    if (isLooking) return
+    isLooking = true
     const seen = state
     const found = await lookCloser(tool, seen)
+    isLooking = false
     // Something else may be looked at by now.
     if (seen.process === state.process && seen.node === state.node && !state.isPaused) closer = found
   }
@@ -137,7 +141,9 @@ const watch = async (
   try {
     draw(canvas)
     do {
-      await Promise.race([Promise.all([samples.round(), look()]), pace.over])
+      // A node that is slow to tell more keeps the picture waiting no longer than a round.
+      void look().then(() => draw(canvas))
+      await Promise.race([samples.round(), pace.over])
       if (!state.isPaused) picture = pictureOf()
       draw(canvas)
     } while (await pace.next(everyMs))

@@ -10,16 +10,19 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** The text of a page, by its path from the root of the project. */
 export const readPage = (page: string): string => readFileSync(join(ROOT, page), 'utf8')
 
+/** What is code is no heading and no link. */
+const withoutCode = (text: string): string => text.replaceAll(/^```.*?^```$|`[^`\n]*`(?!\])/gms, '')
+
 /** Targets of links, without those to elsewhere. */
 export const linksOf = (text: string): string[] =>
-  Array.from(text.matchAll(/\]\(([^)\s]+)\)/g), ([, target = '']) => target).filter(
+  Array.from(withoutCode(text).matchAll(/\]\(([^)\s]+)\)/g), ([, target = '']) => target).filter(
     (target) => !/^[a-z]+:/.test(target),
   )
 
 /** As GitHub makes them of headings: what is repeated gets a number. */
 const anchorsOf = (text: string): string[] => {
   const seen = new Map<string, number>()
-  return Array.from(text.matchAll(/^#+ (.*)$/gm), ([, heading = '']) => {
+  return Array.from(text.replaceAll(/^```.*?^```$/gms, '').matchAll(/^#+ (.*)$/gm), ([, heading = '']) => {
     const anchor = heading
       .toLowerCase()
       .replaceAll(/[^\p{L}\p{N} _-]/gu, '')

@@ -120,11 +120,10 @@ test(
     const a = await startCli(t, ['--name', 'a'], settings)
     const folder = await temporaryFolder(t)
     const tool = (...args: string[]) => runCli(t, ['attach', ...args, '--seed', a.address], settings)
-    const [refused, unknown, help] = await Promise.all([
-      tool('a', '--eval', '1', '--json', '--identity', join(folder, 'key')),
-      tool('zoe', '--eval', '1'),
-      runCli(t, ['attach', '--help']),
-    ])
+    // One after the other: a tool has a few seconds to find its node, also on a busy machine.
+    const refused = await tool('a', '--eval', '1', '--json', '--identity', join(folder, 'key'))
+    const unknown = await tool('zoe', '--eval', '1')
+    const help = await runCli(t, ['attach', '--help'])
     assert.equal([refused.code, refused.stdout], [1, ''])
     const [error] = jsonLines(refused.stderr)
     assert.equal([error?.code, error?.message], ['ERR_SKEIN_FORBIDDEN', `a@${hostname()} lets nobody attach.`])

@@ -6,9 +6,9 @@ import * as assert from 'uvu/assert'
 import { suite } from '../../support/suite.ts'
 import { freshSettings, jsonLines, type Printed, runCli, startCli } from './cli-support.ts'
 
-const DEADLINE_MS = 120_000
+const DEADLINE_MS = 300_000
 
-const test = suite('bench', { watchdogMs: 400_000 })
+const test = suite('bench', { watchdogMs: 700_000 })
 
 interface Flow {
   readonly messages: number

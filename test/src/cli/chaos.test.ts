@@ -8,9 +8,9 @@ import { suite } from '../../support/suite.ts'
 import { Cli, jsonLines, runCli, type Spawn } from './cli-support.ts'
 
 /** Each node of the chaos compiles itself first, each time that it comes back. */
-const DEADLINE_MS = 300_000
+const DEADLINE_MS = 600_000
 
-const test = suite('chaos', { watchdogMs: 700_000 })
+const test = suite('chaos', { watchdogMs: 1_300_000 })
 
 test(
   'nodes are killed, restarted, stopped and frozen, and all that is promised holds',

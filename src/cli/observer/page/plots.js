@@ -52,7 +52,7 @@ export const plot = ({ title, points, series, format, atLeast }) => {
     h(
       'figcaption',
       {},
-      h('h3', {}, title),
+      h('h2', {}, title),
       h(
         'ul',
         { class: 'legend' },

@@ -136,7 +136,6 @@ const nodeMark = ({ name, state, figures }, places, number) => {
       key: `node ${name}`,
       class: `node ${state}`,
       href: `#/node/${encodeURIComponent(name)}`,
-      'aria-label': `${name}: ${stateText || 'up'}${stateText === '' && below !== '' ? `, ${below}` : ''}`,
     },
     h('circle', { class: 'halo', cx: x, cy: y, r: size + 6 }),
     h('circle', { class: 'body', cx: x, cy: y, r: size }),
