@@ -32,7 +32,7 @@ export class BulkTurns {
     this.#write = write
   }
 
-  /** A lane has something to write, or its end. */
+  /** A lane has something to write. */
   list(lane: OutLane): void {
     if (lane.listed || lane.blocked) return
     lane.listed = true
@@ -70,7 +70,7 @@ export class BulkTurns {
       lane.deficitBytes -= written
       roomBytes -= written
       this.#writtenBytes += written
-      if (lane.isAtRest) {
+      if (lane.queuedBytes === 0) {
         lane.deficitBytes = 0
         this.#unlist(this.#turn)
         fruitless = 0
@@ -97,8 +97,8 @@ export class BulkTurns {
     for (let i = this.#ready.length - 1; i >= 0; i--) {
       const lane = this.#ready[i] as OutLane
       if (lane.kind === 'stream' || lane.queuedBytes > LIGHT_BYTES) continue
-      const offered = lane.queuedBytes
-      if (this.#write(lane, LIGHT_BYTES) === offered && lane.isAtRest) this.#unlist(i)
+      this.#write(lane, LIGHT_BYTES)
+      if (lane.queuedBytes === 0) this.#unlist(i)
     }
   }
 

@@ -4,6 +4,8 @@ import type { Rest } from './lane-in.ts'
 import { FRAME_DELIVERED, FRAME_STOPPED, NUMBER_BYTES, type StreamCarrier, tellCut } from './stream-carrier.ts'
 import type { ReadResult } from './transport.ts'
 
+/** The byte that came with the end is no part of the stream (byte-writer.ts). */
+const END_BYTES = 1
 const NOTHING: ReadResult = { bytes: 0, finished: false, reset: false }
 
 /** How a reader was done with its stream. */
@@ -38,7 +40,7 @@ export class Reader implements ByteReader {
 
   begin(stream: number, { bytes, finished }: Rest): void {
     this.stream = stream
-    this.#rest = bytes
+    this.#rest = finished ? bytes?.subarray(0, -END_BYTES) : bytes
     this.#restFinished = finished
     this.#handler.onReadable()
   }
@@ -64,8 +66,9 @@ export class Reader implements ByteReader {
     }
     const result = this.#carrier.connection.read(this.stream, target)
     this.#reset = result.reset
-    if (result.finished) this.#finished()
-    return result
+    if (!result.finished) return result
+    this.#finished()
+    return { bytes: Math.max(0, result.bytes - END_BYTES), finished: true, reset: false }
   }
 
   stop(why: StreamCut): void {

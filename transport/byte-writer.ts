@@ -15,6 +15,9 @@ const STREAM_QUANTUM_BYTES: Readonly<Record<StreamPriority, number>> = {
   low: 8 * 1024,
 }
 
+/** Comes with the end and is no part of the stream: a FIN needs company (lane-out.ts). */
+const END_BYTE = Uint8Array.of(0)
+
 export class Writer implements ByteWriter {
   readonly #carrier: StreamCarrier
   readonly #number: number
@@ -59,6 +62,7 @@ export class Writer implements ByteWriter {
 
   finish(): void {
     if (this.#over || this.#lane.finishing) return
+    this.#lane.appendBytes(END_BYTE)
     this.#lane.finishing = true
     this.#carrier.list(this.#lane)
   }

@@ -46,8 +46,6 @@ export class ChunkPool {
   }
 }
 
-const NO_BYTES = new Uint8Array(0)
-
 /** In the order of their numbers on the wire. The last kind carries bytes instead of frames (byte-streams.ts). */
 export const LANE_KINDS = ['control', 'shared', 'dedicated', 'stream'] as const
 export type LaneKind = (typeof LANE_KINDS)[number]
@@ -68,7 +66,10 @@ export class OutLane {
   listed = false
   /** Something was queued since the last look for idle lanes. */
   active = true
-  /** The stream ends behind the last frame; nothing may be appended any more. */
+  /**
+   * The stream ends behind what waits, which must not be nothing: quiche never sends a FIN that goes alone if all bytes
+   * before it are acknowledged first (docs/quic.md). Nothing may be appended any more.
+   */
   finishing = false
   finished = false
   /** May not be written to yet: its sender's previous lane is not acknowledged. */
@@ -80,11 +81,6 @@ export class OutLane {
   constructor(kind: OutLane['kind'], pool: ChunkPool) {
     this.kind = kind
     this.#pool = pool
-  }
-
-  /** Nothing is left to write, not even the end. */
-  get isAtRest(): boolean {
-    return this.queuedBytes === 0 && (!this.finishing || this.finished)
   }
 
   append(type: number, head: Uint8Array, headLength: number, body: Uint8Array | undefined): void {
@@ -139,10 +135,6 @@ export class OutLane {
       if (chunk.start === chunk.end) this.#emptied(chunk)
       if (taken < offered) return written
       if (last) this.finished = true
-    }
-    if (this.finishing && !this.finished && this.queuedBytes === 0 && !connection.blocked()) {
-      connection.write(this.stream, NO_BYTES, true)
-      this.finished = true
     }
     return written
   }

@@ -65,6 +65,7 @@ const MAX_CONTROL_FRAME_BYTES = 64 * 1024
 const FRAME_OPEN = 0xf0
 const FRAME_MARK = 0xf1
 const FRAME_DONE = 0xf2
+const FRAME_END = 0xf6
 
 /** Body of FRAME_OPEN: kind u8, mark u32 (0 for none; the number of a stream). Body of FRAME_MARK: mark u32. Of FRAME_DONE: stream, 6 bytes. */
 const OPEN_BYTES = 5
@@ -240,9 +241,8 @@ export class Lanes implements ConnectionHandler, LaneConnection {
 
   finish(lane: DedicatedLane): void {
     if (lane.finishing) return
+    this.#queue(lane, FRAME_END, NO_HEAD, 0, undefined)
     lane.finishing = true
-    this.#bulk.list(lane)
-    this.connection.requestFlush()
   }
 
   // ---- ConnectionHandler
@@ -461,6 +461,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
       return this.#markMet(body.readUInt32LE())
     if (type === FRAME_DONE && lane.kind === 'control' && body.length === DONE_BYTES)
       return this.#laneDone(body.readUIntLE(0, DONE_BYTES))
+    if (type === FRAME_END && lane.kind === 'dedicated' && body.length === 0) return
     if (lane.kind === 'control' && this.#streams.onFrame(type, body)) return
     throw protocolError(`lane frame 0x${type.toString(16)} is out of place`)
   }

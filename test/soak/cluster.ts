@@ -78,7 +78,7 @@ export class Cluster {
   /** Of this run alone: another one on this machine gets the ports that members of this one leave. */
   readonly #cookie = randomBytes(COOKIE_BYTES).toString('hex')
   #born = 0
-  #isOn = false
+  #load = { on: false, pace: 1 }
 
   constructor(options: ClusterOptions) {
     this.#options = options
@@ -112,9 +112,9 @@ export class Cluster {
     return `${name} is killed and comes back`
   }
 
-  async load(on: boolean): Promise<void> {
-    this.#isOn = on
-    await this.tellAll({ do: 'load', on })
+  async load(on: boolean, pace = 1): Promise<void> {
+    this.#load = { on, pace }
+    await this.tellAll({ do: 'load', on, pace })
   }
 
   async tellAll(command: MemberCommand): Promise<void> {
@@ -175,6 +175,6 @@ export class Cluster {
     })
     const port = (await process.tell({ do: 'start', options: { ...options, seeds } })) as number
     this.#ports.set(name, port)
-    if (this.#isOn) await process.tell({ do: 'load', on: true })
+    if (this.#load.on) await process.tell({ do: 'load', ...this.#load })
   }
 }

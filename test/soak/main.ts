@@ -1,5 +1,5 @@
 /**
- * The soak run: `npm run soak -- --minutes N [--warm-up MINUTES] [--members 6] [--seed 1] [--rate 2000] [--churn 20] [--out DIR] [--heap] [--no-opt]`.
+ * The soak run: `npm run soak -- --minutes N [--warm-up MINUTES] [--pace 1] [--members 6] [--seed 1] [--rate 2000] [--churn 20] [--out DIR] [--heap] [--no-opt]`.
  *
  * Real processes over real QUIC on loopback, under mixed load, while connections drop and members come and go. Looks for
  * what grows, what is left over, and what is lost or comes twice: docs/soak.md. Writes report.md, soak.json and soak.svg
@@ -21,8 +21,11 @@ const WARM_UP_SHARE = 0.2
 /** Of a run that is long enough for it. */
 const LEAST_WARM_UP_MINUTES = 5
 const LONG_RUN_MINUTES = 20
-/** Of such a run: after the collections of the first quiet point a heap takes some minutes to its usual size. */
-const RECOVERY_MINUTES = 5
+/** Of such a run: a heap that was busier takes some minutes to its usual size. */
+const RECOVERY_MINUTES = 6
+/** Of such a run: the first quiet point, after a part of the warm-up. */
+const QUIET_SHARE = 0.25
+const MAX_PACE = 10
 /** Half a minute and more: dials to members that went come and go. */
 const LOOKS = 8
 
@@ -30,6 +33,7 @@ const { values } = parseArgs({
   options: {
     minutes: { type: 'string' },
     'warm-up': { type: 'string' },
+    pace: { type: 'string', default: '1' },
     members: { type: 'string', default: '6' },
     seed: { type: 'string', default: '1' },
     rate: { type: 'string', default: '2000' },
@@ -40,7 +44,7 @@ const { values } = parseArgs({
   },
 })
 const [minutes, members, seed] = [Number(values.minutes), Number(values.members), Number(values.seed)]
-const [rate, churnSeconds] = [Number(values.rate), Number(values.churn)]
+const [rate, churnSeconds, pace] = [Number(values.rate), Number(values.churn), Number(values.pace)]
 const isLong = minutes >= LONG_RUN_MINUTES
 const warmUpMinutes = Number(values['warm-up'] ?? Math.max(minutes * WARM_UP_SHARE, isLong ? LEAST_WARM_UP_MINUTES : 0))
 const isSound =
@@ -49,10 +53,13 @@ const isSound =
   warmUpMinutes < minutes &&
   members >= 4 &&
   members <= 20 &&
-  Number.isSafeInteger(seed)
+  Number.isSafeInteger(seed) &&
+  Number.isSafeInteger(pace) &&
+  pace >= 1 &&
+  pace <= MAX_PACE
 if (!isSound || !(rate > 0) || !(churnSeconds >= 5)) {
   console.error(
-    '--minutes is 1 or more, --warm-up below it, --members 4 to 20, --seed a whole number, --rate above 0, --churn 5 s or more.',
+    '--minutes is 1 or more, --warm-up below it, --pace 1 to 10, --members 4 to 20, --seed a whole number, --rate above 0, --churn 5 s or more.',
   )
   process.exit(2)
 }
@@ -69,6 +76,8 @@ const folder = await mkdtemp(join(tmpdir(), 'skein-soak-keys-'))
 const facts = {
   minutes,
   warmUpMinutes,
+  quietMinutes: isLong ? warmUpMinutes * QUIET_SHARE : warmUpMinutes,
+  pace,
   recoveryMinutes: isLong ? RECOVERY_MINUTES : 0,
   members,
   changing: CHANGING,

@@ -62,7 +62,7 @@ const begin = async ({ rate, seed, seeds, compressAboveBytes, ...options }: Memb
   ]
   void place.watch()
   const ticking = setInterval(() => {
-    if (place.isOn) for (const work of works) work.tick()
+    for (let i = 0; place.isOn && i < place.pace; i++) for (const work of works) work.tick()
   }, 1000 / TICKS_PER_SECOND)
   const settled = (): Settled => {
     const open = works.map((work) => [work.name, work.outstanding()] as const)
@@ -103,6 +103,7 @@ const obey = async (command: MemberCommand): Promise<unknown> => {
   switch (command.do) {
     case 'load':
       place.isOn = command.on
+      place.pace = command.pace
       return undefined
     case 'farewell':
       return conversations.farewell()

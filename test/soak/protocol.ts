@@ -16,7 +16,8 @@ export interface MemberOptions {
 
 export type MemberCommand =
   | { readonly do: 'start'; readonly options: MemberOptions }
-  | { readonly do: 'load'; readonly on: boolean }
+  /** `pace`: times the rate, and all other work with it. */
+  | { readonly do: 'load'; readonly on: boolean; readonly pace: number }
   /** `gc`: collects all garbage first. */
   | { readonly do: 'sample'; readonly gc: boolean }
   /** `farewell`: each sender of numbered messages sends a last one to everybody. */

@@ -12,6 +12,8 @@ const MINUTES = 40
 const FACTS = {
   minutes: MINUTES,
   warmUpMinutes: 0,
+  quietMinutes: 0,
+  pace: 1,
   recoveryMinutes: 0,
   members: 4,
   changing: 1,

@@ -18,6 +18,8 @@ const WENT = /stops|is killed/
 export interface RunFacts {
   readonly minutes: number
   readonly warmUpMinutes: number
+  readonly quietMinutes: number
+  readonly pace: number
   readonly recoveryMinutes: number
   readonly members: number
   readonly changing: number
@@ -135,7 +137,7 @@ export const factsList = ({ facts, run, cores }: SoakReport): string => {
   const churn = (what: RegExp): number => run.churn.filter((one) => what.test(one.what)).length
   const counted = Object.entries(run.counts).filter(([what]) => what !== 'violations')
   return [
-    `- ${facts.minutes} minutes, of which ${facts.warmUpMinutes} of warm-up; judged from minute ${run.judged[0].toFixed(1)} to ${run.judged[1].toFixed(1)}; ${facts.members} members, ${run.lasting.length} of them all the time; seed ${facts.seed}.`,
+    `- ${facts.minutes} minutes, of which ${facts.warmUpMinutes} of warm-up at ${facts.pace} times the load and churn; the first quiet point at minute ${facts.quietMinutes.toFixed(1)}; judged from minute ${run.judged[0].toFixed(1)} to ${run.judged[1].toFixed(1)}; ${facts.members} members, ${run.lasting.length} of them all the time; seed ${facts.seed}.`,
     `- V8's optimizing compiler was ${facts.optimizes === false ? 'off' : 'on'}, ${facts.rate} messages were sent per second.`,
     `- The lasting members used ${cores.toFixed(2)} processors together.`,
     `- ${churn(/drops/)} connections dropped, ${churn(/joins/)} members replaced, ${churn(/killed/)} killed and started again.`,

@@ -1,6 +1,6 @@
 /**
  * A soak run: starts the cluster, lets it work while members come and go, samples every process, and looks at it twice while
- * nothing goes on: after the warm-up and at the end. Judges what can be judged while it runs; verdict.ts does the rest.
+ * nothing goes on: during the warm-up and at the end. Judges what can be judged while it runs; verdict.ts does the rest.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Random, seededRandom } from '../../transport/random.ts'
@@ -30,7 +30,11 @@ const LAST_CHURN_MS = 5000
 export interface SoakOptions {
   readonly minutes: number
   readonly warmUpMinutes: number
-  /** After the first quiet point, before samples are judged: collections there have emptied the heap for a while. */
+  /** How much of the warm-up comes before the first quiet point, whose collections empty heap and code for half an hour. */
+  readonly quietMinutes: number
+  /** Of the warm-up, times the usual load and churn. */
+  readonly pace: number
+  /** After the warm-up, at the usual pace, before samples are judged. */
   readonly recoveryMinutes: number
   readonly members: number
   /** Of them, those that churn touches. */
@@ -97,16 +101,18 @@ class Soak {
     let after: Looks = {}
     let judged: readonly [number, number] = [0, 0]
     try {
-      const { minutes, warmUpMinutes, recoveryMinutes, say } = this.#options
+      const { minutes, warmUpMinutes, quietMinutes, recoveryMinutes, pace, say } = this.#options
       await this.#cluster.start()
       await this.#agree()
       say('all are there')
       this.#beganMs = performance.now()
-      await this.#work(warmUpMinutes)
-      before = await this.#quiet('after the warm-up')
-      const fromMinutes = this.#minutes + recoveryMinutes
+      await this.#work(quietMinutes, pace)
+      before = await this.#quiet('in the warm-up')
       await this.#startChildren()
-      await this.#work(fromMinutes + minutes - warmUpMinutes)
+      await this.#work(this.#minutes + warmUpMinutes - quietMinutes, pace)
+      say('warm')
+      const fromMinutes = this.#minutes + recoveryMinutes
+      await this.#work(fromMinutes + minutes - warmUpMinutes, 1)
       judged = [fromMinutes, this.#minutes]
       after = await this.#quiet('at the end')
       await this.#cluster.stop()
@@ -138,9 +144,10 @@ class Soak {
   }
 
   /** Load, samples and churn until so many minutes since the start of the load. */
-  async #work(untilMinutes: number): Promise<void> {
-    const { signal, churnSeconds } = this.#options
-    await this.#cluster.load(true)
+  async #work(untilMinutes: number, pace: number): Promise<void> {
+    const { signal } = this.#options
+    const churnSeconds = this.#options.churnSeconds / pace
+    await this.#cluster.load(true, pace)
     const endMs = this.#beganMs + untilMinutes * 60_000
     let [nextSampleMs, nextChurnMs] = [performance.now(), performance.now() + churnSeconds * 500]
     let churning: Promise<void> | undefined

@@ -25,6 +25,8 @@ test(
     const facts = {
       minutes: 1.1,
       warmUpMinutes: 0.35,
+      quietMinutes: 0.35,
+      pace: 1,
       recoveryMinutes: 0,
       members: 6,
       changing: 2,

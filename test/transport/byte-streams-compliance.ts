@@ -29,6 +29,8 @@ import {
 /** What may be under way beyond the window of the carrier: the buffer of the writer, and one read with the opening. */
 const SLACK_BYTES = 512 * 1024
 const STREAM_KIND = 3
+/** Comes with the end of a stream. */
+const END_BYTE = Uint8Array.of(0)
 /** How often the light sender is heard while megabytes are under way. */
 const ASKED = 10
 const [ABORTED, STOPPED, DELIVERED] = [0xf3, 0xf4, 0xf5]
@@ -299,7 +301,7 @@ export const byteStreamCompliance = (test: Suite, makePair: (t: TestContext) => 
     raw.put(0, frame(DELIVERED, Uint8Array.of(9, 0, 0, 0)))
     raw.put(1, openFrame(STREAM_KIND, 0), true).put(2, openFrame(STREAM_KIND, 0xffffffff), true)
     const sink = new Sink(b.lanes.streams, 1)
-    raw.put(3, Buffer.concat([openFrame(STREAM_KIND, 1), pattern(5000, 1)]), true)
+    raw.put(3, Buffer.concat([openFrame(STREAM_KIND, 1), pattern(5000, 1), END_BYTE]), true)
     await h.until(() => sink.heard.length > 0)
     same(sink.bytes, pattern(5000, 1), 'a stream behind all that')
     assert.is(b.listener.closes.length, 0)

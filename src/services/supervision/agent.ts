@@ -70,6 +70,7 @@ interface Slot {
   /** Its state was asked for, and the answer is not here. */
   isAsked: boolean
   unmovable: boolean
+  /** In the background: when the node stops nobody may be left here to cancel it. */
   timer: Timer | undefined
 }
 
@@ -220,7 +221,7 @@ export class Agent {
       unmovable: false,
       timer: undefined,
     }
-    slot.timer = clock.after(START_TIMEOUT_MS, () => this.#end(slot, 'kill'))
+    slot.timer = clock.after(START_TIMEOUT_MS, () => this.#end(slot, 'kill'), true)
     onceStarted(process, (outcome) => {
       if (outcome === 'started' && process.traits.announces === true) this.#running(slot)
     })
@@ -278,7 +279,7 @@ export class Agent {
     }
     if (slot.process.ended !== undefined) return
     this.#end(slot, shutdownMs === 0 ? 'kill' : 'shutdown')
-    if (slot.process.ended === undefined) slot.timer = clock.after(shutdownMs, () => this.#end(slot, 'kill'))
+    if (slot.process.ended === undefined) slot.timer = clock.after(shutdownMs, () => this.#end(slot, 'kill'), true)
   }
 
   async #stateOf({ process, handOver }: Slot): Promise<Uint8Array | undefined> {

@@ -22,6 +22,8 @@ interface SupervisorHost {
   call(pid: Pid, request: unknown, timeoutMs: number): Promise<unknown>
   keep(spec: DistributedChildSpec): { readonly id: string; readonly spec: KeptSpec }
   leads(): boolean
+  /** The node stops. */
+  isOver(): boolean
   leave(): void
   /** A word that no other request has. */
   request(): string
@@ -34,7 +36,7 @@ export interface AskOptions {
 
 /**
  * Every method that asks rejects with ERR_SKEIN_NO_LEADER when there is no leader in time, and with ERR_SKEIN_CALL_TIMEOUT
- * when the leader is not done in time: what was asked goes on.
+ * when the leader is not done in time: what was asked goes on. With ERR_SKEIN_STOPPED when this node stops meanwhile.
  */
 export class DistributedSupervisor {
   readonly name: string
@@ -108,6 +110,7 @@ export class DistributedSupervisor {
     const { clock, names } = this.#host
     const untilMs = clock.now() + timeoutMs
     for (let isAgain = false; ; ) {
+      if (this.#host.isOver()) throw new SkeinError('ERR_SKEIN_STOPPED', 'The node is stopping.')
       const leftMs = untilMs - clock.now()
       if (leftMs <= 0) {
         const text = `There was no leader of "${this.name}" within ${timeoutMs} ms.`

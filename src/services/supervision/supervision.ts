@@ -127,6 +127,7 @@ export class Supervision {
       call: (pid, request, timeoutMs) => processes.call(pid as never, request as never, { timeoutMs }),
       keep: (spec) => keepSpec(spec, codec),
       leads: () => this.#members.get(name)?.leads === true,
+      isOver: () => this.#resting,
       leave: () => this.#members.get(name)?.leave(),
       request: () => `${++this.#lastRequest}.${Buffer.from(random.bytes(REQUEST_BYTES)).toString('hex')}`,
     })

@@ -92,7 +92,7 @@ export class GroupsWork implements Work {
     const leaves = this.#place.chance(0.5)
     this.#open++
     const pid = node.spawn(async (self: Self<unknown>) => {
-      const heard = new Sequences()
+      const heard = new Sequences({ published: true })
       self.monitorNodes(true)
       self.signal.addEventListener('abort', () => this.#open--)
       self.sendAfter(stayMs, self.pid, { type: 'over' })

@@ -82,11 +82,10 @@ export class StreamsWork implements Work {
 
   #failed(mark: Mark, pid: Pid, kind: Meta['kind'], error: unknown): void {
     const code = codeOf(error)
-    // A member that was killed may be back before its group has let its old pid go; a receiver lives as long as its node.
-    const isOfLifeBefore = code === 'ERR_SKEIN_NOPROC' && !this.#receivers().some((one) => one.equals(pid))
+    // A receiver lives as long as its node: that it is over may be heard a moment before its group has let it go.
+    const isGone = (): boolean => code === 'ERR_SKEIN_NOPROC' && !this.#receivers().some((one) => one.equals(pid))
     if (kind === 'cancelled' && code === 'ERR_SKEIN_STREAM_CANCELLED') this.#place.count('streams: cancelled')
-    else if (isOfLifeBefore) this.#place.count('excused: pid of the life before')
-    else this.#place.blame(mark, `a stream (${kind}) to ${mark.node} failed with ${code}`)
+    else this.#place.blame(mark, `a stream (${kind}) to ${mark.node} failed with ${code}`, isGone)
   }
 
   async #receive(message: StreamMessage<Meta>): Promise<void> {

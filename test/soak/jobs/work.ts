@@ -1,7 +1,7 @@
 /**
  * Work: one kind of load on a member, which also judges what comes of it.
  *
- * A member calls `tick` TICKS_PER_SECOND times a second while the load is on. What a work begins it brings to an end by
+ * A member calls `tick` TICKS_PER_SECOND times a second while the load is on, or a multiple of that (its pace). What a work begins it brings to an end by
  * itself, also after the load is off.
  */
 
@@ -35,6 +35,8 @@ export class Workplace {
   readonly counts: Record<string, number> = {}
   /** True while the load is on. */
   isOn = false
+  /** How many times its usual load. */
+  pace = 1
   /** The node stops: what is under way ends with it. */
   isStopping = false
   readonly #report: (text: string) => void
@@ -97,13 +99,14 @@ export class Workplace {
     this.#report(text)
   }
 
-  /** Something failed that only a connection that went down since `mark` excuses. */
-  blame({ node, connected, cuts }: Mark, text: string): void {
+  /** Something failed that only a connection that went down since `mark` excuses, or what `excuse` finds a little later. */
+  blame({ node, connected, cuts }: Mark, text: string, excuse = (): boolean => false): void {
     if (!connected) return this.count('excused: was not connected')
     this.#suspicions++
     setTimeout(() => {
       this.#suspicions--
       if ((this.#cuts.get(node) ?? 0) > cuts) this.count('excused: connection cut')
+      else if (excuse()) this.count('excused: the process is over')
       else this.violation(`${text}, and the connection to ${node} was up`)
     }, BLAME_AFTER_MS)
   }
