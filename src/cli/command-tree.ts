@@ -43,7 +43,7 @@ export const treeOf = (command: Command, above: readonly string[] = []): Command
     arguments: command.registeredArguments.map((argument) => ({
       name: argument.name(),
       description: argument.description,
-      value: valueOf(argument.name(), argument),
+      value: valuesOf(argument.name(), argument),
     })),
     options: help.visibleOptions(command).map(toOption),
     commands: help.visibleCommands(command).map((one) => treeOf(one, path)),
@@ -59,10 +59,10 @@ const toOption = (option: Option): OptionNode => ({
   description: option.description,
   group: option.helpGroupHeading,
   value:
-    option.required || option.optional ? valueOf(/[<[]([^>\]]+)/.exec(option.flags)?.[1] ?? '', option) : undefined,
+    option.required || option.optional ? valuesOf(/[<[]([^>\]]+)/.exec(option.flags)?.[1] ?? '', option) : undefined,
 })
 
-const valueOf = (name: string, { argChoices }: Pick<Argument | Option, 'argChoices'>): Value => {
+const valuesOf = (name: string, { argChoices }: Pick<Argument | Option, 'argChoices'>): Value => {
   if (argChoices !== undefined) return { kind: 'choices', words: argChoices }
   return { kind: /^(?:file|folder)(?:\.\.\.)?$/.test(name) ? 'file' : 'other' }
 }

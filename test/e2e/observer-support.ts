@@ -109,7 +109,7 @@ export class ObservedCluster {
 }
 
 /** name@host of a node that was given the name alone. */
-export const fullName = (name: string): string => `${name}@${hostname()}`
+const fullName = (name: string): string => `${name}@${hostname()}`
 
 export const openBrowser = async (t: Deferring): Promise<Browser> => {
   if (!existsSync(CHROMIUM)) (t as TestContext).missing("Debian's package chromium")

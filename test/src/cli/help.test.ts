@@ -113,7 +113,7 @@ test(
     )
     assert.is(stderr, '')
     // Without overstriking, by which grotty makes bold and underlined letters.
-    const text = stdout.replaceAll(/.\u0008/g, '')
+    const text = stdout.replaceAll(new RegExp(`.${'\u0008'}`, 'g'), '')
     for (const { path } of flattened(treeOf(program())).filter(({ path }) => !path.includes('help'))) {
       assert.match(text, path.join(' '))
     }
