@@ -6,7 +6,6 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { Cli } from '../src/cli/cli-support.ts'
@@ -107,9 +106,6 @@ export class ObservedCluster {
     return { url: String(url), cli }
   }
 }
-
-/** name@host of a node that was given the name alone. */
-const fullName = (name: string): string => `${name}@${hostname()}`
 
 export const openBrowser = async (t: Deferring): Promise<Browser> => {
   if (!existsSync(CHROMIUM)) (t as TestContext).missing("Debian's package chromium")
