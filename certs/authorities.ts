@@ -81,7 +81,9 @@ const parseAuthority = (pem: string): TrustedAuthority => {
   const id = authorityIdOf(publicKey)
   const isOwn = certificate.subject === `CN=${id}` && certificate.issuer === certificate.subject
   if (!isOwn || !certificate.verify(publicKey)) throw bad('a certificate in it is no authority of Skein')
-  return { id, publicKey, notBeforeMs: Date.parse(certificate.validFrom), notAfterMs: Date.parse(certificate.validTo) }
+  const [notBeforeMs, notAfterMs] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)]
+  if (!(notBeforeMs <= notAfterMs)) throw bad('the period of a certificate in it makes no sense')
+  return { id, publicKey, notBeforeMs, notAfterMs }
 }
 
 /**
@@ -96,12 +98,12 @@ export const voucherOf = (
   try {
     const certificate = new X509Certificate(der)
     const begun = (from: number): boolean => from <= wallNowMs + CLOCK_SKEW_TOLERANCE_MS
-    const over = (to: number): boolean => to < wallNowMs - CLOCK_SKEW_TOLERANCE_MS
+    const lasts = (to: number): boolean => to >= wallNowMs - CLOCK_SKEW_TOLERANCE_MS
     // A connection may be resumed with a certificate that was looked at long ago.
-    if (!begun(Date.parse(certificate.validFrom)) || over(Date.parse(certificate.validTo))) return undefined
+    if (!begun(Date.parse(certificate.validFrom)) || !lasts(Date.parse(certificate.validTo))) return undefined
     return authorities.find(
       ({ id, publicKey, notBeforeMs, notAfterMs }) =>
-        certificate.issuer === `CN=${id}` && begun(notBeforeMs) && !over(notAfterMs) && certificate.verify(publicKey),
+        certificate.issuer === `CN=${id}` && begun(notBeforeMs) && lasts(notAfterMs) && certificate.verify(publicKey),
     )?.id
   } catch {
     return undefined

@@ -2,8 +2,8 @@
  * Who this node is: an Ed25519 key, the id that follows from it, and a certificate for TLS made by the node itself.
  *
  * The key is the identity and stays; certificates come and go with it. One that an authority has signed is renewed by that
- * authority alone. A saved identity is one PEM file: the key, then the certificate. Processes that start at once with the same file end with the same key. Nothing here says that the node
- * may join a cluster: see cookie.ts and proof.ts.
+ * authority alone. A saved identity is one PEM file: the key, then the certificate. Processes that start at once with the
+ * same file end with the same key. Nothing here says that the node may join a cluster: see cookie.ts and proof.ts.
  */
 import { createPrivateKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto'
 import type { Authority } from './authorities.ts'
@@ -84,13 +84,18 @@ export const isDueForRenewal = (identity: Identity, wallNowMs: number): boolean 
 
 /**
  * Puts a renewed identity into the file it came from. Throws ERR_SKEIN_INSECURE_FILE, or ERR_SKEIN_BAD_IDENTITY if the file
- * holds another key by now, or cannot be written; then it is as it was.
+ * holds another key by now, or an authority's certificate where this one is the node's own, or cannot be written; then it
+ * is as it was.
  */
 export const saveIdentity = async (file: string, identity: Identity): Promise<void> => {
   try {
     const content = await readSecretFile(file)
-    if (content !== undefined && decode(content).identity.nodeId !== identity.nodeId) {
+    const saved = content && decode(content).identity
+    if (saved !== undefined && saved.nodeId !== identity.nodeId) {
       throw new Error('it holds the key of another node by now')
+    }
+    if (saved?.authority !== undefined && identity.authority === undefined) {
+      throw new Error('it holds a certificate of an authority by now')
     }
     await replaceSecretFile(file, encode(identity))
   } catch (cause) {
@@ -166,6 +171,10 @@ const certify = async (
   privateKey: KeyObject,
   { wallNowMs, validForMs = DEFAULT_VALIDITY_MS, authority }: CreateIdentityOptions,
 ): Promise<Identity> => {
+  if (authority !== undefined && authority.notAfterMs <= wallNowMs) {
+    const end = new Date(authority.notAfterMs).toISOString()
+    throw new SkeinError('ERR_SKEIN_BAD_AUTHORITY', `The authority ${authority.id} ended at ${end} and signs no more.`)
+  }
   const certificate = await issueCertificate({
     privateKey,
     authorityKey: authority && createPrivateKey(authority.privateKeyPem),

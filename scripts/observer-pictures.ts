@@ -4,11 +4,14 @@
  *
  * Usage: tsx scripts/observer-pictures.ts [--seconds 60] [--out docs/pictures]. Needs Debian's chromium.
  */
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { Page } from 'playwright-core'
 import { ObservedCluster, openBrowser, openPage } from '../test/e2e/observer-support.ts'
+
+/** Of one picture: README.md and the documents load them. */
+const MAX_BYTES = 120_000
 
 const { seconds, out } = parseArgs({
   options: { seconds: { type: 'string', default: '60' }, out: { type: 'string', default: 'docs/pictures' } },
@@ -23,7 +26,7 @@ const pictures = async (): Promise<void> => {
   for (const name of ['berlin', 'lisbon', 'oslo', 'quito', 'seoul']) await cluster.add(`${name}@shop`)
   const { url } = await cluster.observe()
   const browser = await openBrowser(t)
-  const desktop = { viewport: { width: 1200, height: 780 } }
+  const desktop = { viewport: { width: 1200, height: 660 } }
   const { page: light } = await openPage(browser, url, { ...desktop, colorScheme: 'light' })
   const { page: dark } = await openPage(browser, url, { ...desktop, colorScheme: 'dark' })
   const { page: phone } = await openPage(browser, url, {
@@ -48,8 +51,10 @@ const pictures = async (): Promise<void> => {
 }
 
 const picture = async (page: Page, name: string): Promise<void> => {
-  await page.screenshot({ path: `${out}/${name}.png` })
-  process.stdout.write(`${out}/${name}.png\n`)
+  const png = await page.screenshot()
+  if (png.length > MAX_BYTES) throw new Error(`${name}.png has ${png.length} bytes, more than ${MAX_BYTES}`)
+  writeFileSync(`${out}/${name}.png`, png)
+  process.stdout.write(`${out}/${name}.png ${png.length} bytes\n`)
 }
 
 try {

@@ -3,15 +3,16 @@
  *
  * New connections show the new one, those that are there go on. It looks at least once a day, since the calendar may jump,
  * and at most once a minute. The file that the identity came from is rewritten; where that fails (a full disk) the node
- * says so, goes on with what it has in memory, and tries again. A certificate of an authority is renewed by that authority
- * alone: the node looks every hour whether there is a new one in its file.
+ * says so, goes on with what it has in memory, and tries again. A certificate of an authority is renewed by an authority
+ * alone: the node looks every hour whether there is another one in its file, and never writes there. One that is put there
+ * for a node that has signed its own is taken up instead of a renewal.
  */
 import { SkeinError } from '../certs/errors.ts'
 import {
   type Identity,
   isDueForRenewal,
-  loadIdentity,
   RENEW_BEFORE_MS,
+  readIdentity,
   renewIdentity,
   saveIdentity,
 } from '../certs/identity.ts'
@@ -73,7 +74,9 @@ export class CertificateKeeper {
   }
 
   async #renew(): Promise<number> {
-    if (this.#identity.authority !== undefined) return this.#fetch()
+    if (this.#identity.authority !== undefined) return this.#look()
+    const issued = await this.#issued().catch(() => undefined)
+    if (issued !== undefined) return this.#takeUp(issued)
     this.#use(await renewIdentity(this.#identity, { wallNowMs: this.#options.clock.wallNow() }))
     const { notAfterMs } = this.#identity
     await this.#save()
@@ -93,23 +96,41 @@ export class CertificateKeeper {
     this.#options.emit({ type: 'certificateRenewed', notAfterMs })
   }
 
-  /** The authority may have put a new certificate into the file. Gives the end of what is used then. */
-  async #fetch(): Promise<number> {
+  /** What an authority has signed for this node and put into its file. */
+  async #issued(): Promise<Identity | undefined> {
+    const file = this.#options.renewal?.file
+    const found = file === undefined ? undefined : await readIdentity(file)
+    const isOurs = found?.nodeId === this.#identity.nodeId && found.authority !== undefined
+    return isOurs && found.notAfterMs >= this.#options.clock.wallNow() ? found : undefined
+  }
+
+  /** The authority may have put another certificate into the file. Gives the end of what is used then. */
+  async #look(): Promise<number> {
     const { renewal, clock, logger } = this.#options
-    const { nodeId, authority, notAfterMs } = this.#identity
+    const { authority } = this.#identity
     const file = renewal?.file
     if (file === undefined) {
       const text = `The certificate of this node is by ${authority}, and the node has no file in which a new one could be.`
       throw new SkeinError('ERR_SKEIN_BAD_IDENTITY', text, { hint: 'Start the node with the option identity: a file.' })
     }
-    const wallNowMs = clock.wallNow()
-    const found = await loadIdentity(file, { wallNowMs })
-    if (found.nodeId === nodeId && found.authority !== undefined && found.notAfterMs > notAfterMs) {
-      this.#use(found)
-      this.#tell()
+    const issued = await this.#issued()
+    if (issued === undefined) {
+      const text = `${file} holds no certificate by an authority for this node that lasts.`
+      throw new SkeinError('ERR_SKEIN_BAD_IDENTITY', text, {
+        hint: `Where the authority is: skein certs renew ${file}`,
+      })
     }
-    if (this.#identity.notAfterMs - wallNowMs < WARN_BEFORE_MS) {
-      logger.warn({ file, notAfterMs: this.#identity.notAfterMs }, 'the certificate ends soon')
+    const notAfterMs = this.#takeUp(issued)
+    if (notAfterMs - clock.wallNow() < WARN_BEFORE_MS) logger.warn({ file, notAfterMs }, 'the certificate ends soon')
+    return notAfterMs
+  }
+
+  #takeUp(issued: Identity): number {
+    if (!Buffer.from(issued.certificate).equals(this.#identity.certificate)) {
+      this.#use(issued)
+      this.#unsaved = false
+      this.#tell()
+      this.#arm(this.#nextCheckMs())
     }
     return this.#identity.notAfterMs
   }

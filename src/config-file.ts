@@ -49,7 +49,8 @@ export const loadConfig = async (
   environment: Environment,
   hostname: string,
 ): Promise<LoadedConfig> => {
-  const named: unknown = isRecord(options) ? options.configFile : undefined
+  if (!isRecord(options)) return { config: resolveConfig(options, environment, hostname), environment }
+  const named: unknown = options.configFile
   const file = named === undefined ? environment.SKEIN_CONFIG : string('configFile', named)
   if (file === undefined || file === '') return { config: resolveConfig(options, environment, hostname), environment }
   const content = await read(file)

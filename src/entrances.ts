@@ -13,8 +13,8 @@ import type { Joined, JoinOptions } from './workers/join.ts'
 /**
  * Starts a node; docs/configuration.md lists the options. Rejects with an error about an option (ERR_SKEIN_BAD_OPTION,
  * _BAD_NAME, _BAD_ADDRESS, _CONFIG_FILE), the cookie (_BAD_COOKIE, _COOKIE_FILE, _INSECURE_FILE), the identity
- * (_BAD_IDENTITY) or the port (_PORT_BUSY, _BIND). On a platform without a QUIC binary the node speaks TCP alone, and
- * says so in its log.
+ * (_BAD_IDENTITY), the authority (_BAD_AUTHORITY) or the port (_PORT_BUSY, _BIND). On a platform without a QUIC binary the
+ * node speaks TCP alone, and says so in its log.
  */
 export const startNode = async (options?: StartOptions): Promise<SkeinNode> =>
   (await import('./start.ts')).startNode(options)

@@ -13,7 +13,7 @@ import type { Self } from './process/self.ts'
 /** Each costs a buffer of MAX_BUFFERED_EVENTS. */
 const MAX_FOLLOWERS = 32
 
-/** What a follower finds in its mailbox, once for each event. */
+/** What a follower finds in its mailbox, once for each event: a cast, so that it can see who says it. */
 export interface FollowedEvent {
   readonly type: 'event'
   /** As NodeEvent, with pids as text. */
@@ -50,7 +50,7 @@ export class EventFollowers {
 
   async #tell(self: Self<unknown>, pid: Pid, reader: AsyncIterator<NodeEvent>): Promise<void> {
     for (let next = await reader.next(); next.done !== true; next = await reader.next()) {
-      if (!trySend(self, pid, { type: 'event', event: plain(next.value) })) await self.drained(pid).catch(() => {})
+      if (!trySend(self, pid, { type: 'event', event: toldOf(next.value) })) await self.drained(pid).catch(() => {})
     }
   }
 }
@@ -58,9 +58,18 @@ export class EventFollowers {
 /** False: it takes no more for now. What is too large for a message is left out. */
 const trySend = (self: Self<unknown>, pid: Pid, message: FollowedEvent): boolean => {
   try {
-    return self.send(pid, message)
+    return self.cast(pid, message)
   } catch (error) {
     if (!isSkeinError(error)) throw error
     return false
+  }
+}
+
+/** Its type alone, where somebody threw what cannot even be looked at, such as a proxy. */
+const toldOf = (event: NodeEvent): unknown => {
+  try {
+    return plain(event)
+  } catch {
+    return { type: event.type }
   }
 }

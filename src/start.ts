@@ -43,8 +43,9 @@ const MADE_UP_NAME_BYTES = 4
 
 /**
  * Starts a node; docs/configuration.md lists the options. Rejects with an error about an option (ERR_SKEIN_BAD_OPTION,
- * _BAD_NAME, _BAD_ADDRESS), the configuration file (_CONFIG_FILE), the cookie (_BAD_COOKIE, _COOKIE_FILE, _INSECURE_FILE), the identity (_BAD_IDENTITY), the authority (_BAD_AUTHORITY) or the
- * port (_PORT_BUSY, _BIND). On a platform without a QUIC binary the node speaks TCP alone, and says so in its log.
+ * _BAD_NAME, _BAD_ADDRESS), the configuration file (_CONFIG_FILE), the cookie (_BAD_COOKIE, _COOKIE_FILE, _INSECURE_FILE),
+ * the identity (_BAD_IDENTITY), the authority (_BAD_AUTHORITY) or the port (_PORT_BUSY, _BIND). On a platform without a
+ * QUIC binary the node speaks TCP alone, and says so in its log.
  */
 export const startNode = async (options: StartOptions = {}): Promise<SkeinNode> => {
   const { config, environment: env } = await loadConfig(options, processEnvironment(), hostname())
@@ -125,9 +126,10 @@ const machineSettings = (config: Config): MachineSettings => {
   const { mesh, ...others } = strategy
   const policy = mesh === 'none' ? 'none' : 'full'
   const shared = { cluster, tcp, hidden, relay, allow, maxMessageBytes, maxDatagramBytes, logLevel, liveness, busyPoll }
-  const { compression, revoked, members } = config
+  const { compression, revoked, members, ca } = config
   const packing = compression && { compression }
-  const admission = { ...(revoked && { revoked }), ...(members && { members }) }
+  // A worker has a key of its own that no authority has signed for: with `ca` it says so and ends, before it lets anybody in.
+  const admission = { ...(revoked && { revoked }), ...(members && { members }), ...(ca && { ca }) }
   return { host, options: { ...shared, ...packing, ...admission, strategy: others, mesh: policy } }
 }
 

@@ -4,7 +4,7 @@
  *
  * It is an ordinary process, reached by an ordinary call from any member of the cluster, and it changes nothing, but that
  * the node connects to a member it is asked about. What is no question it knows gets an answer that says so. It is
- * guarded: no member can end it.
+ * guarded: no member can end it. Of other nodes it takes calls alone, so that nobody can pass off a DOWN.
  */
 import { isSkeinError } from '../certs/errors.ts'
 import type { SourceStatus } from '../discovery/source.ts'
@@ -20,6 +20,7 @@ import type { From } from './process/calls.ts'
 import type { ProcessDetail, ProcessPage } from './process/process-page.ts'
 import type { Grants } from './process/rights.ts'
 import type { Self } from './process/self.ts'
+import { NOTHING } from './services/channel.ts'
 
 /** Snapshots that others wait for at once. */
 const MAX_WAITING = 256
@@ -127,7 +128,8 @@ export const systemProcess = (host: SystemHost) => {
     label: 'what tools ask',
   })
   const mayCall = (grants: Grants, request: unknown): boolean => grants.mayAsk(typeOf(request))
-  return Object.assign(behaviour, { traits: { ...behaviour.traits, guarded: true, mayCall } })
+  const schema = { info: NOTHING, cast: NOTHING }
+  return Object.assign(behaviour, { traits: { ...behaviour.traits, guarded: true, mayCall, schema } })
 }
 
 /** A caller whose connection is full asks again. */

@@ -32,8 +32,15 @@ export interface Network {
   readonly remove: () => void
 }
 
-export const canMakeNetworks = (): boolean =>
-  process.getuid?.() === 0 && ['ip', 'nft'].every((program) => spawnSync(program, ['-V']).error === undefined)
+export const canMakeNetworks = (): boolean => {
+  const canRun = process.getuid?.() === 0 && ['ip', 'nft'].every((one) => spawnSync(one, ['-V']).error === undefined)
+  if (!canRun) return false
+  // Root of a container may not.
+  const name = `skein-edge-${process.pid}-try`
+  const isMade = spawnSync('ip', ['netns', 'add', name]).status === 0
+  spawnSync('ip', ['netns', 'del', name])
+  return isMade
+}
 
 export const makeNetwork = (): Network => {
   const made: string[] = []

@@ -9,6 +9,8 @@ const bind = host === '' ? {} : { host }
 const seeds = seed === undefined ? [] : [seed]
 // The cookie comes from SKEIN_COOKIE.
 const node = await startNode({ name: role, ...bind, port: 0, discovery: { mdns: false, dht: false, seeds } })
+// main.ts holds the other end: nothing is left when that one ends, however it does.
+process.stdin.resume().once('end', () => void node.stop())
 
 const thermometer = genServer({
   init: () => ({ state: 20 }),
@@ -24,11 +26,12 @@ const wayTo = async (name: string): Promise<string> => {
 }
 
 const firstSensor = async (of: SkeinNode): Promise<PidOf<typeof thermometer>> => {
-  for (;;) {
+  while (of.isAlive) {
     const [pid] = of.groups.members(SENSORS)
     if (pid !== undefined) return pid as PidOf<typeof thermometer>
     await new Promise((go) => setTimeout(go, 50))
   }
+  throw new Error('the desk was stopped before it saw a sensor')
 }
 
 if (role === 'sensor') node.groups.join(SENSORS, await node.start(thermometer))
@@ -47,5 +50,3 @@ if (role === 'desk') {
   })
 }
 console.log(`ready ${node.addresses.find((one) => one.host.includes('.') || host.includes(':'))?.port}`)
-
-process.stdin.resume().once('end', () => void node.stop())

@@ -3,7 +3,8 @@
  *
  * It is there only where the option `attach` says so, and then rules (`allow`) may still forbid it. A session belongs to
  * the calling process, whose pid the connection proves, and ends with it. Every opening, evaluation and end is an event
- * and a line of the log. Guarded: no member can end it. Requests are judged here, whoever sent them.
+ * and a line of the log. Guarded: no member can end it. Requests are judged here, whoever sent them; of other nodes it takes
+ * calls alone, so that nobody can pass off a DOWN.
  */
 import { isSkeinError } from '../../certs/errors.ts'
 import { genServer } from '../behaviours/gen-server.ts'
@@ -13,6 +14,8 @@ import type { Pid, Ref } from '../pid.ts'
 import type { From } from '../process/calls.ts'
 import type { Grants } from '../process/rights.ts'
 import type { Self } from '../process/self.ts'
+import { safeMessage } from '../safe-text.ts'
+import { NOTHING } from '../services/channel.ts'
 import type { SystemMessage } from '../signals.ts'
 import { type AttachOutput, type AttachReply, type AttachRequest, MAX_CODE_LENGTH, MAX_COLUMNS } from './protocol.ts'
 import { Session } from './session.ts'
@@ -59,7 +62,13 @@ export const attachProcess = (host: AttachHost) => {
   const open = (pid: Pid, self: Self): AttachReply => {
     if (!attached.has(pid.key)) {
       if (attached.size >= MAX_SESSIONS) return refused(`${MAX_SESSIONS} are attached already.`)
-      const session = new Session(host.node, (text) => sendSafely(self, pid, text))
+      let session: Session
+      try {
+        session = new Session(host.node, printerTo(self, pid))
+      } catch (error) {
+        // Its folder may have been deleted since the program was started.
+        return refused(`No session can be made: ${safeMessage(error)}`)
+      }
       attached.set(pid.key, { session, pid, monitor: self.monitor(pid) })
       tell('opened', pid)
     }
@@ -67,7 +76,7 @@ export const attachProcess = (host: AttachHost) => {
   }
   const evaluate = (request: Evaluation, { session, pid }: Attached, from: From, self: Self): void => {
     tell('evaluated', pid, request.code)
-    void session.evaluate(request).then((reply) => replySafely(self, from, reply))
+    void session.evaluate(request).then((reply) => answer(self, from, pid, reply))
   }
   const behaviour = genServer({
     init: () => ({ state: undefined }),
@@ -91,14 +100,16 @@ export const attachProcess = (host: AttachHost) => {
       for (const [key, { session, pid, monitor }] of attached) {
         if (!monitor.equals(message.ref)) continue
         attached.delete(key)
-        session.giveUp()
+        session.close()
         tell('closed', pid)
       }
     },
     label: 'who attached',
   })
   const mayCall = (grants: Grants): boolean => grants.mayAttach
-  return Object.assign(behaviour, { traits: { ...behaviour.traits, guarded: true, mayCall } })
+  return Object.assign(behaviour, {
+    traits: { ...behaviour.traits, guarded: true, mayCall, schema: { info: NOTHING, cast: NOTHING } },
+  })
 }
 
 type Evaluation = Extract<AttachRequest, { type: 'evaluate' }>
@@ -137,25 +148,57 @@ const check = (request: unknown): AttachRequest | string => {
 const isColumns = (value: unknown): value is number =>
   typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= MAX_COLUMNS
 
-/** Whose connection is full misses what the code prints. */
-const sendSafely = (self: Self, pid: Pid, text: string): void => {
+/**
+ * What the code prints, to the attached process. Whoever reads slower than it prints misses some, and is told how much: what
+ * waits to be sent stays small, and the reply finds room behind it.
+ */
+const printerTo = (self: Self, pid: Pid): ((text: string) => void) => {
+  let [isFull, missed] = [false, 0]
+  const print = (text: string): void => {
+    if (isFull) {
+      missed += text.length
+      return
+    }
+    isFull = !castSafely(self, pid, text)
+    if (!isFull) return
+    self.drained(pid).then(
+      () => {
+        isFull = false
+        const note = `... ${missed} characters are left out\n`
+        if (missed > 0) print(note)
+        missed = 0
+      },
+      () => {},
+    )
+  }
+  return print
+}
+
+/** False: it takes no more for now. A cast, so that the other end can see who says it. */
+const castSafely = (self: Self, pid: Pid, text: string): boolean => {
   try {
-    self.send(pid, { type: 'output', text } satisfies AttachOutput)
+    return self.cast(pid, { type: 'output', text } satisfies AttachOutput)
   } catch (error) {
     if (!isSkeinError(error)) throw error
+    return false
   }
 }
 
-const replySafely = (self: Self, from: From, reply: AttachReply): void => {
+/** The other end waits for it without a limit, so a reply that finds no room is sent later. */
+const answer = async (self: Self, from: From, pid: Pid, reply: AttachReply): Promise<void> => {
+  if (replySafely(self, from, reply)) return
+  await self.drained(pid).catch(() => {})
+  replySafely(self, from, reply)
+}
+
+/** False: there is no room. What cannot be sent at all is told instead. */
+const replySafely = (self: Self, from: From, reply: AttachReply): boolean => {
   try {
     self.reply(from, reply)
+    return true
   } catch (error) {
     if (!isSkeinError(error)) throw error
-    const { message } = error
-    try {
-      self.reply(from, { type: 'threw', text: message } satisfies AttachReply)
-    } catch {
-      // Its connection is full: it asks again.
-    }
+    if (error.code === 'ERR_SKEIN_QUEUE_FULL' || reply.type === 'threw') return false
+    return replySafely(self, from, { type: 'threw', text: error.message })
   }
 }

@@ -47,7 +47,7 @@ export type AttachReply =
   /** The request cannot be met, or makes no sense. */
   | { readonly type: 'refused'; readonly text: string }
 
-/** Sent to the attached process: what the code wrote to its console. */
+/** A cast to the attached process: what the code wrote to its console. */
 export interface AttachOutput {
   readonly type: 'output'
   readonly text: string

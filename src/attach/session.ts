@@ -34,13 +34,15 @@ const GLOBAL = new Script('globalThis')
 export class Session {
   readonly #context: Context
   #giveUp: (() => void) | undefined
+  #isClosed = false
 
   /** `print` is given what the code writes to its console. */
   constructor(node: object, print: (text: string) => void) {
     const stdout = new Writable({
       decodeStrings: false,
       write: (chunk, _encoding, done) => {
-        print(cut(String(chunk)))
+        // Timers of the code go on when nobody is attached any more.
+        if (!this.#isClosed) print(cut(String(chunk)))
         done()
       },
     })
@@ -87,6 +89,12 @@ export class Session {
   /** What is awaited is awaited no longer; it goes on by itself. */
   giveUp(): void {
     this.#giveUp?.()
+  }
+
+  /** Nobody is told anything any more. */
+  close(): void {
+    this.#isClosed = true
+    this.giveUp()
   }
 
   /** What the word at the end of the line may become. Getters on the way are asked, as in a REPL. */

@@ -53,7 +53,8 @@ export class AskedProcess<Q extends Questions<Q>, E> {
         this.#end(how)
         resolve(how)
       }
-      this.#process.once('error', (error) => end(error.message))
+      // More than one may come, and one that nobody hears would end this process.
+      this.#process.on('error', (error) => end(error.message))
       this.#process.once('exit', (code, signal) => end(signal ?? `exit code ${code}`))
     })
   }

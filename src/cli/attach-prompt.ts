@@ -11,8 +11,9 @@ import { SkeinError } from '../../certs/errors.ts'
 import { readSecretFile, replaceSecretFile } from '../../certs/secret-file.ts'
 import { processEnvironment } from '../config.ts'
 import type { SkeinNode } from '../node.ts'
+import { safeMessage } from '../safe-text.ts'
 import { attachTo, type Evaluated, type Remote } from './attach-remote.ts'
-import { palette, printLine } from './output.ts'
+import { palette, printLine, visible } from './output.ts'
 
 const HISTORY_LINES = 500
 const MAX_HISTORY_BYTES = 256 * 1024
@@ -130,7 +131,7 @@ class Lines {
       try {
         if (!this.#command(line)) await this.#evaluate(line)
       } catch (error) {
-        printLine(error instanceof Error ? error.message : String(error))
+        printLine(visible(safeMessage(error)))
         this.#code = ''
       }
     }
@@ -218,7 +219,12 @@ const loadHistory = async (): Promise<string[]> => {
 
 /** Readable by its owner only: code may hold secrets. What cannot be kept is not worth an error to who leaves. */
 const saveHistory = async (newest: readonly string[]): Promise<void> => {
-  const text = newest.join('\n')
-  if (text === '' || Buffer.byteLength(text) > MAX_HISTORY_BYTES) return
+  let room = MAX_HISTORY_BYTES
+  const kept = newest.filter((line) => {
+    room -= Buffer.byteLength(line) + 1
+    return room >= 0
+  })
+  if (kept.length === 0) return
+  const text = kept.join('\n')
   await replaceSecretFile(historyFile(), Buffer.from(text)).catch(() => {})
 }

@@ -18,6 +18,9 @@ import {
 import type { SkeinNode } from '../node.ts'
 import type { RemoteName } from '../pid.ts'
 import type { Self } from '../process/self.ts'
+import { safeText } from '../safe-text.ts'
+import type { SystemMessage } from '../signals.ts'
+import { type Listener, nodeListener } from './node-listener.ts'
 
 const ASK_TIMEOUT_MS = 5000
 /** What a node may say at once, with the note that something was left out. */
@@ -37,19 +40,28 @@ export const attachTo = (
   use: (remote: Remote) => Promise<void>,
 ): Promise<void> =>
   new Promise((resolve, reject) => {
-    node.spawn(async (self: Self) => {
-      try {
-        self.monitorNodes(true)
-        const remote = new Remote(self, name)
-        // Its end is that of the process.
-        remote.listen(print).catch(() => {})
-        await remote.open()
-        await use(remote)
-        resolve()
-      } catch (error) {
-        reject(error)
+    const begin = (self: Self): Listener => {
+      const remote = new Remote(self, name)
+      const work = async (): Promise<void> => {
+        try {
+          self.monitorNodes(true)
+          await remote.open()
+          await use(remote)
+          resolve()
+        } catch (error) {
+          reject(error)
+        } finally {
+          // The session over there ends with it.
+          node.exit(self.pid, 'shutdown')
+        }
       }
-    })
+      return {
+        work,
+        heard: (message) => remote.heard(message, print),
+        happened: (message) => remote.happened(message),
+      }
+    }
+    node.spawn(nodeListener(name, begin))
   })
 
 export class Remote {
@@ -79,7 +91,7 @@ export class Remote {
   async open(): Promise<void> {
     const reply = await this.#ask({ type: 'open' })
     if (reply.type !== 'opened') throw this.#unexpected(reply)
-    this.#engine = shown(String(reply.engine)).slice(0, MAX_NAME)
+    this.#engine = shown(reply.engine).slice(0, MAX_NAME)
   }
 
   /** Waits for as long as it takes; `giveUp` ends that. */
@@ -95,7 +107,7 @@ export class Remote {
       case 'threw':
       case 'incomplete':
       case 'refused':
-        return { type: reply.type, text: shown(String(reply.text)) }
+        return { type: reply.type, text: shown(reply.text) }
       case 'data':
       case 'givenUp':
         return reply
@@ -113,16 +125,18 @@ export class Remote {
     const reply = await this.#ask({ type: 'complete', line })
     if (reply.type !== 'completions' || !Array.isArray(reply.names)) return { type: 'completions', word: '', names: [] }
     const names: readonly string[] = reply.names.slice(0, MAX_COMPLETIONS)
-    return { type: 'completions', word: String(reply.word), names: names.map((name) => shown(String(name))) }
+    return { type: 'completions', word: safeText(reply.word, MAX_NAME), names: names.map((name) => shown(name)) }
   }
 
-  /** What code prints, and the end of the connection, until the process ends. */
-  async listen(print: (text: string) => void): Promise<void> {
-    for await (const message of this.#self) {
-      const { type, text, node, reason } = Object(message) as Readonly<Record<string, unknown>>
-      if (type === 'output') print(shown(String(text)))
-      if (type === 'nodedown' && node === this.node) this.#isGone(String(reason))
-    }
+  /** What code prints. */
+  heard(message: unknown, print: (text: string) => void): void {
+    const { type, text } = Object(message) as Readonly<Record<string, unknown>>
+    if (type === 'output') print(shown(text))
+  }
+
+  /** The end of the connection. */
+  happened(message: SystemMessage): void {
+    if (message.type === 'nodedown' && message.node === this.node) this.#isGone(safeText(message.reason))
   }
 
   async #ask(request: AttachRequest, timeoutMs = ASK_TIMEOUT_MS): Promise<AttachReply> {
@@ -147,8 +161,7 @@ export class Remote {
   }
 
   #unexpected(reply: AttachReply): SkeinError {
-    const said =
-      reply.type === 'refused' ? shown(String(reply.text)) : `It answered with ${shown(inspect(reply.type))}.`
+    const said = reply.type === 'refused' ? shown(reply.text) : `It answered with ${shown(inspect(reply.type))}.`
     return new SkeinError('ERR_SKEIN_BAD_REPLY', `${this.node} did not do as it was asked. ${said}`)
   }
 }
@@ -157,8 +170,8 @@ export class Remote {
 const COLOUR = new RegExp(`(${'\u001b'}\\[(?:1|3|4|7|9|22|23|24|27|29|3[0-79]|90)m)`)
 
 /** Whatever else a terminal would obey becomes a question mark. */
-const shown = (text: string): string => {
-  const parts = text.slice(0, MAX_SHOWN).split(COLOUR)
+const shown = (said: unknown): string => {
+  const parts = safeText(said, MAX_SHOWN).split(COLOUR)
   const safe = parts.map((part, index) => (index % 2 === 1 ? part : part.replaceAll(/[^\P{C}\n\t]/gu, '?'))).join('')
   return parts.length > 1 ? `${safe}\u001b[0m` : safe
 }

@@ -2,6 +2,7 @@
  * `skein attach NODE`: evaluates code in the process of a node that allows it; a prompt on a terminal, otherwise what
  * `--eval` or stdin say, once.
  */
+import { stripVTControlCharacters } from 'node:util'
 import type { Command } from 'commander'
 import { SkeinError } from '../../certs/errors.ts'
 import { MAX_CODE_LENGTH } from '../attach/protocol.ts'
@@ -73,7 +74,8 @@ const once = async (remote: Remote, code: string, json: boolean): Promise<void> 
     else if (evaluated.type === 'text') printLine(evaluated.text)
     else {
       const text = evaluated.type === 'givenUp' ? 'It was given up before it was through.' : evaluated.text
-      throw new SkeinError('ERR_SKEIN_EVALUATION', text)
+      // It goes to stderr, which may be no terminal.
+      throw new SkeinError('ERR_SKEIN_EVALUATION', stripVTControlCharacters(text))
     }
   } finally {
     process.removeListener('SIGINT', giveUp)

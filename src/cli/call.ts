@@ -3,7 +3,7 @@
  */
 import type { Command } from 'commander'
 import { isSkeinError, SkeinError } from '../../certs/errors.ts'
-import { nearestOf } from '../nearest-name.ts'
+import { hintAmong } from './failure.ts'
 import { addHelp } from './help.ts'
 import { addClusterOptions, type ClusterOptions, parseMilliseconds } from './options.ts'
 import { printLine, toJson } from './output.ts'
@@ -57,7 +57,5 @@ const parseRequest = (text: string): { value: unknown } => ({ value: parseJson(t
 const withNames = async (tool: Tool, node: string, process: string, error: SkeinError): Promise<SkeinError> => {
   const names = await tool.registered(node).catch(() => undefined)
   if (names === undefined) return error
-  const nearest = nearestOf(process, names)
-  const meant = nearest === undefined ? '' : `Did you mean ${nearest}? `
-  return new SkeinError(error.code, error.message, { hint: `${meant}${node} has ${names.join(', ')}.`, cause: error })
+  return new SkeinError(error.code, error.message, { hint: hintAmong(process, names, `${node} has`), cause: error })
 }

@@ -4,18 +4,17 @@
  * Nothing is ever overwritten but the certificate in an identity, which keeps its key. The key of the authority is readable
  * by its owner alone, its certificate by everybody.
  */
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { access, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Authority, createAuthority, loadAuthority, parseAuthorities } from '../../certs/authorities.ts'
 import { isSkeinError, SkeinError } from '../../certs/errors.ts'
 import { createIdentity, inspectIdentity, readIdentity, renewIdentity, saveIdentity } from '../../certs/identity.ts'
 import { makeSecretFile, readSecretFile } from '../../certs/secret-file.ts'
+import { readCertificates } from '../trust.ts'
 
 const CERTIFICATE_FILE = 'ca.pem'
 const KEY_FILE = 'ca-key.pem'
 const READABLE_FILE = 0o644
-/** Certificates of several authorities, with what people write beside them. */
-const MAX_FILE_BYTES = 64 * 1024
 
 /** What a certificate says, as it is shown. */
 export interface CertificateReport {
@@ -34,17 +33,17 @@ export const certificateFile = (folder: string): string => join(folder, CERTIFIC
 export const makeAuthority = async (folder: string, wallNowMs: number, validForMs: number): Promise<void> => {
   const { privateKeyPem, certificatePem } = await createAuthority({ wallNowMs, validForMs })
   const ours = Buffer.from(privateKeyPem)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await mkdir(folder, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+    throw unwritable(folder, cause)
+  })
+  const file = certificateFile(folder)
+  // Its key may be kept elsewhere.
+  if (await isThere(file)) throw inUse(folder)
   const kept = await makeSecretFile(join(folder, KEY_FILE), ours).catch((cause: unknown) => {
     throw isSkeinError(cause) ? cause : unwritable(join(folder, KEY_FILE), cause)
   })
-  if (!ours.equals(kept)) {
-    throw new SkeinError('ERR_SKEIN_BAD_OPTION', `There is an authority in ${folder} already.`, {
-      hint: 'Look at it with skein certs show, or name another folder with --folder.',
-    })
-  }
-  const file = certificateFile(folder)
-  await writeFile(file, certificatePem, { mode: READABLE_FILE }).catch((cause: unknown) => {
+  if (!ours.equals(kept)) throw inUse(folder)
+  await writeFile(file, certificatePem, { flag: 'wx', mode: READABLE_FILE }).catch((cause: unknown) => {
     throw unwritable(file, cause)
   })
 }
@@ -62,7 +61,7 @@ export const openAuthority = async (folder: string): Promise<Authority> => {
       hint: 'Make one with skein certs ca, or name its folder with --folder.',
     })
   }
-  return loadAuthority(Buffer.from(key).toString(), await readText(certificateFile(folder)))
+  return loadAuthority(Buffer.from(key).toString(), await readCertificates(certificateFile(folder)))
 }
 
 /** Has the authority sign for the identity in `file`, which is made if there is none. */
@@ -99,7 +98,7 @@ export const renewIn = async (
 
 /** What is in a file: an identity, or one or more authorities. */
 export const reportsOn = async (file: string): Promise<readonly CertificateReport[]> => {
-  const text = await readText(file)
+  const text = await readCertificates(file)
   if (!text.includes('PRIVATE KEY-----')) {
     return parseAuthorities(text).map(({ id, notBeforeMs, notAfterMs }) => ({
       file,
@@ -116,15 +115,16 @@ export const reportsOn = async (file: string): Promise<readonly CertificateRepor
   return [{ file, kind: 'node', id, signedBy, notBeforeMs, notAfterMs }]
 }
 
-const readText = async (file: string): Promise<string> => {
-  try {
-    const { size } = await stat(file)
-    if (size > MAX_FILE_BYTES) throw new Error('it is too large')
-    return await readFile(file, 'utf8')
-  } catch (cause) {
-    throw unreadable(file, cause)
-  }
-}
+const isThere = (file: string): Promise<boolean> =>
+  access(file).then(
+    () => true,
+    () => false,
+  )
+
+const inUse = (folder: string): SkeinError =>
+  new SkeinError('ERR_SKEIN_BAD_OPTION', `There is an authority in ${folder} already.`, {
+    hint: 'Look at it with skein certs show, or name another folder with --folder.',
+  })
 
 const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 

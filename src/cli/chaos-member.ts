@@ -3,6 +3,7 @@
  * with the same key.
  */
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { processEnvironment } from '../config.ts'
 import { AskedProcess } from './asked-process.ts'
 import type { ChaosEvent, ChaosQuestions, ChaosView } from './chaos-protocol.ts'
@@ -130,6 +131,32 @@ export class ChaosMember {
 
   #ask<T>(question: (process: ChaosProcess) => Promise<T>): Promise<T> {
     return this.#process === undefined ? Promise.reject(new Error(`${this.label} is down`)) : question(this.#process)
+  }
+}
+
+/** What each of them sees; or why there is none, if one has ended, or is silent until the limit or an interruption. */
+export const viewsOf = async (
+  members: readonly Pick<ChaosMember, 'label' | 'view'>[],
+  limitMs: number,
+  interrupted: AbortSignal,
+): Promise<readonly ChaosView[] | string> => {
+  const over = new AbortController()
+  const silent = new Set(members)
+  const view = async (member: Pick<ChaosMember, 'label' | 'view'>): Promise<ChaosView> => {
+    const seen = await member.view()
+    silent.delete(member)
+    return seen
+  }
+  const late = async (): Promise<string> => {
+    await sleep(limitMs, undefined, { signal: AbortSignal.any([over.signal, interrupted]) }).catch(() => {})
+    return `${[...silent].map(({ label }) => label).join(', ')} did not answer`
+  }
+  try {
+    return await Promise.race([Promise.all(members.map(view)), late()])
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  } finally {
+    over.abort()
   }
 }
 

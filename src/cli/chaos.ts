@@ -13,8 +13,8 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { type Random, seededRandom, systemRandom } from '../../transport/random.ts'
 import { below, commit, inWords, planFaults } from './chaos-faults.ts'
 import { ChaosJudge } from './chaos-judge.ts'
-import { ChaosMember } from './chaos-member.ts'
-import { CHAOS_NAMES, type ChaosView } from './chaos-protocol.ts'
+import { ChaosMember, viewsOf } from './chaos-member.ts'
+import { CHAOS_NAMES } from './chaos-protocol.ts'
 import { randomHex } from './demo-stage.ts'
 import { Failed } from './failure.ts'
 import { addHelp } from './help.ts'
@@ -118,7 +118,10 @@ class ChaosRun {
       folder,
       heard: (member: ChaosMember, event: Parameters<ChaosJudge['heard']>[1]) =>
         this.#judge.heard(member.name, event, this.#nowMs),
-      lost: ({ label }: ChaosMember, how: string) => this.#judge.violation(`the process of ${label} ended: ${how}`),
+      lost: ({ label }: ChaosMember, how: string) => {
+        // Ctrl-C reaches processes that are just starting, too.
+        if (!this.#isOver) this.#judge.violation(`the process of ${label} ended: ${how}`)
+      },
     }
     const count = options.nodes ?? DEFAULT_NODES
     this.#members = Array.from({ length: count }, (_, i) => new ChaosMember(`n${i + 1}`, cluster))
@@ -133,7 +136,6 @@ class ChaosRun {
     try {
       await this.#play()
     } catch (error) {
-      // Ctrl-C reaches processes that are just starting, too.
       if (!this.#isOver) throw error
     }
   }
@@ -237,8 +239,9 @@ class ChaosRun {
     const beganMs = this.#nowMs
     let why = 'nobody was asked'
     while (this.#nowMs - beganMs < AGREEMENT_LIMIT_MS) {
-      if (this.#interrupted.signal.aborted) return undefined
-      const views = await this.#views()
+      if (this.#isOver) return undefined
+      const limitMs = beganMs + AGREEMENT_LIMIT_MS - this.#nowMs
+      const views = await viewsOf(this.#members, limitMs, this.#interrupted.signal)
       if (typeof views === 'string') why = views
       else {
         why = this.#judge.disagreement(
@@ -254,15 +257,6 @@ class ChaosRun {
     }
     this.#judge.violation(`no agreement after ${duration(this.#nowMs - beganMs)}: ${why}`)
     return undefined
-  }
-
-  /** Why there are none, if a member does not answer. */
-  async #views(): Promise<readonly ChaosView[] | string> {
-    try {
-      return await Promise.all(this.#members.map((member) => member.view()))
-    } catch (error) {
-      return error instanceof Error ? error.message : String(error)
-    }
   }
 
   #seedsFor(member: ChaosMember): readonly string[] {

@@ -9,6 +9,8 @@ import { safeText } from '../safe-text.ts'
 import { firstSentence, type Palette, toJson, visible } from './output.ts'
 
 const KIND_WIDTH = 11
+/** Of what another node has told, characters. */
+const MAX_TOLD = 4000
 const ATTACHED = { opened: 'may evaluate code here now', evaluated: 'evaluated', closed: 'has left' } as const
 
 /** For the beginning of a line. */
@@ -27,13 +29,13 @@ export const eventText = (event: NodeEvent, paint: Palette): string | undefined 
 export const toldText = (event: unknown, paint: Palette): string => {
   try {
     const text = eventText(event as NodeEvent, paint)
-    if (text !== undefined) return text
+    if (text !== undefined) return text.slice(0, MAX_TOLD)
   } catch {
     // It is no event as we know them: shown as it came.
   }
   const isObject = typeof event === 'object' && event !== null
   const { type, ...others } = (isObject ? event : { type: 'event', value: event }) as Readonly<Record<string, unknown>>
-  return `${visible(safeText(type)).padEnd(KIND_WIDTH)} ${visible(toJson(others))}`
+  return `${visible(safeText(type)).padEnd(KIND_WIDTH)} ${visible(toJson(others).slice(0, MAX_TOLD))}`
 }
 
 type Line = readonly [kind: string, text: string, colour?: 'good' | 'bad' | 'bold']

@@ -6,12 +6,13 @@
  */
 import { type Command, Option } from 'commander'
 import { SkeinError } from '../../certs/errors.ts'
-import type { FollowedEvent } from '../event-followers.ts'
+import { isNodeName } from '../cluster/node-name.ts'
 import type { Self } from '../process/self.ts'
-import type { SystemMessage } from '../signals.ts'
+import { safeMessage, safeText } from '../safe-text.ts'
 import { SYSTEM_PROCESS, type SystemReply } from '../system-process.ts'
 import { timeOfDay, toldText } from './event-text.ts'
 import { addHelp } from './help.ts'
+import { type Listener, nodeListener } from './node-listener.ts'
 import { addClusterOptions, appended, type ClusterOptions } from './options.ts'
 import { palette, printJson, printLine } from './output.ts'
 import { interrupted, type Tool, withTool } from './tool-node.ts'
@@ -80,50 +81,58 @@ class Follower {
       return
     }
     this.#followed.add(name)
-    this.#tool.node.spawn(async (self: Self<FollowedEvent | SystemMessage>) => {
-      try {
-        await this.#listen(self, name)
-      } catch (error) {
-        this.#left(name, error)
+    const { node } = this.#tool
+    const begin = (self: Self): Listener => {
+      let isOver = false
+      const left = (error: unknown): void => {
+        if (!isOver) this.#left(name, error)
+        isOver = true
+        node.exit(self.pid, 'shutdown')
       }
-    })
+      return {
+        work: () => this.#ask(self, name).catch(left),
+        heard: (message) => this.#take(name, message),
+        happened: ({ type }) => {
+          if (type === 'DOWN') left(new SkeinError('ERR_SKEIN_CONNECTION_LOST', `${name} is gone.`))
+        },
+      }
+    }
+    node.spawn(nodeListener(name, begin))
   }
 
-  async #listen(self: Self<FollowedEvent | SystemMessage>, name: string): Promise<never> {
+  async #ask(self: Self, name: string): Promise<void> {
     // Whoever came up a moment ago knows us, and may not yet be connected from here.
     await this.#tool.node.connect(name)
     const target = { name: SYSTEM_PROCESS, node: name }
-    self.monitor(target)
     const reply = (await self.call(target, { type: 'follow' }, { timeoutMs: FOLLOW_TIMEOUT_MS })) as SystemReply
     if (reply.type === 'busy') throw new SkeinError('ERR_SKEIN_LIMIT', `Too many follow ${name} already.`)
     if (reply.type !== 'following') {
       throw new SkeinError('ERR_SKEIN_UNSUPPORTED', `${name} is too old: it does not tell its events.`)
     }
+    self.monitor(target)
     this.#tell(name, { type: 'followed' })
-    for await (const message of self) {
-      if (message.type === 'event') this.#take(name, message.event)
-      else if (message.type === 'DOWN') break
-    }
-    throw new SkeinError('ERR_SKEIN_CONNECTION_LOST', `${name} is gone.`)
   }
 
-  #take(source: string, event: unknown): void {
+  #take(source: string, message: unknown): void {
+    const { type: kind, event } = Object(message) as Readonly<Record<string, unknown>>
+    if (kind !== 'event') return
     this.#tell(source, event)
-    if (!this.#grows || typeof event !== 'object' || event === null) return
-    const { type, node, hidden } = event as Readonly<Record<string, unknown>>
-    if (type === 'nodeup' && typeof node === 'string' && hidden === false) this.follow(node)
+    const { type, node, hidden } = Object(event) as Readonly<Record<string, unknown>>
+    // A name: an address could be anybody's.
+    if (!this.#grows || type !== 'nodeup' || hidden !== false || typeof node !== 'string') return
+    if (isNodeName(node)) this.follow(node)
   }
 
   /** Of several, one that goes is an event; the last one is the end. */
   #left(name: string, error: unknown): void {
     this.#followed.delete(name)
     if (this.#followed.size === 0) this.#fail(error)
-    else this.#tell(name, { type: 'unfollowed', reason: error instanceof Error ? error.message : String(error) })
+    else this.#tell(name, { type: 'unfollowed', reason: safeMessage(error) })
   }
 
   #tell(source: string, event: unknown): void {
     const type = typeof event === 'object' && event !== null && 'type' in event ? event.type : undefined
-    if (this.#types?.includes(String(type)) === false) return
+    if (this.#types?.includes(safeText(type)) === false) return
     if (this.#json) printJson({ at: new Date().toISOString(), source, event })
     else printLine(`${this.#paint.dim(timeOfDay())}  ${this.#paint.bold(source)}  ${toldText(event, this.#paint)}`)
   }

@@ -27,7 +27,8 @@ export const INVITATION_PROCESS = 'skein.invitation'
 export const MAX_SEEDS = 16
 
 const REDEEM_TIMEOUT_MS = 5000
-const MAX_ADDRESS_CHARACTERS = 300
+/** What hosts and ports are written with, and nothing that means more to a shell: one of them is printed as a command to type. */
+const ADDRESS = /^[\w.:%[\]-]{1,300}$/
 
 /** What the invited one needs to be a member. */
 export interface Handover {
@@ -152,7 +153,7 @@ const checkAddresses = (value: unknown): readonly string[] => {
 }
 
 const isAddress = (text: unknown): text is string => {
-  if (typeof text !== 'string' || text.length > MAX_ADDRESS_CHARACTERS || /\p{C}/u.test(text)) return false
+  if (typeof text !== 'string' || !ADDRESS.test(text)) return false
   try {
     parseHostPort(text, DEFAULT_PORT)
     return true

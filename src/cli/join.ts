@@ -143,9 +143,12 @@ const cannotKeep = (file: string) => (cause: unknown) => {
 }
 
 const tellHowNextTime = ({ cluster, seeds }: Handover, cookie: ResolvedCookie, name: string | undefined): void => {
-  const file = 'file' in cookie && cookie.file !== ownCookieFile() ? ` --cookie-file ${cookie.file}` : ''
+  const file = 'file' in cookie && cookie.file !== ownCookieFile() ? ` --cookie-file ${asTyped(cookie.file)}` : ''
   const named = cluster === DEFAULT_CLUSTER ? '' : ` --cluster ${cluster}`
   const [seed] = seeds
   const options = `${name === undefined ? '' : ` --name ${name}`}${file}${named}${seed === undefined ? '' : ` --seed ${seed}`}`
   printLine(`The invitation to cluster ${cluster} was good. Next time: ${invocation()} start${options}`)
 }
+
+/** A path with spaces has to be one argument, in any shell. */
+const asTyped = (path: string): string => (/^[\w./\\:@%+-]+$/.test(path) ? path : `"${path}"`)

@@ -7,8 +7,15 @@
  */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { CommanderError } from 'commander'
-import { describeFailure, describeMisuse, EXIT_BAD_ARGUMENTS, EXIT_DONE, exitCodeFor, Failed } from './failure.ts'
+import {
+  describeFailure,
+  describeMisuse,
+  EXIT_BAD_ARGUMENTS,
+  EXIT_DONE,
+  exitCodeFor,
+  Failed,
+  Misuse,
+} from './failure.ts'
 import { buildProgram } from './program.ts'
 
 const versionOfPackage = (): string => {
@@ -22,7 +29,7 @@ const run = async (argv: readonly string[]): Promise<number> => {
     await buildProgram(versionOfPackage(), fileURLToPath(import.meta.url)).parseAsync([...argv])
     return EXIT_DONE
   } catch (error) {
-    if (error instanceof CommanderError) {
+    if (error instanceof Misuse) {
       // The help that was asked for has been printed.
       if (error.exitCode === 0) return EXIT_DONE
       process.stderr.write(describeMisuse(error, json))

@@ -15,7 +15,7 @@ import type { LogEntry } from './observer/messages.ts'
 import { PageServer, type PageServerOptions } from './observer/page-server.ts'
 import { addClusterOptions, type ClusterOptions, parsePort } from './options.ts'
 import { palette, printJson, printLine, visible } from './output.ts'
-import { type Tool, withTool } from './tool-node.ts'
+import { interrupted, type Tool, withTool } from './tool-node.ts'
 
 const DEFAULT_HOST = '127.0.0.1'
 const DEFAULT_PORT = 4480
@@ -60,16 +60,15 @@ const observe = async (tool: Tool, { pageHost = DEFAULT_HOST, pagePort, json = f
     : Buffer.from(systemRandom.bytes(TOKEN_BYTES)).toString('base64url')
   let server: PageServer | undefined
   const log = new EventLog((entry) => {
-    server?.changed()
+    server?.logged()
     if (json) printJson(entry)
     else printLine(lineOf(entry))
   })
   const watch = new ClusterWatch({ node, cluster, log: (entry) => log.add(entry), changed: () => server?.changed() })
   server = await serve({ watch, log, host: pageHost, token }, pagePort)
-  const stop = (): void => void node.stop()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
+  void interrupted().then(() => node.stop())
 
-  const host = isEverywhere(pageHost) ? (addressOf(tool) ?? pageHost) : pageHost
+  const host = isEverywhere(pageHost) ? (addressOf(tool, pageHost) ?? pageHost) : pageHost
   const place = `http://${isIP(host) === 6 ? `[${host}]` : host}:${server.port}/`
   const url = token === undefined ? place : `${place}?token=${token}`
   try {
@@ -91,9 +90,12 @@ const observe = async (tool: Tool, { pageHost = DEFAULT_HOST, pagePort, json = f
 
 const isEverywhere = (host: string): boolean => host === '0.0.0.0' || host === '::'
 
-/** Where others may reach this machine. */
-const addressOf = ({ node }: Tool): string | undefined =>
-  node.addresses.map(({ host }) => host).find((host) => !isLoopbackHost(host) && !isEverywhere(host))
+/** Where others may reach a server of this machine that listens on 0.0.0.0, which has no IPv6, or on ::, which has both. */
+const addressOf = ({ node }: Tool, listens: string): string | undefined =>
+  node.addresses
+    .map(({ host }) => host)
+    .filter((host) => listens === '::' || isIP(host) === 4)
+    .find((host) => !isLoopbackHost(host) && !isEverywhere(host))
 
 /** On the port that was asked for; without one on the usual, or any free one. */
 const serve = async (options: Omit<PageServerOptions, 'port'>, port: number | undefined): Promise<PageServer> => {

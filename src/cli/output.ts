@@ -20,7 +20,12 @@ export const printJson = (value: unknown): void => printLine(toJson(value))
 
 /** JSON of any value that can cross the wire; `indent` spaces make it readable. */
 export const toJson = (value: unknown, indent = 0): string =>
-  JSON.stringify(value === undefined ? null : value, plain, indent)
+  JSON.stringify(value === undefined ? null : value, plain, indent).replaceAll(UNESCAPED_CONTROLS, escaped)
+
+/** Terminals obey them as well, and JSON leaves them as they are (DEL and C1: ECMA-48 section 5.3). */
+const UNESCAPED_CONTROLS = /[\u007f-\u009f]/g
+
+const escaped = (control: string): string => `\\u00${control.charCodeAt(0).toString(16)}`
 
 /** What JSON has no form for. Pids, references and dates bring their own. */
 const plain = (_key: string, value: unknown): unknown => {

@@ -4,6 +4,7 @@
  * Each command is a file of its own that adds itself; here is only their order, in groups as the help shows them.
  */
 import { type Argument, Command } from 'commander'
+import { nearestOf } from '../nearest-name.ts'
 import { addAttach } from './attach.ts'
 import { addBench } from './bench.ts'
 import { addCall } from './call.ts'
@@ -16,6 +17,7 @@ import { addDemoNode } from './demo-node.ts'
 import { addDht } from './dht.ts'
 import { addDoctor } from './doctor.ts'
 import { addEvents } from './events.ts'
+import { Misuse } from './failure.ts'
 import { addHelp, type Example } from './help.ts'
 import { addInvite } from './invite.ts'
 import { addJoin } from './join.ts'
@@ -58,6 +60,21 @@ const humanReadable = (argument: Argument): string => {
   return argument.required ? `<${name}>` : `[${name}]`
 }
 
+/** Whose arguments are wrong, for this command and all below it. */
+const nameMisuse = (command: Command, path: string): void => {
+  command.exitOverride((error) => {
+    const { exitCode, code, message } = error
+    // Where a command does something itself, commander takes a misspelt one below it for an argument.
+    const meant =
+      code === 'commander.excessArguments' ? nearestOf(command.args[0] ?? '', namesBelow(command)) : undefined
+    const named = meant === undefined ? message : `${message}\n(Did you mean ${meant}?)`
+    throw new Misuse({ exitCode, code, message: named }, path)
+  })
+  for (const one of command.commands) nameMisuse(one, `${path} ${one.name()}`)
+}
+
+const namesBelow = (command: Command): string[] => command.commands.map((one) => one.name())
+
 /** `entry` is the file of the command itself, for those who start it again. */
 export const buildProgram = (version: string, entry: string): Command => {
   const program = new Command('skein')
@@ -68,7 +85,6 @@ export const buildProgram = (version: string, entry: string): Command => {
     .configureHelp({ subcommandTerm: termOf, minWidthToWrap: MIN_COLUMN_WIDTH })
     // What is wrong with arguments is told by main.ts, in the form that was asked for.
     .configureOutput({ outputError: () => {} })
-    .exitOverride()
 
   program.commandsGroup('A node:')
   addStart(program)
@@ -96,5 +112,6 @@ export const buildProgram = (version: string, entry: string): Command => {
   addChaos(program, entry)
   addChaosNode(program)
   program.commandsGroup('Commands:')
+  nameMisuse(program, program.name())
   return addHelp(program, EXAMPLES, NOTE)
 }

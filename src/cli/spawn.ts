@@ -3,8 +3,8 @@
  */
 import type { Command } from 'commander'
 import { isSkeinError, SkeinError } from '../../certs/errors.ts'
-import { nearestOf } from '../nearest-name.ts'
 import type { Pid } from '../pid.ts'
+import { hintAmong } from './failure.ts'
 import { addHelp } from './help.ts'
 import { addClusterOptions, type ClusterOptions, parseMilliseconds } from './options.ts'
 import { printJson, printLine } from './output.ts'
@@ -76,8 +76,6 @@ const spawn = async (
 const withOffer = async (tool: Tool, node: string, behaviour: string, error: SkeinError): Promise<SkeinError> => {
   const offered = await tool.behaviours(node).catch(() => undefined)
   if (offered === undefined) return error
-  const nearest = nearestOf(behaviour, offered)
-  const meant = nearest === undefined ? '' : `Did you mean ${nearest}? `
-  const hint = `${meant}${node} offers ${offered.length === 0 ? 'nothing' : offered.join(', ')}.`
+  const hint = hintAmong(behaviour, offered, `${node} offers`)
   return new SkeinError(error.code, error.message, { hint, cause: error })
 }

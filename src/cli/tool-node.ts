@@ -16,11 +16,11 @@ import { fullNodeName, hostOfNodeName } from '../cluster/node-name.ts'
 import { type Config, processEnvironment, type StartOptions } from '../config.ts'
 import { loadConfig } from '../config-file.ts'
 import { DEFAULT_PORT } from '../discovery-config.ts'
-import { nearestOf } from '../nearest-name.ts'
 import type { SkeinNode } from '../node.ts'
 import type { DiscoveredNode } from '../node-discovery.ts'
 import { startNode } from '../start.ts'
 import { SYSTEM_PROCESS, type SystemReply, type SystemRequest } from '../system-process.ts'
+import { hintAmong } from './failure.ts'
 import { type ClusterOptions, findCookie, toStartOptions } from './options.ts'
 import { withProgress } from './progress.ts'
 
@@ -84,7 +84,7 @@ export class Tool {
       return await this.#connect(name ?? full)
     } catch (error) {
       if (!isSkeinError(error, 'ERR_SKEIN_NODE_UNKNOWN')) throw error
-      const known = names.length === 0 ? {} : { hint: hintOf(full, names) }
+      const known = names.length === 0 ? {} : { hint: hintAmong(full, names, 'The cluster has') }
       throw new SkeinError(error.code, error.message, { ...known, cause: error })
     }
   }
@@ -212,11 +212,6 @@ export class Tool {
 const toMember = ({ name, id, incarnation, address, listens }: ConnectedNode, isNear: boolean): Member => {
   const elsewhere = isLoopback(address) && !isNear ? listens.find((one) => !isLoopback(one)) : undefined
   return { name, id, incarnation, address: formatAddress(elsewhere ?? address) }
-}
-
-const hintOf = (wanted: string, names: readonly string[]): string => {
-  const nearest = nearestOf(wanted, names)
-  return `${nearest === undefined ? '' : `Did you mean ${nearest}? `}The cluster has ${names.join(', ')}.`
 }
 
 const attemptsOf = (what: string, error: unknown): readonly Attempt[] => {

@@ -18,6 +18,8 @@ import { type Canvas, openCanvas } from './top/terminal.ts'
 
 const DEFAULT_EVERY_MS = 1000
 const CLOSER_TIMEOUT_MS = 5000
+/** With --once, until all nodes have answered. */
+const AGAIN_MS = 200
 
 interface TopCommandOptions extends ClusterOptions {
   readonly every?: number
@@ -76,7 +78,7 @@ const tell = async (
   try {
     do {
       await samples.round()
-      while (once && !samples.isComplete && !pace.isOver) await samples.round()
+      while (once && !samples.isComplete && (await pace.next(AGAIN_MS))) await samples.round()
       if (json)
         printJson({ at: Date.now(), nodes: samples.all.map(({ node, snapshot, code }) => ({ node, code, snapshot })) })
       else await printOne()
@@ -198,10 +200,6 @@ class Pace {
     this.over = new Promise((resolve) => {
       this.#end = resolve
     })
-  }
-
-  get isOver(): boolean {
-    return this.#isOver
   }
 
   end(): void {

@@ -16,11 +16,14 @@ import { glance, isSaid, list, number, saidOf, text, textOrNot } from './check-s
 
 const POLICIES: readonly WhenFull[] = ['dropNewest', 'dropOldest', 'exit', 'block']
 
-/** Undefined: it is no page of processes. */
-export const checkPage = (said: unknown, node: string): ProcessPage | undefined =>
-  isSaid(said) && Array.isArray(said.processes)
-    ? { processes: list(said.processes, PAGE_PROCESSES, (one) => glance(one, node)), more: said.more === true }
-    : undefined
+/** Undefined: it is no page of processes. Each leads on from `after`, so that whoever turns pages gets ahead. */
+export const checkPage = (said: unknown, node: string, after: number): ProcessPage | undefined => {
+  if (!isSaid(said) || !Array.isArray(said.processes)) return undefined
+  const processes = list(said.processes, PAGE_PROCESSES, (one) => glance(one, node))
+    .filter(({ pid }) => pid.number > after)
+    .sort((one, other) => one.pid.number - other.pid.number)
+  return { processes, more: said.more === true && processes.length > 0 }
+}
 
 /** Undefined: it is no process of this node. */
 export const checkDetail = (value: unknown, node: string): ProcessDetail | undefined => {

@@ -172,7 +172,7 @@ export class Observer {
     const { self, processes } = this.#host
     if (node === self.name) return processes.inspection.page(after)
     const reply = await this.#ask(node, { type: 'processes', after }, timeoutMs)
-    const page = reply?.type === 'processes' && 'page' in reply ? checkPage(reply.page, node) : undefined
+    const page = reply?.type === 'processes' && 'page' in reply ? checkPage(reply.page, node, after) : undefined
     if (page === undefined) throw badReply(node, 'list of its processes', reply)
     return page
   }

@@ -13,6 +13,7 @@ import {
   inspectIdentity,
   isDueForRenewal,
   loadIdentity,
+  renewIdentity,
   saveIdentity,
 } from '../../certs/identity.ts'
 import { issueCertificate } from '../../certs/issuer.ts'
@@ -63,6 +64,7 @@ test('a certificate of an authority ends no later than the authority', async () 
   const authority = await newAuthority()
   const { notAfterMs } = await createIdentity({ wallNowMs: NOW_MS + DAY_MS, authority })
   assert.is(notAfterMs, NOW_MS + YEAR_MS)
+  assert.is(await codeOf(() => createIdentity({ wallNowMs: NOW_MS + YEAR_MS, authority })), 'ERR_SKEIN_BAD_AUTHORITY')
 })
 
 test('no bit of a signed certificate can be changed, and naming an authority is not being signed by it', async () => {
@@ -128,6 +130,9 @@ test('a node leaves a certificate of an authority as it is, and does not start w
     assert.ok(isSkeinError(error, 'ERR_SKEIN_BAD_IDENTITY'))
     assert.match(error.hint, 'skein certs renew')
   }
+  const own = await renewIdentity(identity, { wallNowMs: NOW_MS })
+  assert.is(own.authority, undefined)
+  assert.is(await codeOf(() => saveIdentity(file, own)), 'ERR_SKEIN_BAD_IDENTITY')
   assert.equal(await readFile(file), saved)
 })
 

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import type { Page } from 'playwright-core'
+import type { Locator, Page } from 'playwright-core'
 import * as assert from 'uvu/assert'
 import { suite, type TestContext } from '../support/suite.ts'
 import { ObservedCluster, openBrowser, openPage, type ShopNode } from './observer-support.ts'
@@ -43,10 +43,17 @@ const start = async (t: TestContext, count: number) => {
 const mark = (page: Page, { name }: ShopNode, ...states: string[]) =>
   page.locator(states.map((state) => `a.node.${state}[href="#/node/${encodeURIComponent(name)}"]`).join(', '))
 
+/** As if the tab came to the front, or went behind others. */
+const look = (page: Page, visibility: 'hidden' | 'visible') =>
+  page.evaluate(
+    `Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => '${visibility}' })
+    document.dispatchEvent(new Event('visibilitychange'))`,
+  )
+
 const addressOf = (page: Page): string => new URL(page.url()).hash
 
 test(
-  'a node that is killed is red within two seconds, and not when it is back; a lost observer is told',
+  'a node that is killed is red within two seconds, and not when it is back; a lost observer is told, a new one heard',
   async (t) => {
     const { browser, cluster, url, cli } = await start(t, KILLED + 1)
     const { page, complaints } = await openPage(browser, url, { reducedMotion: 'reduce' })
@@ -71,7 +78,19 @@ test(
     await cluster.add(first.name)
     await mark(page, first, 'up').waitFor()
     assert.equal(complaints, [])
+
+    // While nobody looks, another observer takes the place of this one: its log begins anew.
+    await page.goto(`${url}#/events`)
+    const failure = page.locator('.events tr.bad').first()
+    await failure.waitFor()
+    await look(page, 'hidden')
     cli.signal('SIGTERM')
+    await cli.ended
+    const { cli: second } = await cluster.observe('--page-port', new URL(url).port)
+    await look(page, 'visible')
+    await failure.waitFor({ state: 'detached' })
+    await page.locator('.events').getByText('connected at').first().waitFor()
+    second.signal('SIGTERM')
     await page.getByText('observer lost').waitFor()
   },
   { deadlineMs: DEADLINE_MS },
@@ -105,14 +124,19 @@ test(
     await page.getByRole('heading', { name: 'shop' }).waitFor()
     await page.getByRole('region', { name: 'Watched by' }).getByRole('link').first().waitFor()
 
-    const pages = [
-      '',
-      'events',
-      ...['', '/processes', '/supervision', '/connections', '/discovery', '/services'].map(
-        (tab) => `node/${node.name}${tab}`,
-      ),
-    ]
-    const process = addressOf(page).slice(2)
+    /** Each page, and a part of it that is there as soon as what it shows has come. */
+    const at = `node/${node.name}`
+    const pages: Readonly<Record<string, Locator>> = {
+      '': page.locator('a.node.up .under', { hasText: 'process' }).first(),
+      events: page.locator('.events tbody tr').first(),
+      [at]: page.locator('.plot').last(),
+      [`${at}/processes`]: all.getByRole('link', { name: 'orders', exact: true }),
+      [`${at}/supervision`]: page.getByRole('link', { name: 'cards', exact: true }),
+      [`${at}/connections`]: page.getByRole('row', { name: /node1@test/ }),
+      [`${at}/discovery`]: page.getByText('takes part in no DHT'),
+      [`${at}/services`]: page.getByRole('region', { name: 'Registered names' }).getByText('archive'),
+      [addressOf(page).slice(2)]: page.getByRole('region', { name: 'Linked to' }).getByRole('link').first(),
+    }
     const looks = [
       { width: 1360, colorScheme: 'light' },
       { width: 1360, colorScheme: 'dark' },
@@ -121,10 +145,10 @@ test(
     for (const { width, colorScheme } of looks) {
       await page.setViewportSize({ width, height: 844 })
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-      for (const path of [...pages, process]) {
+      for (const [path, part] of Object.entries(pages)) {
         await page.goto(`${url}#/${path}`)
         await page.locator('main h1').waitFor({ state: 'attached' })
-        await page.locator('.card').first().waitFor()
+        await part.waitFor()
         assert.equal(await violations(page), [], `${path}, ${colorScheme}, ${width} px`)
         const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth')
         assert.ok((overflow as number) <= 0, `${path} is ${overflow} px too wide for ${width}`)

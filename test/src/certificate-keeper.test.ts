@@ -179,6 +179,68 @@ test('what an authority has signed is never replaced by the node, and taken up f
   assert.equal(types(world), ['certificateRenewed'])
 })
 
+test('what is in the file counts, be it by another authority or end earlier; never what is no certificate for this node', async (t) => {
+  const file = join(await temporaryFolder(t), 'identity.pem')
+  const clock = skewedClock()
+  const wallNowMs = clock.wallNow()
+  const newAuthority = () => createAuthority({ wallNowMs, validForMs: 400 * DAY_MS })
+  const [old, young] = await Promise.all([newAuthority(), newAuthority()])
+  const first = await createIdentity({ wallNowMs, validForMs: 20 * DAY_MS, authority: old })
+  await saveIdentity(file, first)
+  const world = worldOf(t, first, file, clock)
+  const failure = async (): Promise<string> => String(await world.keeper.renew().catch((error: unknown) => error))
+
+  // A file that is away for a moment, while another one is copied to its place, is not made anew with another key.
+  await rm(file)
+  assert.match(await failure(), 'no certificate by an authority')
+  assert.is(await inspectIdentity(file), undefined)
+  for (const other of [
+    await createIdentity({ wallNowMs, authority: old }),
+    await renewIdentity(first, { wallNowMs }),
+    await renewIdentity(first, { wallNowMs: wallNowMs - 2 * DAY_MS, validForMs: DAY_MS, authority: old }),
+  ]) {
+    await rm(file, { force: true })
+    await saveIdentity(file, other)
+    const content = await readFile(file, 'utf8')
+    assert.match(await failure(), 'no certificate by an authority')
+    assert.is(await readFile(file, 'utf8'), content)
+  }
+  assert.equal([world.shown, world.events], [[], []])
+
+  await rm(file)
+  const moved = await renewIdentity(first, { wallNowMs, validForMs: 10 * DAY_MS, authority: young })
+  await saveIdentity(file, moved)
+  await world.pass(61 * 60_000)
+  assert.equal(
+    world.shown.map(({ authority, notAfterMs }) => [authority, notAfterMs]),
+    [[young.id, moved.notAfterMs]],
+  )
+})
+
+test('a node that has signed its own certificate takes up that of an authority, and does not write over it', async (t) => {
+  const file = join(await temporaryFolder(t), 'identity.pem')
+  const clock = skewedClock()
+  const wallNowMs = clock.wallNow()
+  const identity = await loadIdentity(file, { wallNowMs })
+  const world = worldOf(t, identity, file, clock)
+  const authority = await createAuthority({ wallNowMs, validForMs: 900 * DAY_MS })
+  const issued = await renewIdentity(identity, { wallNowMs, validForMs: 600 * DAY_MS, authority })
+  await saveIdentity(file, issued)
+  // Its own nears its end.
+  await world.pass(277 * DAY_MS, 277 * DAY_MS)
+  await world.pass(2 * DAY_MS, DAY_MS)
+  assert.equal(
+    world.shown.map(({ notAfterMs }) => notAfterMs),
+    [issued.notAfterMs],
+  )
+  assert.is((await inspectIdentity(file))?.authority, authority.id)
+  // From then on it looks every hour.
+  const next = await renewIdentity(issued, { wallNowMs: clock.wallNow(), authority })
+  await saveIdentity(file, next)
+  await world.pass(61 * 60_000)
+  assert.is(world.shown.at(-1)?.notAfterMs, next.notAfterMs)
+})
+
 test('without a file there is nowhere an authority could put a new certificate: said so, and not looked for', async (t) => {
   const clock = skewedClock()
   const authority = await createAuthority({ wallNowMs: clock.wallNow(), validForMs: 400 * DAY_MS })

@@ -6,13 +6,16 @@
  */
 import { isSkeinError } from '../../../certs/errors.ts'
 import { formatAddress } from '../../../transport/address.ts'
-import type { DhtReport } from '../../dht-report.ts'
+import { isNodeName } from '../../cluster/node-name.ts'
 import type { FollowedEvent } from '../../event-followers.ts'
 import type { NodeEvent } from '../../event-stream.ts'
 import type { SkeinNode } from '../../node.ts'
+import { saidOf } from '../../observe/check-snapshot.ts'
 import type { Pid } from '../../pid.ts'
 import { safeMessage } from '../../safe-text.ts'
 import { SYSTEM_PROCESS, type SystemReply } from '../../system-process.ts'
+import { nodeListener } from '../node-listener.ts'
+import { type DhtView, dhtViewOf } from './dht-view.ts'
 import type { NewEntry } from './event-log.ts'
 import { entryOf, toldEntryOf } from './event-text.ts'
 import type { ClusterView } from './messages.ts'
@@ -24,8 +27,9 @@ const MAX_NODES = 200
 const BEAT_MS = 250
 const PING_TIMEOUT_MS = 700
 const SECOND_PING_TIMEOUT_MS = 500
-/** On a long way the answer takes its time: so many round trips. */
+/** On a long way the answer takes its time: so many round trips, within reason. */
 const PATIENT_ROUND_TRIPS = 4
+const MAX_PATIENCE_MS = 3000
 const SNAPSHOT_INTERVAL_MS = 1000
 /** With many nodes a snapshot of each comes less often: so much later for each node. */
 const INTERVAL_PER_NODE_MS = 20
@@ -50,7 +54,7 @@ interface Upkeep {
   /** Where it was last. */
   address: string | undefined
   /** The process that its events come to. */
-  follower: Pid<FollowedEvent> | undefined
+  follower: Pid | undefined
   /** Events of it that are still logged in this beat, and those that were not. */
   eventsLeft: number
   eventsDropped: number
@@ -89,12 +93,15 @@ export class ClusterWatch {
     }
     this.#timer = setInterval(() => this.#beat(), BEAT_MS)
     this.#beat()
-    for (let next = await events.next(); next.done !== true; next = await events.next()) {
-      const entry = entryOf(next.value, node.name)
-      if (entry !== undefined) log(entry)
-      this.#heed(next.value)
+    try {
+      for (let next = await events.next(); next.done !== true; next = await events.next()) {
+        const entry = entryOf(next.value, node.name)
+        if (entry !== undefined) log(entry)
+        this.#heed(next.value)
+      }
+    } finally {
+      clearInterval(this.#timer)
     }
-    clearInterval(this.#timer)
   }
 
   view(): ClusterView {
@@ -108,10 +115,10 @@ export class ClusterWatch {
   }
 
   /** Undefined for a node without a DHT. Rejects as a call. */
-  async dht(name: string): Promise<DhtReport | undefined> {
+  async dht(name: string): Promise<DhtView | undefined> {
     const target = { name: SYSTEM_PROCESS, node: name }
-    const reply = (await this.#options.node.call(target, { type: 'dht' }, { timeoutMs: ASK_TIMEOUT_MS })) as SystemReply
-    return reply.type === 'dht' ? reply.dht : undefined
+    const reply = saidOf(await this.#options.node.call(target, { type: 'dht' }, { timeoutMs: ASK_TIMEOUT_MS }))
+    return reply.type === 'dht' ? dhtViewOf(reply.dht) : undefined
   }
 
   get observer(): SkeinNode['observer'] {
@@ -146,14 +153,17 @@ export class ClusterWatch {
     this.#unfollow(watched)
     if (!this.#options.node.isAlive) return
     const { name } = watched.node
-    watched.follower = this.#options.node.spawn<FollowedEvent>(async (self) => {
-      const target = { name: SYSTEM_PROCESS, node: name }
-      // A node that does not know the question, or whose rights forbid it, is watched all the same.
-      const reply = await self.call(target, { type: 'follow' }, { timeoutMs: ASK_TIMEOUT_MS }).catch(() => undefined)
-      if ((reply as Partial<SystemReply> | undefined)?.type !== 'following') return
-      watched.node.isFollowed = true
-      for await (const message of self) this.#heardOf(watched, message)
-    })
+    const listener = nodeListener(name, (self) => ({
+      work: async () => {
+        const target = { name: SYSTEM_PROCESS, node: name }
+        // A node that does not know the question, or whose rights forbid it, is watched all the same.
+        const reply = await self.call(target, { type: 'follow' }, { timeoutMs: ASK_TIMEOUT_MS }).catch(() => undefined)
+        if ((reply as Partial<SystemReply> | undefined)?.type === 'following') watched.node.isFollowed = true
+      },
+      heard: (message) => this.#heardOf(watched, message as Partial<FollowedEvent> | undefined),
+      happened: () => {},
+    }))
+    watched.follower = this.#options.node.spawn(listener)
   }
 
   #unfollow(watched: Watched): void {
@@ -224,7 +234,7 @@ export class ClusterWatch {
   async #ping(watched: Watched): Promise<void> {
     const { node } = this.#options
     const { name } = watched.node
-    const patienceMs = (watched.node.pingMs ?? 0) * PATIENT_ROUND_TRIPS
+    const patienceMs = Math.min(MAX_PATIENCE_MS, (watched.node.pingMs ?? 0) * PATIENT_ROUND_TRIPS)
     watched.pinging = true
     try {
       const first = node.ping(name, { timeoutMs: Math.max(PING_TIMEOUT_MS, patienceMs) })
@@ -272,7 +282,7 @@ export class ClusterWatch {
     }
     node.take(observed.snapshot, Date.now())
     for (const { node: peer, hidden } of observed.snapshot.connections.list) {
-      if (!hidden && peer !== this.#options.node.name) this.#watch(peer)
+      if (!hidden && isNodeName(peer) && peer !== this.#options.node.name) this.#watch(peer)
     }
   }
 

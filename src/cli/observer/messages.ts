@@ -3,9 +3,9 @@
  *
  * Whatever other nodes said of themselves stands here as they said it, cut to size; the page never takes it for markup.
  */
-import type { DhtReport } from '../../dht-report.ts'
 import type { NodeSnapshot } from '../../observe/snapshot.ts'
 import type { ProcessDetail, ProcessPage } from '../../process/process-page.ts'
+import type { DhtView } from './dht-view.ts'
 
 /**
  * joining: known, not connected yet. up: it answers. silent: it is connected and does not answer. down: the connection is
@@ -104,7 +104,7 @@ export interface Messages {
     /** Undefined: it has ended. */
     readonly process: Json<ProcessDetail> | undefined
   }
-  readonly dht: { readonly node: string; readonly dht: Json<DhtReport> | undefined }
+  readonly dht: { readonly node: string; readonly dht: DhtView | undefined }
   /** What was asked for and could not be had. */
   readonly failed: { readonly what: string; readonly text: string }
   readonly log: readonly LogEntry[]

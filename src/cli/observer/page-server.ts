@@ -97,6 +97,11 @@ export class PageServer {
     for (const viewer of this.#viewers) viewer.changed()
   }
 
+  /** There is something new in the log. */
+  logged(): void {
+    for (const viewer of this.#viewers) viewer.logged()
+  }
+
   close(): Promise<void> {
     for (const viewer of this.#viewers) viewer.end()
     return new Promise((resolve) => {
@@ -131,7 +136,8 @@ export class PageServer {
     const cookie = `skein-observer-${this.port}`
     if (isToken(cookieNamed(headers.cookie, cookie), token)) return true
     if (url.pathname === '/' && isToken(url.searchParams.get('token') ?? undefined, token)) {
-      const value = `${cookie}=${token}; Path=/; HttpOnly; SameSite=Strict`
+      // Lax: whoever follows the address from another page, such as a chat, comes in too. Nothing here can be changed.
+      const value = `${cookie}=${token}; Path=/; HttpOnly; SameSite=Lax`
       // Without the token, which shall stay in no history.
       refuse(response, 303, 'this way', { 'set-cookie': value, location: '/' })
     } else refuse(response, 401, 'Open the address that "skein observer" printed: it has a token.')

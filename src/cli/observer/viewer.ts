@@ -59,6 +59,7 @@ export class Viewer {
   readonly #parts: ViewerParts
   readonly #timer: NodeJS.Timeout
   #change: NodeJS.Timeout | undefined
+  #isClusterNews = false
   #ticks = 0
   #stuckTicks = 0
   #logged: number
@@ -73,11 +74,19 @@ export class Viewer {
     this.#tick()
   }
 
-  /** To be told soon, not only with the next tick. */
+  /** The state of a node: to be told soon, not only with the next tick. */
   changed(): void {
+    this.#isClusterNews = true
+    this.logged()
+  }
+
+  /** Something new is in the log: that alone is told, since the cluster as a whole is large. */
+  logged(): void {
     this.#change ??= setTimeout(() => {
       this.#change = undefined
-      this.#tell()
+      if (this.#isStuck) return
+      if (this.#isClusterNews) this.#tellCluster()
+      this.#tellLog()
     }, CHANGE_DELAY_MS)
   }
 
@@ -95,7 +104,8 @@ export class Viewer {
     this.#stuckTicks = this.#isStuck ? this.#stuckTicks + 1 : 0
     if (this.#stuckTicks >= GIVE_UP_TICKS) this.#parts.response.destroy()
     if (this.#isStuck) return
-    this.#tell()
+    this.#tellCluster()
+    this.#tellLog()
     this.#tellNode()
     void this.#ask()
     this.#ticks++
@@ -105,14 +115,16 @@ export class Viewer {
     if (!this.#parts.response.writableEnded) this.#parts.response.write(`event: ${type}\ndata: ${toJson(message)}\n\n`)
   }
 
-  #tell(): void {
-    if (this.#isStuck) return
-    const { watch, log } = this.#parts
-    this.#send('cluster', watch.view())
-    const entries = log.after(this.#logged)
-    const last = entries.at(-1)
-    if (last === undefined) return
-    this.#logged = last.id
+  #tellCluster(): void {
+    this.#isClusterNews = false
+    this.#send('cluster', this.#parts.watch.view())
+  }
+
+  /** The first time also if there is nothing: so a page knows what is new from then on. */
+  #tellLog(): void {
+    const entries = this.#parts.log.after(this.#logged)
+    if (entries.length === 0 && this.#ticks > 0) return
+    this.#logged = entries.at(-1)?.id ?? this.#logged
     this.#send('log', entries)
   }
 

@@ -10,8 +10,8 @@ import type { LinkView, NodeState, NodeView, Point } from './messages.ts'
 /** Five minutes of one each second. */
 const MAX_POINTS = 300
 const TREND_POINTS = 60
-/** Snapshots over which lost packets are counted: a minute. */
-const LOSS_SNAPSHOTS = 60
+/** Packets lost within a minute are shown. */
+const LOSS_MS = 60_000
 /** Links of one node that are shown. */
 const MAX_LINKS = 64
 const MAX_WHY = 300
@@ -59,8 +59,8 @@ export class WatchedNode {
   #points: Point[] = []
   #pointsMade = 0
   #takenMs = 0
-  /** Lost packets by peer, a count for each of the last snapshots. */
-  #losses: ReadonlyMap<string, number>[] = []
+  /** Lost packets by peer, for each snapshot of the last minute. */
+  #losses: { readonly atMs: number; readonly byPeer: ReadonlyMap<string, number> }[] = []
 
   constructor(name: string, nowMs: number, log: (entry: NewEntry) => void) {
     this.name = name
@@ -145,7 +145,7 @@ export class WatchedNode {
   #links(): LinkView[] {
     const members = (this.snapshot?.connections.list ?? []).filter(({ hidden }) => !hidden)
     return members.slice(0, MAX_LINKS).map(({ node: to, rttMs, way }) => {
-      const lost = this.#losses.reduce((sum, losses) => sum + (losses.get(to) ?? 0), 0)
+      const lost = this.#losses.reduce((sum, { byPeer }) => sum + (byPeer.get(to) ?? 0), 0)
       return { to, rttMs, way, lost }
     })
   }
@@ -154,16 +154,15 @@ export class WatchedNode {
     const rate = (counter: string): number => grown(before.counters[counter], now.counters[counter]) / seconds
     const [old, fresh] = [linksOf(before), linksOf(now)]
     let [out, into] = [0, 0]
-    const losses = new Map<string, number>()
+    const byPeer = new Map<string, number>()
     for (const [peer, { sent, received, lost }] of fresh) {
       const then = old.get(peer)
       out += grown(then?.sent, sent)
       into += grown(then?.received, received)
       const gone = then === undefined ? 0 : grown(then.lost, lost)
-      if (gone > 0) losses.set(peer, gone)
+      if (gone > 0) byPeer.set(peer, gone)
     }
-    this.#losses.push(losses)
-    if (this.#losses.length > LOSS_SNAPSHOTS) this.#losses.shift()
+    this.#losses = [...this.#losses.filter(({ atMs }) => nowMs - atMs < LOSS_MS), { atMs: nowMs, byPeer }]
     const list = now.connections.list
     const sum = (key: 'dedicatedLanes' | 'heldLanes' | 'queuedBytes'): number =>
       list.reduce((all, one) => all + one[key], 0)

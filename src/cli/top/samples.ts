@@ -4,6 +4,7 @@
  * Nodes are asked side by side. One that is slow keeps nobody waiting for long, and one that is gone stays to be seen for
  * a while. Nodes that others are connected to are asked from then on, up to a limit.
  */
+import { isNodeName } from '../../cluster/node-name.ts'
 import type { ClusterSnapshot, ObservedNode } from '../../observe/observer.ts'
 import type { NodeSnapshot } from '../../observe/snapshot.ts'
 
@@ -36,7 +37,8 @@ interface Seen {
   sample: Sample
   /** When it answered last. */
   atMs: number
-  isAsked: boolean
+  /** Until it answers, or fails. */
+  asking: Promise<void> | undefined
 }
 
 export class Samples {
@@ -68,8 +70,11 @@ export class Samples {
     const patience = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, ROUND_MS)
     })
-    const asked = [...this.#seen].filter(([, { isAsked }]) => !isAsked).map(([node, seen]) => this.#ask(node, seen))
-    await Promise.race([Promise.all(asked), patience])
+    const idle = [...this.#seen].filter(([, { asking }]) => asking === undefined)
+    const asked = idle.map(([node, seen]) => this.#ask(node, seen))
+    // Where there is nobody else to ask, the slow ones are waited for.
+    const awaited = asked.length > 0 ? asked : [...this.#seen.values()].map(({ asking }) => asking)
+    await Promise.race([Promise.all(awaited), patience])
     clearTimeout(timer)
     const nowMs = this.#now()
     for (const [node, { sample, atMs }] of this.#seen) {
@@ -85,15 +90,18 @@ export class Samples {
   #add(node: string): void {
     if (this.#seen.size >= MAX_NODES || this.#seen.has(node)) return
     const sample = { node, snapshot: undefined, code: undefined, before: undefined }
-    this.#seen.set(node, { sample, atMs: this.#now(), isAsked: false })
+    this.#seen.set(node, { sample, atMs: this.#now(), asking: undefined })
   }
 
-  async #ask(node: string, seen: Seen): Promise<void> {
-    seen.isAsked = true
-    const { nodes } = await this.#asked.snapshot({ nodes: [node], timeoutMs: ASK_TIMEOUT_MS })
-    seen.isAsked = false
-    const [observed] = nodes
-    if (observed !== undefined) this.#take(seen, observed)
+  #ask(node: string, seen: Seen): Promise<void> {
+    const ask = async (): Promise<void> => {
+      const { nodes } = await this.#asked.snapshot({ nodes: [node], timeoutMs: ASK_TIMEOUT_MS })
+      seen.asking = undefined
+      const [observed] = nodes
+      if (observed !== undefined) this.#take(seen, observed)
+    }
+    seen.asking = ask()
+    return seen.asking
   }
 
   #take(seen: Seen, observed: ObservedNode): void {
@@ -110,6 +118,6 @@ export class Samples {
     seen.sample = { node: sample.node, snapshot, code: undefined, before }
     seen.atMs = nowMs
     if (!this.#follows) return
-    for (const { node, hidden } of snapshot.connections.list) if (!hidden) this.#add(node)
+    for (const { node, hidden } of snapshot.connections.list) if (!hidden && isNodeName(node)) this.#add(node)
   }
 }

@@ -10,8 +10,8 @@ import type { Size } from './screen.ts'
 const OPEN = '\u001b[?1049h\u001b[?25l'
 const CLOSE = '\u001b[?25h\u001b[?1049l'
 const HOME = '\u001b[H'
+/** In front of a line: behind one that is as wide as the terminal it would take the last character. */
 const CLEAR_LINE = '\u001b[K'
-const CLEAR_BELOW = '\u001b[J'
 /** What a terminal has that does not say. */
 const DEFAULT_SIZE: Size = { columns: 80, rows: 24 }
 
@@ -22,6 +22,7 @@ interface Key {
 
 export interface Canvas {
   readonly size: Size
+  /** As many lines as there are rows. */
   draw(lines: readonly string[]): void
   /** Gives the terminal back. Idempotent. */
   close(): void
@@ -48,6 +49,8 @@ export const openCanvas = (onKey: (key: string) => void, onResize: () => void): 
   }
   const keypress = (text: string | undefined, key: Key): void => {
     if (key.ctrl === true && key.name === 'z') {
+      // Windows has no such signal.
+      if (process.platform === 'win32') return
       // As the shell would: it gets its terminal back until it lets us go on.
       leave()
       process.once('SIGCONT', again)
@@ -69,7 +72,7 @@ export const openCanvas = (onKey: (key: string) => void, onResize: () => void): 
       return columns > 0 && rows > 0 ? { columns, rows } : DEFAULT_SIZE
     },
     draw: (lines) => {
-      if (isOpen) stdout.write(`${HOME}${lines.map((line) => line + CLEAR_LINE).join('\r\n')}${CLEAR_BELOW}`)
+      if (isOpen) stdout.write(HOME + lines.map((line) => CLEAR_LINE + line).join('\r\n'))
     },
     close: () => {
       leave()

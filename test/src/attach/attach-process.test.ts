@@ -5,11 +5,12 @@ import { ATTACH_PROCESS, type AttachReply, MAX_CODE_LENGTH } from '../../../src/
 import { attachTo, type Remote } from '../../../src/cli/attach-remote.ts'
 import type { NodeEvent } from '../../../src/event-stream.ts'
 import type { SkeinNode } from '../../../src/node.ts'
+import { Ref } from '../../../src/pid.ts'
 import type { Allow } from '../../../src/process/rights.ts'
 import type { Self } from '../../../src/process/self.ts'
 import type { SimulatedCluster } from '../../../src/testing/index.ts'
 import { suite, type TestContext } from '../../support/suite.ts'
-import { emptyCluster, failureOf, meshed, settled, until } from '../node-support.ts'
+import { emptyCluster, failureOf, meshed, pass, settled, until } from '../node-support.ts'
 
 const test = suite('attach process')
 
@@ -68,6 +69,12 @@ const asked = (cluster: SimulatedCluster, from: SkeinNode, to: SkeinNode, reques
       })
     }),
   )
+
+/** Where the clock runs already. */
+const later = ({ clock }: SimulatedCluster, ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    clock.after(ms, resolve)
+  })
 
 test('code runs in the other node, what it prints comes back, and all of it is told and logged there', async (t) => {
   const { cluster, a, b, log, told } = await setUp(t)
@@ -137,6 +144,85 @@ test('what makes no sense is refused, and harms nobody', async (t) => {
   )) as AttachReply
   assert.is(nobody.type, 'refused')
   assert.is(told().filter((one) => String(one).startsWith('opened')).length, 1)
+})
+
+test('what is sent and is no call harms nobody, also what looks like the end of a session', async (t) => {
+  const { cluster, a, b, told } = await setUp(t)
+  const c = await cluster.start(2)
+  await meshed(cluster)
+  const served = a.whereis(ATTACH_PROCESS)
+  assert.ok(served)
+  const { result } = await attached(cluster, b, a, async (remote) => {
+    const guesses = Array.from({ length: 200 }, (_, number) => new Ref(served.origin, number))
+    const downs = guesses.map((ref) => ({ type: 'DOWN', ref, pid: served, reason: 'normal' }))
+    for (const message of [null, undefined, 5, 'DOWN', {}, { type: 'DOWN' }, { type: 'EXIT' }, ...downs]) {
+      c.send({ name: ATTACH_PROCESS, node: a.name }, message)
+      c.cast({ name: ATTACH_PROCESS, node: a.name }, message)
+    }
+    await later(cluster, 1000)
+    return remote.evaluate('1', TEXT)
+  })
+  assert.equal(result, { type: 'text', text: '1' })
+  await until(cluster, 'the end of the session', () => told().length === 3)
+  assert.equal(a.whereis(ATTACH_PROCESS)?.key, served.key)
+})
+
+test('only the node itself is heard: others can guess the pid of who attached', async (t) => {
+  const { cluster, a, b } = await setUp(t)
+  const c = await cluster.start(2)
+  await meshed(cluster)
+  let isGone = false
+  const { result, printed } = await attached(cluster, b, a, async (remote) => {
+    void remote.gone.then(() => {
+      isGone = true
+    })
+    const lies = [
+      null,
+      { type: 'output', text: 'lie' },
+      { type: 'output', text: { toString: 1 } },
+      { type: 'nodedown', node: a.name, reason: 'lie' },
+      { type: 'DOWN', reason: 'lie' },
+    ]
+    for (const { pid } of (await b.observer.processes(b.name)).processes) {
+      for (const lie of lies) {
+        c.send(pid, lie)
+        c.cast(pid, lie)
+      }
+    }
+    await later(cluster, 1000)
+    return remote.evaluate('console.log("true"); node.name', TEXT)
+  })
+  assert.equal([result, printed, isGone], [{ type: 'text', text: `'${a.name}'` }, 'true\n', false])
+})
+
+test('whoever reads slowly misses what is printed, is told how much, and has the reply', async (t) => {
+  const { cluster, a, b } = await setUp(t)
+  const { result, printed } = await attached(cluster, b, a, async (remote) => {
+    const given = await remote.evaluate('for (let i = 0; i < 500; i++) console.log("x".repeat(60_000)); 7', TEXT)
+    await later(cluster, 5000)
+    return [given, await remote.evaluate('8', TEXT)]
+  })
+  assert.equal(result, [
+    { type: 'text', text: '7' },
+    { type: 'text', text: '8' },
+  ])
+  assert.match(printed.slice(-100), /x\n\.\.\. \d+ characters are left out\n$/)
+})
+
+test('code that goes on when nobody is attached any more tells nobody', async (t) => {
+  const { cluster, a, b, told } = await setUp(t)
+  const letters: NodeEvent[] = []
+  void (async () => {
+    for await (const event of a.events) if (event.type === 'deadLetter') letters.push(event)
+  })()
+  const code = 'globalThis.print = () => console.log("x"); node.late = print; 1'
+  const { result } = await attached(cluster, b, a, (remote) => remote.evaluate(code, TEXT))
+  assert.equal(result, { type: 'text', text: '1' })
+  await until(cluster, 'the end of the session', () => told().length === 3)
+  const { late } = a as unknown as { late: () => void }
+  late()
+  await pass(cluster, 100)
+  assert.equal(letters, [])
 })
 
 test('one evaluation at a time; it can be given up, and ends with whoever asked for it', async (t) => {

@@ -2,7 +2,7 @@
  * `skein certs`: files made by one command are what nodes start with, and a node that trusts an authority lets in nobody else.
  */
 import { execFile } from 'node:child_process'
-import { chmod, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -142,6 +142,7 @@ test(
       [['issue', join(folder, 'a.pem'), '--folder', none], 1, 'skein certs ca'],
       [['renew', join(none, 'a.pem'), '--folder', folder], 1, 'skein certs issue'],
       [['show', none], 1, 'ERR_SKEIN_BAD_AUTHORITY'],
+      [['show', folder], 1, 'ERR_SKEIN_BAD_AUTHORITY'],
       [['issue', '--folder', folder, '--days', '0'], 2, 'It must be 1 to'],
     ]
     const check = async ([args, exitCode, says]: (typeof cases)[number]): Promise<void> => {
@@ -149,6 +150,12 @@ test(
       assert.equal([code, stdout], [exitCode, ''], args.join(' '))
       assert.match(stderr, says)
     }
+    // The key may be kept elsewhere: its certificate stays.
+    const certificate = await readFile(join(folder, 'ca.pem'))
+    await rename(join(folder, 'ca-key.pem'), join(folder, 'elsewhere'))
+    await check([['ca', '--folder', folder], 2, 'There is an authority in'])
+    assert.equal(await readFile(join(folder, 'ca.pem')), certificate)
+    await rename(join(folder, 'elsewhere'), join(folder, 'ca-key.pem'))
     for (let i = 0; i < cases.length; i += 2) await Promise.all(cases.slice(i, i + 2).map(check))
   },
   { deadlineMs: DEADLINE_MS },

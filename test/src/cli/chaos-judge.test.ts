@@ -4,7 +4,7 @@
 import * as assert from 'uvu/assert'
 import { inWords, planFaults } from '../../../src/cli/chaos-faults.ts'
 import { ChaosJudge } from '../../../src/cli/chaos-judge.ts'
-import { ChaosMember } from '../../../src/cli/chaos-member.ts'
+import { ChaosMember, viewsOf } from '../../../src/cli/chaos-member.ts'
 import type { ChaosView } from '../../../src/cli/chaos-protocol.ts'
 import { seededRandom } from '../../../transport/random.ts'
 import { suite } from '../../support/suite.ts'
@@ -97,6 +97,17 @@ test('the reply to another question, and what nobody caught, are violations', ()
     'n1@h asked n2@h and got the answer to another question',
     'n1@h: unhandledRejection: Error: x',
   ])
+})
+
+test('who is asked what it sees and never answers holds up neither the run nor its end', async () => {
+  const silent = { label: 'n2', view: () => new Promise<never>(() => {}) }
+  const quick = { label: 'n1', view: async () => viewOf(0) }
+  const gone = { label: 'n3', view: () => Promise.reject(new Error('n3 is down')) }
+  const never = new AbortController().signal
+  assert.equal(await viewsOf([quick], 60_000, never), [viewOf(0)])
+  assert.is(await viewsOf([quick, silent], 50, never), 'n2 did not answer')
+  assert.is(await viewsOf([quick, silent, gone], 60_000, never), 'n3 is down')
+  assert.is(await viewsOf([silent], 60_000, AbortSignal.timeout(50)), 'n2 did not answer')
 })
 
 test('a seed repeats the plan, and most members are left alone', () => {

@@ -3,11 +3,12 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { type Command, CommanderError } from 'commander'
+import type { Command } from 'commander'
 import * as assert from 'uvu/assert'
+import { SkeinError } from '../../../certs/errors.ts'
 import { manPage } from '../../../scripts/man-page.ts'
 import { flattened, treeOf } from '../../../src/cli/command-tree.ts'
-import { describeMisuse } from '../../../src/cli/failure.ts'
+import { describeFailure, describeMisuse, hintAmong, Misuse } from '../../../src/cli/failure.ts'
 import { suite } from '../../support/suite.ts'
 import { program } from './program-support.ts'
 
@@ -63,38 +64,60 @@ test('an option that is shown is described, and no help is wider than a terminal
 })
 
 /** How the arguments are wrong. */
-const misuseOf = async (args: readonly string[]): Promise<CommanderError> => {
+const misuseOf = async (args: readonly string[]): Promise<Misuse> => {
   const whole = program().configureOutput({ writeErr: () => {}, outputError: () => {} })
   try {
     await whole.parseAsync(['node', 'skein', ...args])
   } catch (error) {
-    if (error instanceof CommanderError) return error
+    if (error instanceof Misuse) return error
     throw error
   }
   throw new Error(`${args.join(' ')} is no misuse`)
 }
 
 test('misspelt commands, options and values are answered with the nearest right ones', async () => {
-  const cases: readonly (readonly [args: readonly string[], meant: string])[] = [
-    [['strat'], 'start'],
-    [['evnets'], 'events'],
-    [['certs', 'isue', 'a.pem'], 'issue'],
-    [['start', '--nmae', 'a'], '--name'],
-    [['nodes', '--jason'], '--json'],
-    [['nodes', '--log-level', 'wran'], 'warn'],
+  const cases: readonly (readonly [args: readonly string[], meant: string, command: string])[] = [
+    [['strat'], 'start', 'skein'],
+    [['evnets'], 'events', 'skein'],
+    [['certs', 'isue', 'a.pem'], 'issue', 'skein certs'],
+    [['dht', 'fnd', 'b'], 'find', 'skein dht'],
+    [['dht', 'find', 'b', '--jsno'], '--json', 'skein dht find'],
+    [['start', '--nmae', 'a'], '--name', 'skein start'],
+    [['nodes', '--jason'], '--json', 'skein nodes'],
+    [['nodes', '--log-level', 'wran'], 'warn', 'skein nodes'],
   ]
-  for (const [args, meant] of cases) {
+  for (const [args, meant, command] of cases) {
     const misuse = await misuseOf(args)
     const text = describeMisuse(misuse, false)
-    assert.match(text, /^error: .*\n\(Did you mean .*\?\)\n\(skein --help explains\)\n$/, args.join(' '))
-    assert.match(text, `Did you mean ${meant}?`)
+    assert.match(text, /^error: .*\n/, args.join(' '))
+    assert.is(text.slice(text.indexOf('\n') + 1), `(Did you mean ${meant}?)\n(${command} --help explains)\n`)
     const { code, message, hint } = JSON.parse(describeMisuse(misuse, true)) as Record<string, string>
     assert.is(code, 'ERR_SKEIN_BAD_ARGUMENT')
-    assert.ok(message?.includes(args.find((word) => message.includes(word)) ?? 'nothing'), message)
-    assert.match(hint ?? '', `Did you mean ${meant}?`)
+    assert.is(text.slice(0, text.indexOf('\n')), `error: ${message}`)
+    assert.is(hint, `(Did you mean ${meant}?) (${command} --help explains)`)
   }
+  const far = describeMisuse(await misuseOf(['dht', 'b']), false)
+  assert.match(far, /^error: too many arguments for 'dht'.*\n\(skein dht --help explains\)\n$/)
   const { message } = JSON.parse(describeMisuse(await misuseOf([]), true)) as { message: string }
   assert.is(message, 'A command is missing.')
+})
+
+test('what other nodes said in an error does not steer the terminal', () => {
+  const error = new SkeinError('ERR_SKEIN_NOPROC', 'a \u001b[2J', {
+    hint: 'b has \u009b2J\n\u202ex',
+    attempts: [{ what: '\u0007', code: 'E\u007f', message: '\r' }],
+  })
+  assert.is(describeFailure(error, false), 'ERR_SKEIN_NOPROC: a ?[2J\n  tried ?: ? (E?)\n  hint: b has ?2J\n?x\n')
+  const forPrograms = describeFailure(error, true)
+  assert.not.match(forPrograms.trimEnd(), /\p{Cc}/u)
+  assert.is((JSON.parse(forPrograms) as { hint: string }).hint, error.hint)
+})
+
+test('a hint names what was meant, and not all of a long list', () => {
+  assert.is(hintAmong('ehco', ['counter', 'echo'], 'b has'), 'Did you mean echo? b has counter, echo.')
+  assert.is(hintAmong('echo', [], 'b has'), 'b has nothing.')
+  const many = Array.from({ length: 3000 }, (_, i) => `process-${i}`)
+  assert.match(hintAmong('echo', many, 'b has'), /^b has process-0, .*, process-19 and 2980 more\.$/)
 })
 
 test('docs/man/skein.1 is up to date (npm run docs:man)', () => {

@@ -188,6 +188,7 @@ for (const [what, handover] of Object.entries({
   'seeds that are no list': { ...HANDOVER, seeds: 'x' },
   'too many seeds': { ...HANDOVER, seeds: Array(17).fill('10.0.0.1:4433') },
   'a seed that is no address': { ...HANDOVER, seeds: ['\u001b[2J:1'] },
+  'a seed that a shell would run': { ...HANDOVER, seeds: ['$(reboot):1'] },
 })) {
   test(
     `an inviter that hands over ${what} is not believed`,

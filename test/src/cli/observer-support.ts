@@ -32,7 +32,7 @@ export const startObserved = async (t: TestContext, token?: string): Promise<Obs
   t.defer(() => eye.stop())
   await eye.connect(String(address))
   let server: PageServer | undefined
-  const log = new EventLog(() => server?.changed())
+  const log = new EventLog(() => server?.logged())
   const watch = new ClusterWatch({
     node: eye,
     cluster: 'test',
@@ -102,11 +102,6 @@ export class EventReader {
 
   close(): void {
     this.#response.destroy()
-  }
-
-  /** Reads nothing more, but stays. */
-  stall(): void {
-    this.#response.pause()
   }
 
   /** The first message of that type that fits; those before it are gone. */

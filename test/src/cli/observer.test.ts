@@ -6,9 +6,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
 import { isSkeinError } from '../../../certs/errors.ts'
+import type { ClusterWatch } from '../../../src/cli/observer/cluster-watch.ts'
+import { type DhtView, dhtViewOf } from '../../../src/cli/observer/dht-view.ts'
 import { cookieNamed, isOwnHost, isToken, RequestBudget } from '../../../src/cli/observer/guard.ts'
 import { readPageFiles } from '../../../src/cli/observer/page-files.ts'
 import { MAX_VIEWERS, PageServer } from '../../../src/cli/observer/page-server.ts'
+import { lookOf, Viewer } from '../../../src/cli/observer/viewer.ts'
 import type { Self } from '../../../src/index.ts'
 import { suite } from '../../support/suite.ts'
 import { Cli, freshSettings, jsonLines, runCli, startCli } from './cli-support.ts'
@@ -32,15 +35,17 @@ test(
       assert.match(policy, part)
     }
     assert.not.match(policy, 'unsafe')
+    assert.not.match(page.body, /https?:/)
     const files = await readPageFiles()
     assert.equal(
       [...files.keys()].map((path) => (path === '/' ? 'index.html' : path.slice(1))).sort(),
       readdirSync(PAGE).sort(),
     )
-    for (const [path, { type, etag }] of files) {
+    for (const [path, { type, etag, body }] of files) {
+      // The name of SVG's namespace is no address that anybody asks.
+      assert.not.match(body.toString().replaceAll('http://www.w3.org/2000/svg', ''), /https?:/, path)
       const { status, headers } = await get(port, path, { headers: { 'if-none-match': etag } })
       assert.is(status, 304, path)
-      assert.not.match(page.body, /https?:/)
       assert.equal([(await get(port, path)).headers['content-type'], headers.etag], [type, etag])
     }
     for (const path of ['/nothing', '/..%2f..%2fmain.ts', '/../../main.ts', '//etc/passwd', '/page/main.js']) {
@@ -105,7 +110,7 @@ test(
     const entry = await get(port, `/?token=${token}`)
     assert.equal([entry.status, entry.headers.location], [303, '/'])
     const [given = ''] = entry.headers['set-cookie'] ?? []
-    for (const part of ['HttpOnly', 'SameSite=Strict', 'Path=/']) assert.match(given, part)
+    for (const part of ['HttpOnly', 'SameSite=Lax', 'Path=/']) assert.match(given, part)
     const cookie = given.split(';')[0] ?? ''
     for (const path of ['/', '/main.js']) assert.is((await get(port, path, { headers: { cookie } })).status, 200)
     assert.is((await EventReader.open(t, port, '', { cookie })).status, 200)
@@ -129,6 +134,11 @@ test(
     assert.is((await EventReader.open(t, port, '')).status, 503)
     readers[0]?.close()
     for (;;) if ((await EventReader.open(t, port, '')).status === 200) break
+    const refused = async (): Promise<boolean> => {
+      const answers = await Promise.all(Array.from({ length: 30 }, () => get(port, '/icon.svg')))
+      return answers.some(({ status }) => status === 429)
+    }
+    while (!(await refused()));
     const budget = new RequestBudget()
     const taken = Array.from({ length: 300 }, () => budget.take(1_000_000))
     assert.is(taken.filter((one) => one).length, 200)
@@ -196,12 +206,54 @@ test(
   { deadlineMs: DEADLINE_MS },
 )
 
+test('of what a node says of the DHT only what fits the shape is shown', () => {
+  for (const said of [undefined, null, 'x', 7, [], new Uint8Array(3)]) assert.is(dhtViewOf(said), undefined)
+  const nothing = { id: '', publicAddress: undefined, contacts: [], items: 0, announcements: 0 }
+  assert.equal(dhtViewOf({}), nothing)
+  assert.equal(dhtViewOf({ id: {}, publicAddress: 'x', contacts: 'x', items: Number.NaN, announcements: '1' }), nothing)
+  const { contacts, ...rest } = dhtViewOf({
+    id: 'a',
+    publicAddress: { host: '2001:db8::1', port: 4 },
+    contacts: Array(1000).fill({ id: 'b', address: 'c'.repeat(1000), more: true }),
+    items: 1,
+    announcements: 2,
+  }) as DhtView
+  assert.equal(rest, { id: 'a', publicAddress: '[2001:db8::1]:4', items: 1, announcements: 2 })
+  assert.equal([contacts.length, contacts[0]], [256, { id: 'b', address: 'c'.repeat(512) }])
+})
+
+test(
+  'the first that a page hears of the log is all there is, and be it nothing; news of the log are no news of the cluster',
+  async (t) => {
+    const { port, log } = await startObserved(t)
+    const stream = await EventReader.open(t, port, `since=${Number.MAX_SAFE_INTEGER}`)
+    assert.equal(await stream.next('log'), [])
+    const told: string[] = []
+    const viewer = new Viewer({
+      watch: { view: () => ({}) } as unknown as ClusterWatch,
+      log,
+      response: { write: (text: string) => told.push(text.split('\n', 1)[0] ?? ''), end: () => {} } as never,
+      look: lookOf(new URLSearchParams()),
+    })
+    viewer.end()
+    told.length = 0
+    log.add({ node: 'a@b', type: 'test', level: 'info', text: 'news' })
+    viewer.logged()
+    while (told.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    assert.equal(told, ['event: log'])
+    viewer.changed()
+    while (told.length === 1) await new Promise((resolve) => setTimeout(resolve, 5))
+    assert.equal(told, ['event: log', 'event: cluster'])
+  },
+  { deadlineMs: DEADLINE_MS },
+)
+
 test(
   'the log tells what happens on the nodes, floods cut short, and of a node that stops',
   async (t) => {
     const { node, port, log } = await startObserved(t)
-    const stream = await EventReader.open(t, port, '')
-    await stream.next('cluster', ({ nodes }) => nodes[0]?.figures !== undefined)
+    const state = await EventReader.open(t, port, '')
+    await state.next('cluster', ({ nodes }) => nodes[0]?.figures !== undefined)
     const isCrash = ({ type, text }: { type: string; text: string }): boolean =>
       type === 'processCrashed' && text.includes('boom')
     // Until the observer follows the events of the node.
@@ -209,9 +261,12 @@ test(
       node.spawn(async () => {
         throw new Error('boom')
       })
-      await stream.next('cluster')
+      await state.next('cluster')
     }
-    const [entry] = await stream.next('log', (entries) => entries.some(isCrash))
+    state.close()
+    const stream = await EventReader.open(t, port, '')
+    const told = await stream.next('log', (entries) => entries.some(isCrash))
+    const entry = told.find(isCrash)
     assert.equal([entry?.node, typeof entry?.at], [node.name, 'number'])
     for (let n = 0; n < 500; n++) node.send('nobody', n)
     await stream.next('log', (entries) => entries.some(({ type }) => type === 'more'))
@@ -220,7 +275,7 @@ test(
     const last = log.after(0).at(-1)?.id ?? 0
     const later = await EventReader.open(t, port, `since=${last}`)
     await node.stop()
-    const entries = await later.next('log')
+    const entries = await later.next('log', ({ length }) => length > 0)
     assert.ok(entries.every(({ id }) => id > last))
     assert.is((await later.next('cluster', ({ nodes }) => nodes[0]?.state === 'left')).nodes[0]?.why, 'it was stopped')
   },

@@ -1,13 +1,16 @@
 /** Who is let in besides having the cookie, and the options for it. */
 import * as assert from 'uvu/assert'
+import { createAuthority, parseAuthorities } from '../../../certs/authorities.ts'
 import { isSkeinError } from '../../../certs/errors.ts'
+import { createIdentity } from '../../../certs/identity.ts'
 import { resolveIds } from '../../../src/admission-option.ts'
-import { Admission, MAX_ADMISSION_IDS } from '../../../src/cluster/admission.ts'
+import { Admission, isBarring, MAX_ADMISSION_IDS } from '../../../src/cluster/admission.ts'
 import { suite } from '../../support/suite.ts'
 
 const test = suite('admission')
 
 const clock = { wallNow: () => 0 }
+const YEAR_MS = 365 * 24 * 60 * 60_000
 const DIGITS = 'abcdefghijklmnopqrstuvwxyz234567'
 
 const idOf = (index: number): string => {
@@ -36,6 +39,31 @@ test('without anything all are let in; revoked ones are not, list or no list', (
   )
   assert.ok(admission.unrevoke(idOf(2)))
   assert.is(admission.refusal(idOf(2), undefined), undefined)
+})
+
+test('with authorities a certificate is needed that one of them has signed, on the list or not, and now', async () => {
+  const authority = await createAuthority({ wallNowMs: 0, validForMs: YEAR_MS })
+  const [signed, own] = await Promise.all([
+    createIdentity({ wallNowMs: 0, validForMs: YEAR_MS / 2, authority }),
+    createIdentity({ wallNowMs: 0 }),
+  ])
+  const calendar = { nowMs: 0, wallNow: () => calendar.nowMs }
+  const members = [signed.nodeId, own.nodeId]
+  const authorities = parseAuthorities(authority.certificatePem)
+  const admission = new Admission(idOf(0), { clock: calendar, members, authorities })
+  const codeFor = ({ nodeId }: { nodeId: string }, certificate?: Uint8Array) =>
+    admission.refusal(nodeId, certificate)?.code
+  assert.is(codeFor(signed, signed.certificate), undefined)
+  assert.is(codeFor(own, own.certificate), 'ERR_SKEIN_CERT_UNTRUSTED')
+  assert.is(codeFor(signed), 'ERR_SKEIN_CERT_UNTRUSTED')
+  assert.is(codeFor({ nodeId: idOf(1) }, signed.certificate), 'ERR_SKEIN_NOT_ADMITTED')
+  admission.revoke(signed.nodeId)
+  assert.is(codeFor(signed, signed.certificate), 'ERR_SKEIN_REVOKED')
+  admission.unrevoke(signed.nodeId)
+  calendar.nowMs = 0.6 * YEAR_MS
+  assert.is(codeFor(signed, signed.certificate), 'ERR_SKEIN_CERT_UNTRUSTED')
+  assert.ok(['ERR_SKEIN_CERT_UNTRUSTED', 'ERR_SKEIN_NOT_ADMITTED', 'ERR_SKEIN_REVOKED'].every(isBarring))
+  assert.not(isBarring('ERR_SKEIN_CERT_EXPIRED'))
 })
 
 test('the list of revoked nodes is bounded', () => {

@@ -166,6 +166,16 @@ test(
     answer = { type: 'processes', page: { processes: [glance(foreign), glance(own), 5], more: 'yes' } }
     const page = (await outcome(a.observer.processes(b.name))) as { processes: { pid: unknown }[]; more: boolean }
     assert.equal([page.processes.map(({ pid }) => String(pid)), page.more], [[String(own)], false])
+    // The same page for ever would keep a reader for ever.
+    const young = b.spawn(deaf)
+    answer = { type: 'processes', page: { processes: [glance(young), glance(own)], more: true } }
+    const numbers = async (after: number): Promise<unknown> => {
+      const { processes, more } = await settled(cluster, a.observer.processes(b.name, { after }))
+      return [processes.map(({ pid }) => pid.number), more]
+    }
+    assert.equal(await numbers(0), [[own.number, young.number], true])
+    assert.equal(await numbers(own.number), [[young.number], true])
+    assert.equal(await numbers(young.number), [[], false])
     answer = {
       type: 'process',
       process: { ...glance(own), links: { count: 2, list: [{ node: 3, pid: 'x' }, 9] }, onFull: 'x' },

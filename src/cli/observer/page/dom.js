@@ -13,7 +13,7 @@ const SVG = 'http://www.w3.org/2000/svg'
 
 /**
  * @param {string} tag
- * @param {Record<string, unknown>} [props] attributes; `key` tells siblings apart, `on…` are listeners, `vars` custom properties
+ * @param {Record<string, unknown>} [props] attributes; `key` tells siblings apart, `on…` are listeners
  * @param {...Child} children
  * @returns {VElement}
  */
@@ -100,10 +100,7 @@ const patch = (element, { props, children }) => {
 /** @param {Element} element @param {string} name @param {unknown} value */
 const apply = (element, name, value) => {
   if (name === 'key') return
-  if (name === 'vars') {
-    const style = /** @type {HTMLElement} */ (element).style
-    for (const [variable, text] of Object.entries(value ?? {})) style.setProperty(variable, String(text))
-  } else if (name.startsWith('on')) {
+  if (name.startsWith('on')) {
     const listeners = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (element))
     listeners[name] = value ?? null
   } else if (name === 'value') {

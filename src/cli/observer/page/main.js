@@ -80,18 +80,31 @@ const page = () => {
   return clusterPage(known)
 }
 
-const theme = () => THEMES.find((one) => one === localStorage.getItem(THEME_KEY)) ?? 'auto'
+/** A browser may keep nothing for us, and throws then. */
+const keptTheme = () => {
+  try {
+    return localStorage.getItem(THEME_KEY)
+  } catch {
+    return null
+  }
+}
+
+let theme = THEMES.find((one) => one === keptTheme()) ?? 'auto'
 
 const applyTheme = () => {
-  const chosen = theme()
-  if (chosen === 'auto') delete document.documentElement.dataset.theme
-  else document.documentElement.dataset.theme = chosen
+  if (theme === 'auto') delete document.documentElement.dataset.theme
+  else document.documentElement.dataset.theme = theme
 }
 
 const nextTheme = () => {
-  localStorage.setItem(THEME_KEY, THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length] ?? 'auto')
+  theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? 'auto'
   applyTheme()
   changed()
+  try {
+    localStorage.setItem(THEME_KEY, theme)
+  } catch {
+    // Then the choice lasts as long as the page.
+  }
 }
 
 const CONNECTION = { connecting: 'connecting', live: 'live', lost: 'observer lost' }
@@ -120,22 +133,17 @@ const top = () => {
       h('span', { class: `connection ${connection}` }, CONNECTION[connection]),
       h(
         'button',
-        { type: 'button', id: 'theme', onclick: nextTheme, 'aria-label': `Colours: ${theme()}. Change` },
-        { auto: 'Auto', light: 'Light', dark: 'Dark' }[theme()],
+        { type: 'button', id: 'theme', onclick: nextTheme, 'aria-label': `Colours: ${theme}. Change` },
+        { auto: 'Auto', light: 'Light', dark: 'Dark' }[theme],
       ),
     ),
   ]
 }
 
-let shownAddress = ''
-
 const show = () => {
-  const { node } = route()
+  const title = `${route().node || stream.known.cluster?.cluster || 'cluster'} – Skein observer`
+  if (document.title !== title) document.title = title
   render(header, top())
-  if (shownAddress !== location.hash) {
-    shownAddress = location.hash
-    document.title = `${node === '' ? (stream.known.cluster?.cluster ?? 'cluster') : node} – Skein observer`
-  }
   render(content, page())
 }
 

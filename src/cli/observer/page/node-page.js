@@ -450,10 +450,7 @@ const dhtTable = ({ id, publicAddress, contacts, items, announcements }) => [
     'dl',
     { class: 'facts' },
     fact('Id', h('code', {}, id)),
-    fact(
-      'Public address',
-      publicAddress === undefined ? 'not known yet' : `${publicAddress.host} port ${publicAddress.port}`,
-    ),
+    fact('Public address', publicAddress ?? 'not known yet'),
     fact('Keeps for others', `${plural(items, 'item')}, ${plural(announcements, 'announcement')}`),
   ),
   contacts.length > 0 &&

@@ -13,6 +13,7 @@ const TOP = 14
 const BOTTOM = 20
 /** What the width stands for: no more than there is to show. */
 const SPANS_MIN = [1, 2, 5]
+const MAX_SPAN_MIN = 5
 /** Points further apart are not joined: the node did not answer meanwhile. */
 const GAP_MS = 6000
 /** Small values make no full height. */
@@ -29,16 +30,17 @@ const roundUp = (value) => {
  *
  * @param {object} plot
  * @param {string} plot.title
- * @param {readonly Point[]} plot.points
+ * @param {readonly Point[]} plot.points those of the last five minutes are shown
  * @param {readonly Series[]} plot.series
  * @param {(value: number) => string} plot.format
  * @param {number} plot.atLeast what fills the height when everything is smaller
  * @returns {Child}
  */
-export const plot = ({ title, points, series, format, atLeast }) => {
-  const end = points.at(-1)?.[0] ?? 0
+export const plot = ({ title, points: all, series, format, atLeast }) => {
+  const end = all.at(-1)?.[0] ?? 0
+  const points = all.filter(([at = 0]) => end - at <= MAX_SPAN_MIN * 60_000)
   const length = (end - (points[0]?.[0] ?? end)) / 60_000
-  const minutes = SPANS_MIN.find((span) => length <= span) ?? 5
+  const minutes = SPANS_MIN.find((span) => length <= span) ?? MAX_SPAN_MIN
   const top = roundUp(Math.max(atLeast, ...points.flatMap((point) => series.map(({ at }) => point[at] ?? 0))))
   /** @param {number} at */
   const x = (at) => LEFT + (WIDTH - 2 * LEFT) * (1 - (end - at) / (minutes * 60_000))

@@ -46,7 +46,8 @@ export const openStream = (changed, happened) => {
   let retry
   /** @type {Record<string, string>} */
   let look = {}
-  let isFirstLog = true
+  /** The log is read from its beginning: nothing is known of it, or it may be the one of another observer, which counts anew. */
+  let isLogDue = true
 
   /** @type {{ [K in keyof Messages]: (message: Messages[K]) => void }} */
   const takes = {
@@ -73,11 +74,9 @@ export const openStream = (changed, happened) => {
       known.failed = message.text
     },
     log: (entries) => {
-      const last = known.log.at(-1)?.id ?? 0
-      const fresh = entries.filter(({ id }) => id > last)
-      known.log = [...known.log, ...fresh].slice(-MAX_LOG)
-      if (!isFirstLog) happened(fresh)
-      isFirstLog = false
+      known.log = (isLogDue ? [...entries] : [...known.log, ...entries]).slice(-MAX_LOG)
+      if (!isLogDue) happened(entries)
+      isLogDue = false
     },
   }
 
@@ -89,7 +88,7 @@ export const openStream = (changed, happened) => {
 
   const open = () => {
     close()
-    const since = known.log.at(-1)?.id
+    const since = isLogDue ? undefined : known.log.at(-1)?.id
     const query = new URLSearchParams({ ...look, ...(since === undefined ? {} : { since: String(since) }) })
     const opened = new EventSource(`/stream?${query}`)
     source = opened
@@ -103,19 +102,18 @@ export const openStream = (changed, happened) => {
     opened.onerror = () => {
       known.connection = 'lost'
       changed()
-      // The browser tries again by itself, but not after a refusal; and then an observer that is a new one counts anew.
+      // The browser tries again by itself, but not after a refusal.
       close()
-      retry = setTimeout(() => {
-        known.log = []
-        isFirstLog = true
-        open()
-      }, RETRY_MS)
+      isLogDue = true
+      retry = setTimeout(open, RETRY_MS)
     }
   }
 
   document.addEventListener('visibilitychange', () => {
-    if (document.visibilityState === 'hidden') close()
-    else open()
+    if (document.visibilityState === 'hidden') {
+      close()
+      isLogDue = true
+    } else open()
   })
 
   return {

@@ -13,6 +13,8 @@ const PHONE = { width: 360, height: 400 }
 const isNarrow = matchMedia('(max-width: 640px)')
 /** With more, texts would lie on top of each other. */
 const MAX_NAMED_NODES = 28
+/** And up to so many have room for their state and processes. */
+const MAX_WORDY_NODES = 8
 const MAX_LABELLED_LINKS = 10
 const MAX_LABELLED_LINKS_PHONE = 6
 /** Where on a line its label stands, by turns: in the middle most lines cross. */
@@ -48,7 +50,7 @@ export const topology = (nodes) => {
 
 /** @param {readonly NodeView[]} nodes @param {typeof DESK} frame @returns {Places} */
 const placesOf = (nodes, { width, height }) => {
-  const size = nodes.length <= 8 ? 17 : nodes.length <= MAX_NAMED_NODES ? 12 : nodes.length <= 80 ? 7 : 4
+  const size = nodes.length <= MAX_WORDY_NODES ? 17 : nodes.length <= MAX_NAMED_NODES ? 12 : nodes.length <= 80 ? 7 : 4
   const [radiusX, radiusY] = nodes.length === 1 ? [0, 0] : [width / 2 - 70, height / 2 - 55]
   return new Map(
     nodes.map(({ name }, index) => {
@@ -137,6 +139,8 @@ const nodeMark = ({ name, state, figures }, places, number) => {
       class: `node ${state}`,
       href: `#/node/${encodeURIComponent(name)}`,
     },
+    // What is written beside it where there is room for that.
+    number > MAX_WORDY_NODES && h('title', {}, `${name}: ${stateText || 'up'}`),
     h('circle', { class: 'halo', cx: x, cy: y, r: size + 6 }),
     h('circle', { class: 'body', cx: x, cy: y, r: size }),
     // Not by colour alone.
@@ -155,8 +159,8 @@ const nodeMark = ({ name, state, figures }, places, number) => {
       h(
         'text',
         { class: 'name', x, y: y + size + 22, 'text-anchor': 'middle' },
-        shortName(name).slice(0, number > 8 ? 14 : 24),
+        shortName(name).slice(0, number > MAX_WORDY_NODES ? 14 : 24),
       ),
-    number <= 8 && h('text', { class: 'under', x, y: y + size + 38, 'text-anchor': 'middle' }, below),
+    number <= MAX_WORDY_NODES && h('text', { class: 'under', x, y: y + size + 38, 'text-anchor': 'middle' }, below),
   )
 }

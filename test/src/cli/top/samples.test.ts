@@ -84,6 +84,17 @@ test('a node that does not answer holds nobody up, and is asked once', async () 
   assert.equal(seen(), ['a@vm', 'b@vm'])
 })
 
+test('where only slow nodes are left to answer, a round waits for them', async () => {
+  const slow = (): Promise<ObservedNode> =>
+    new Promise((resolve) => setTimeout(() => void ok('a@vm')().then(resolve), 1200))
+  const { samples, asked } = setUp(new Map([['a@vm', slow]]), ['a@vm'])
+  await samples.round()
+  assert.not(samples.isComplete)
+  await samples.round()
+  assert.ok(samples.isComplete)
+  assert.equal(asked, ['a@vm'])
+})
+
 test('rates compare with the snapshot before, not with that of a node that was started again', async () => {
   const answers = new Map([['a@vm', ok('a@vm', { uptimeMs: 1000 })]])
   const { samples } = setUp(answers, ['a@vm'])
