@@ -2,8 +2,10 @@
  * Judging the certificate of another node.
  *
  * TLS only proves that the peer holds the private key of the certificate it showed. That the certificate is one of ours
- * is decided here, before a single byte of a stream is read: an Ed25519 key, a signature made by that same key, the id of
- * that key as the subject, today within its period. Membership is not decided here; proof.ts does that.
+ * is decided here, before a single byte of a stream is read: an Ed25519 key, a signature made by that same key or said to
+ * be an authority's, the id of that key as the subject, today within its period. Membership is not decided here; proof.ts
+ * does that. Nor is what an authority's signature is worth: to who trusts no authority nothing, and TLS has proven the key;
+ * to who does, authorities.ts tells.
  *
  * The bytes come from strangers: whatever they hold, the outcome is a VerifiedPeer or a SkeinError. issuer.ts makes
  * certificates.
@@ -27,6 +29,9 @@ export const MAX_CERTIFICATE_BYTES = 8 * 1024
 /** The tag of a certificate, as of every structure in it (X.690 8.9). */
 const SEQUENCE = 0x30
 
+/** As issuer.ts names them. */
+const AUTHORITY = /^CN=(ca-[a-z2-7]{32})$/
+
 /** How far the clocks of two machines may differ; Kerberos (RFC 4120 section 8.2) settled on five minutes too. */
 export const CLOCK_SKEW_TOLERANCE_MS = 5 * 60_000
 
@@ -49,11 +54,13 @@ export const verifyCertificate = (der: Uint8Array, wallNowMs: number): VerifiedP
 
 interface ParsedCertificate {
   readonly peer: VerifiedPeer
+  /** The authority that it says has signed it; undefined: its own key has. */
+  readonly authority: string | undefined
   readonly notBeforeMs: number
   readonly notAfterMs: number
 }
 
-/** All checks but the calendar: what a certificate says, once its own key has vouched for it. */
+/** All checks but the calendar, and whether an authority has signed it that is named there. */
 export const parseCertificate = (der: Uint8Array): ParsedCertificate => {
   if (der.length === 0) throw new SkeinError('ERR_SKEIN_CERT_MISSING', 'The other side showed no certificate')
   if (der.length > MAX_CERTIFICATE_BYTES) {
@@ -74,7 +81,8 @@ const inspect = (der: Uint8Array): ParsedCertificate => {
 
   const { publicKey } = certificate
   if (publicKey.asymmetricKeyType !== 'ed25519') throw invalid('its key is not Ed25519')
-  if (!certificate.verify(publicKey)) throw invalid('it is not signed by its own key')
+  const authority = AUTHORITY.exec(certificate.issuer)?.[1]
+  if (authority === undefined && !certificate.verify(publicKey)) throw invalid('it is not signed by its own key')
 
   const rawKey = rawPublicKey(publicKey)
   const nodeId = nodeIdOf(rawKey)
@@ -84,7 +92,8 @@ const inspect = (der: Uint8Array): ParsedCertificate => {
   const notAfterMs = Date.parse(certificate.validTo)
   if (!(notBeforeMs <= notAfterMs)) throw invalid('its period of validity makes no sense')
 
-  return { peer: { nodeId, publicKey: rawKey, certificate: new Uint8Array(certificate.raw) }, notBeforeMs, notAfterMs }
+  const peer = { nodeId, publicKey: rawKey, certificate: new Uint8Array(certificate.raw) }
+  return { peer, authority, notBeforeMs, notAfterMs }
 }
 
 /**

@@ -27,12 +27,23 @@ export const ERRORS = {
     'A text is not an address of the form ip:port, [ipv6]:port or host:port.',
     'Write it like 192.168.1.7:4433 or [fe80::1]:4433.',
   ),
+  ERR_SKEIN_CONFIG_FILE: entry(
+    'The configuration file cannot be read, or is not a JSON object.',
+    'Check the name that was given as configFile, SKEIN_CONFIG or --config, and that the file is valid JSON.',
+  ),
   // identity and membership
   ERR_SKEIN_BAD_IDENTITY: entry(
     'A saved identity cannot be read or does not hold an Ed25519 key with its certificate.',
     'Remove the file to have a new identity made, or restore it from a backup.',
   ),
-  ERR_SKEIN_INSECURE_FILE: entry('A secret file can be read by other users.', 'Run chmod 600 on the file.'),
+  ERR_SKEIN_BAD_AUTHORITY: entry(
+    'What was given as an authority (CA) is none, or has not signed the certificate of this node.',
+    'Make one with "skein certs ca", and certificates with "skein certs issue"; docs/certs.md tells how.',
+  ),
+  ERR_SKEIN_INSECURE_FILE: entry(
+    'A secret file can be read by other users, or a configuration file be changed by all of them.',
+    'Run chmod 600 on the file.',
+  ),
   ERR_SKEIN_BAD_COOKIE: entry(
     'The cookie is empty, too short or too long.',
     'Use 8 to 1024 bytes; "openssl rand -hex 32" makes a good one.',
@@ -50,6 +61,10 @@ export const ERRORS = {
     'Check the clocks of both machines; restart the other node to renew its certificate.',
   ),
   ERR_SKEIN_CERT_MISSING: entry('The other side showed no certificate.', 'TLS is always mutual between Skein nodes.'),
+  ERR_SKEIN_CERT_UNTRUSTED: entry(
+    'No authority (CA) that one of the two nodes trusts has signed the certificate of the other, or that has ended.',
+    'Give the other node a certificate: skein certs issue, and the option "identity"; look at it with skein certs show.',
+  ),
   ERR_SKEIN_CERT_FOREIGN: entry(
     'The certificate of the other node belongs to a different key than the one expected here.',
     'The name or address now belongs to another key; remove the stale record or correct the address.',
@@ -129,6 +144,19 @@ export const ERRORS = {
   ERR_SKEIN_TOO_MANY_CONNECTIONS: entry(
     'The limit of connections or half-open connections is reached.',
     'Raise the limit or find out who opens so many.',
+  ),
+  // invitations
+  ERR_SKEIN_BAD_INVITATION: entry(
+    'What was given to skein join is no token of an invitation, or not all of it.',
+    'Copy the whole line that skein invite printed.',
+  ),
+  ERR_SKEIN_INVITATION_USED: entry(
+    'The invitation has been used: it is good for one machine, once.',
+    'Run skein invite again. If nobody of yours has used it, somebody else has the cookie: docs/rotation.md tells how to change it.',
+  ),
+  ERR_SKEIN_INVITATION_EXPIRED: entry(
+    'The time of the invitation is over.',
+    'Run skein invite again; --for gives it more time.',
   ),
   // messages
   ERR_SKEIN_MESSAGE_TOO_LARGE: entry(
@@ -270,6 +298,10 @@ export const ERRORS = {
   ERR_SKEIN_NO_TELEMETRY: entry(
     'OpenTelemetry cannot be loaded.',
     'Run npm install @opentelemetry/api, or pass the module as option api.',
+  ),
+  ERR_SKEIN_EVALUATION: entry(
+    'Code given to skein attach threw, is not complete, or was given up.',
+    'The message is what the node said of it.',
   ),
   ERR_SKEIN_NO_HANDLER: entry(
     'A process of a behaviour has no function for this kind of message.',

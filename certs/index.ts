@@ -1,4 +1,5 @@
 /** `skein/certs`: who a node is and how it proves membership. */
+export { type Authority, createAuthority, loadAuthority } from './authorities.ts'
 export { type VerifiedPeer, verifyCertificate } from './certificate.ts'
 export { type CookieOptions, type ResolvedCookie, resolveCookie } from './cookie.ts'
 export {

@@ -1,5 +1,6 @@
 /**
- * Making a node's self-signed certificate: X.509 through @peculiar/x509, signatures through node:crypto.
+ * Making certificates: a node's own, signed by itself or by an authority, and an authority's. X.509 through @peculiar/x509,
+ * signatures through node:crypto.
  *
  * WebCrypto's Ed25519 warns of being experimental on Node 20 and works in the thread pool, so the library is handed a
  * `Crypto` of ours for the one call, whose `sign` is node:crypto's. Nothing is registered with its process-wide
@@ -13,35 +14,82 @@ import { nodeIdOf, rawPublicKey } from './node-id.ts'
 /** RFC 5280 section 4.1.2.2 allows 20 bytes; 16 cannot collide by chance and leave room for a leading zero. */
 const SERIAL_NUMBER_BYTES = 16
 
-interface CertificateRequest {
-  readonly privateKey: KeyObject
+interface Period {
   readonly notBeforeMs: number
   readonly notAfterMs: number
 }
 
-/** A self-signed certificate for an Ed25519 key, DER. */
+interface CertificateRequest extends Period {
+  /** Of the node. */
+  readonly privateKey: KeyObject
+  /** Of the authority that signs; without it the node's own does. */
+  readonly authorityKey?: KeyObject | undefined
+}
+
+/** The name of an authority follows from its key, as that of a node does; none is ever the other's. */
+export const authorityIdOf = (key: KeyObject): string => `ca-${nodeIdOf(rawPublicKey(key))}`
+
+/** A certificate for the Ed25519 key of a node, DER. */
 export const issueCertificate = async (request: CertificateRequest): Promise<Uint8Array> => {
-  const { privateKey, notBeforeMs, notAfterMs } = request
+  const { privateKey, authorityKey } = request
   const x509 = x509Library()
   const key = createPublicKey(privateKey)
-  const publicKey = key.export({ type: 'spki', format: 'der' })
   const subject = `CN=${nodeIdOf(rawPublicKey(key))}`
+  return sign509(x509, {
+    ...request,
+    key,
+    subject,
+    issuer: authorityKey === undefined ? subject : `CN=${authorityIdOf(createPublicKey(authorityKey))}`,
+    signingKey: authorityKey ?? privateKey,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
+    ],
+  })
+}
+
+/** The certificate of an authority, DER: signed by itself, and good for certificates of nodes alone. */
+export const issueAuthority = async ({ privateKey, ...period }: CertificateRequest): Promise<Uint8Array> => {
+  const x509 = x509Library()
+  const key = createPublicKey(privateKey)
+  const subject = `CN=${authorityIdOf(key)}`
+  return sign509(x509, {
+    ...period,
+    key,
+    subject,
+    issuer: subject,
+    signingKey: privateKey,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
+    ],
+  })
+}
+
+interface Content extends Period {
+  readonly key: KeyObject
+  readonly subject: string
+  readonly issuer: string
+  readonly signingKey: KeyObject
+  readonly extensions: X509Library.Extension[]
+}
+
+const sign509 = async (x509: typeof X509Library, content: Content): Promise<Uint8Array> => {
+  const { key, subject, issuer, signingKey, extensions, notBeforeMs, notAfterMs } = content
+  const publicKey = key.export({ type: 'spki', format: 'der' })
   const certificate = await x509.X509CertificateGenerator.create(
     {
       subject,
-      issuer: subject,
+      issuer,
       serialNumber: serialNumber(publicKey, notBeforeMs, notAfterMs),
       notBefore: new Date(notBeforeMs),
       notAfter: new Date(notAfterMs),
       publicKey,
       signingKey: { algorithm: { name: 'Ed25519' }, extractable: false, type: 'private', usages: ['sign'] },
-      extensions: [
-        new x509.BasicConstraintsExtension(false, undefined, true),
-        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
-      ],
+      extensions,
     },
-    signingCrypto(privateKey),
+    signingCrypto(signingKey),
   )
   return new Uint8Array(certificate.rawData)
 }

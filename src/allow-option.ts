@@ -26,6 +26,7 @@ const RULE_KEYS = [
   'observe',
   'supervise',
   'unnamed',
+  'attach',
 ] as const satisfies readonly (keyof AllowRule)[]
 
 /** As Allow, checked and complete. */
@@ -67,7 +68,7 @@ const resolveRule = (what: string, rule: unknown): AllowRule => {
   // Taken for a name it would match nobody, and what the rule forbids would be allowed.
   const shouted = checked.find((one) => one !== one.toLowerCase() && isNodeId(one.toLowerCase()))
   if (shouted !== undefined) throw bad(`${what}.nodes`, 'a node id in small letters', shouted)
-  const { observe, unnamed } = given
+  const { observe, unnamed, attach } = given
   return {
     nodes: checked,
     ...namesOf(what, 'spawn', given.spawn, BEHAVIOUR_PATTERN),
@@ -78,6 +79,7 @@ const resolveRule = (what: string, rule: unknown): AllowRule => {
     ...namesOf(what, 'supervise', given.supervise),
     ...(observe === undefined ? {} : { observe: oneOf(`${what}.observe`, ['all', 'nodes', 'none'] as const, observe) }),
     ...(unnamed === undefined ? {} : { unnamed: oneOf(`${what}.unnamed`, ['all', 'none'] as const, unnamed) }),
+    ...(attach === undefined ? {} : { attach: oneOf(`${what}.attach`, ['all', 'none'] as const, attach) }),
   }
 }
 

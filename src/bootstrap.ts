@@ -11,7 +11,8 @@ import { resolveAll, resolveBySystem } from '../discovery/resolve.ts'
 import type { Address } from '../transport/address.ts'
 import { systemClock } from '../transport/clock.ts'
 import { systemRandom } from '../transport/random.ts'
-import { processEnvironment, resolveConfig, type StartOptions } from './config.ts'
+import { processEnvironment, type StartOptions } from './config.ts'
+import { loadConfig } from './config-file.ts'
 import { type DhtReport, reportOf } from './dht-report.ts'
 import type { DhtOptions } from './discovery-config.ts'
 import { fail } from './option-checks.ts'
@@ -21,7 +22,7 @@ const JOIN_AGAIN_MS = 30_000
 const DUAL_STACK = '::'
 const ALL_IPV4 = '0.0.0.0'
 
-export interface BootstrapOptions extends Pick<StartOptions, 'host' | 'port'> {
+export interface BootstrapOptions extends Pick<StartOptions, 'host' | 'port' | 'configFile'> {
   /** Other nodes of the DHT to begin with, and the network. Without any it waits for others to come. */
   readonly dht?: DhtOptions
 }
@@ -63,16 +64,22 @@ export class BootstrapNode implements AsyncDisposable {
 }
 
 /**
- * Starts a bootstrap node. SKEIN_HOST, SKEIN_PORT and SKEIN_BOOTSTRAP stand in for options. Rejects with
- * ERR_SKEIN_BAD_OPTION, _BAD_ADDRESS, _PORT_BUSY or _BIND.
+ * Starts a bootstrap node. SKEIN_HOST, SKEIN_PORT and SKEIN_BOOTSTRAP stand in for options, and so does a configuration
+ * file. Rejects with ERR_SKEIN_BAD_OPTION, _BAD_ADDRESS, _CONFIG_FILE, _PORT_BUSY or _BIND.
  */
-export const startBootstrap = async ({ host, port, dht }: BootstrapOptions = {}): Promise<BootstrapNode> => {
+export const startBootstrap = async ({
+  host,
+  port,
+  dht,
+  configFile,
+}: BootstrapOptions = {}): Promise<BootstrapNode> => {
   const start: StartOptions = {
     discovery: { dht: dht ?? true },
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port }),
+    ...(configFile === undefined ? {} : { configFile }),
   }
-  const config = resolveConfig(start, processEnvironment(), 'localhost')
+  const { config } = await loadConfig(start, processEnvironment(), 'localhost')
   const { bootstrap, network, contactsFile } = config.discovery.dht ?? fail('dht', 'an object', dht)
   const saved = contactsFile === undefined ? undefined : await loadTable(contactsFile)
   const opened = await open(config.host, config.port, { clock: systemClock, random: systemRandom, network, saved })

@@ -3,9 +3,19 @@
  *
  * New connections show the new one, those that are there go on. It looks at least once a day, since the calendar may jump,
  * and at most once a minute. The file that the identity came from is rewritten; where that fails (a full disk) the node
- * says so, goes on with what it has in memory, and tries again.
+ * says so, goes on with what it has in memory, and tries again. A certificate of an authority is renewed by an authority
+ * alone: the node looks every hour whether there is another one in its file, and never writes there. One that is put there
+ * for a node that has signed its own is taken up instead of a renewal.
  */
-import { type Identity, isDueForRenewal, RENEW_BEFORE_MS, renewIdentity, saveIdentity } from '../certs/identity.ts'
+import { SkeinError } from '../certs/errors.ts'
+import {
+  type Identity,
+  isDueForRenewal,
+  RENEW_BEFORE_MS,
+  readIdentity,
+  renewIdentity,
+  saveIdentity,
+} from '../certs/identity.ts'
 import type { Clock, Timer } from '../transport/clock.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Logger } from './config.ts'
@@ -13,6 +23,10 @@ import type { NodeEvent } from './event-stream.ts'
 
 const MAX_CHECK_MS = 24 * 60 * 60_000
 const MIN_CHECK_MS = 60_000
+/** Between two looks at a file into which an authority's certificates are put. */
+const LOOK_MS = 60 * 60_000
+/** An authority's certificate that ends sooner is warned of. */
+const WARN_BEFORE_MS = 7 * 24 * 60 * 60_000
 /** After a failure. */
 const RETRY_MS = 10 * 60_000
 
@@ -60,16 +74,65 @@ export class CertificateKeeper {
   }
 
   async #renew(): Promise<number> {
-    const { clock, transport, logger, emit } = this.#options
-    const identity = await renewIdentity(this.#identity, { wallNowMs: clock.wallNow() })
-    transport.useIdentity(identity)
-    this.#identity = identity
-    const { notAfterMs } = identity
+    if (this.#identity.authority !== undefined) return this.#look()
+    const issued = await this.#issued().catch(() => undefined)
+    if (issued !== undefined) return this.#takeUp(issued)
+    this.#use(await renewIdentity(this.#identity, { wallNowMs: this.#options.clock.wallNow() }))
+    const { notAfterMs } = this.#identity
     await this.#save()
-    logger.info({ notAfterMs }, 'certificate renewed')
-    emit({ type: 'certificateRenewed', notAfterMs })
+    this.#tell()
     this.#arm(this.#unsaved ? RETRY_MS : this.#nextCheckMs())
     return notAfterMs
+  }
+
+  #use(identity: Identity): void {
+    this.#options.transport.useIdentity(identity)
+    this.#identity = identity
+  }
+
+  #tell(): void {
+    const { notAfterMs } = this.#identity
+    this.#options.logger.info({ notAfterMs }, 'certificate renewed')
+    this.#options.emit({ type: 'certificateRenewed', notAfterMs })
+  }
+
+  /** What an authority has signed for this node and put into its file. */
+  async #issued(): Promise<Identity | undefined> {
+    const file = this.#options.renewal?.file
+    const found = file === undefined ? undefined : await readIdentity(file)
+    const isOurs = found?.nodeId === this.#identity.nodeId && found.authority !== undefined
+    return isOurs && found.notAfterMs >= this.#options.clock.wallNow() ? found : undefined
+  }
+
+  /** The authority may have put another certificate into the file. Gives the end of what is used then. */
+  async #look(): Promise<number> {
+    const { renewal, clock, logger } = this.#options
+    const { authority } = this.#identity
+    const file = renewal?.file
+    if (file === undefined) {
+      const text = `The certificate of this node is by ${authority}, and the node has no file in which a new one could be.`
+      throw new SkeinError('ERR_SKEIN_BAD_IDENTITY', text, { hint: 'Start the node with the option identity: a file.' })
+    }
+    const issued = await this.#issued()
+    if (issued === undefined) {
+      const text = `${file} holds no certificate by an authority for this node that lasts.`
+      throw new SkeinError('ERR_SKEIN_BAD_IDENTITY', text, {
+        hint: `Where the authority is: skein certs renew ${file}`,
+      })
+    }
+    const notAfterMs = this.#takeUp(issued)
+    if (notAfterMs - clock.wallNow() < WARN_BEFORE_MS) logger.warn({ file, notAfterMs }, 'the certificate ends soon')
+    return notAfterMs
+  }
+
+  #takeUp(issued: Identity): number {
+    if (!Buffer.from(issued.certificate).equals(this.#identity.certificate)) {
+      this.#use(issued)
+      this.#unsaved = false
+      this.#tell()
+      this.#arm(this.#nextCheckMs())
+    }
+    return this.#identity.notAfterMs
   }
 
   async #save(): Promise<void> {
@@ -89,7 +152,8 @@ export class CertificateKeeper {
 
   async #check(): Promise<void> {
     try {
-      if (isDueForRenewal(this.#identity, this.#options.clock.wallNow())) await this.renew()
+      if (this.#identity.authority !== undefined) await this.renew()
+      else if (isDueForRenewal(this.#identity, this.#options.clock.wallNow())) await this.renew()
       else if (this.#unsaved) await this.#save()
       this.#arm(this.#unsaved ? RETRY_MS : this.#nextCheckMs())
     } catch (error) {
@@ -99,6 +163,7 @@ export class CertificateKeeper {
   }
 
   #nextCheckMs(): number {
+    if (this.#identity.authority !== undefined) return LOOK_MS
     const dueInMs = this.#identity.notAfterMs - RENEW_BEFORE_MS - this.#options.clock.wallNow()
     return Math.min(MAX_CHECK_MS, Math.max(MIN_CHECK_MS, dueInMs))
   }
@@ -106,7 +171,8 @@ export class CertificateKeeper {
   #arm(ms: number): void {
     this.#timer?.cancel()
     const { clock, renewal } = this.#options
-    if (this.#stopped || renewal === undefined) return
+    const hasNoSource = this.#identity.authority !== undefined && renewal?.file === undefined
+    if (this.#stopped || renewal === undefined || hasNoSource) return
     this.#timer = clock.after(ms, () => void this.#check(), true)
   }
 }

@@ -1,7 +1,7 @@
 /**
- * What a user may set, in code or by environment variables: one table, from which docs/configuration.md is made too.
+ * What a user may set, in code, by environment variables or in a file: one table, from which docs/configuration.md is made too.
  *
- * Code beats environment beats default. Whatever is given is checked here, once, so the rest of the node meets only
+ * Code beats environment beats file (config-file.ts) beats default. Whatever is given is checked here, once, so the rest of the node meets only
  * sound values; an unknown option is an error that names the nearest known one, since a misspelt option that is silently
  * ignored is worse than a node that does not start. The cookie's variables are read by certs/cookie.ts.
  */
@@ -18,20 +18,17 @@ import { MAX_ADMISSION_IDS } from './cluster/admission.ts'
 import { LIVENESS_PRESETS, type LivenessPresetName } from './cluster/liveness.ts'
 import { fullNodeName, isShortName } from './cluster/node-name.ts'
 import { RELAY_BYTES_PER_SECOND_RANGE, type RelaySetting } from './cluster/reach/relay-service.ts'
-import { type ClusterStrategy, DEFAULT_STRATEGY, type MeshPolicy } from './cluster/strategy.ts'
+import type { ClusterStrategy, MeshPolicy } from './cluster/strategy.ts'
 import { DEFAULT_PORT, type DiscoveryConfig, type DiscoveryOptions, resolveDiscovery } from './discovery-config.ts'
 import { bad, boolean, checkKeys, fail, isRecord, oneOf, string, within } from './option-checks.ts'
 import type { Allow } from './process/rights.ts'
 import type { Tracer } from './process/tracing.ts'
+import { resolveStrategy, type StrategyOptions } from './strategy-option.ts'
 import { DEFAULT_MAX_MESSAGE_BYTES } from './wire/codec-types.ts'
 import { type CompressionOptions, MAX_PACKED_BODY_BYTES } from './wire/packing.ts'
 
-const DEFAULT_CLUSTER = 'default'
+export const DEFAULT_CLUSTER = 'default'
 const DEFAULT_LIVENESS: LivenessPresetName = 'lan'
-/** More often nobody needs to ask, more seldom is never. */
-const POLL_INTERVAL_MS_RANGE: readonly [number, number] = [1000, 24 * 60 * 60_000]
-const CONNECT_TIMEOUT_MS_RANGE: readonly [number, number] = [100, 60_000]
-const FULL_MESH_NODES_RANGE: readonly [number, number] = [2, 4096]
 const MAX_MESSAGE_BYTES_RANGE: readonly [number, number] = [1024, 256 * 1024 * 1024]
 /** From QUIC's least (RFC 9000 14.1) to what the engine writes at most. */
 const DATAGRAM_BYTES_RANGE: readonly [number, number] = [MIN_INITIAL_BYTES, MAX_PACKET_BYTES]
@@ -49,22 +46,6 @@ export interface Logger {
   debug(details: object, message: string): void
 }
 
-/** How what is found becomes connections. */
-export interface StrategyOptions {
-  /** About how often dht and dns are asked for news, milliseconds. Default: 60 000. */
-  readonly pollIntervalMs?: number
-  /** How long one address has to answer, milliseconds. Default: 3000. */
-  readonly connectTimeoutMs?: number
-  /** As the option `mesh`, which comes first. */
-  readonly mesh?: MeshPolicy
-  /** False is mesh 'none'. Default: true. */
-  readonly autoCluster?: boolean
-  /** Up to so many nodes mesh 'full' connects everybody to everybody, beyond it to some neighbours. Default: 128. */
-  readonly fullMeshNodes?: number
-  /** Of two nodes that cannot reach each other one leaves those who see both. Default: true. */
-  readonly preventOverlappingPartitions?: boolean
-}
-
 /** What `startNode` takes. docs/configuration.md lists the options with their variables and defaults. */
 export interface StartOptions {
   readonly name?: string
@@ -72,6 +53,7 @@ export interface StartOptions {
   readonly cookie?: string | Uint8Array
   readonly acceptCookies?: readonly (string | Uint8Array)[]
   readonly identity?: string | Identity
+  readonly ca?: string
   readonly host?: string
   readonly port?: number
   readonly tcp?: boolean
@@ -83,6 +65,7 @@ export interface StartOptions {
   readonly hidden?: boolean
   readonly relay?: RelaySetting
   readonly allow?: Allow
+  readonly attach?: boolean
   readonly revoked?: readonly string[]
   readonly members?: readonly string[]
   readonly maxMessageBytes?: number
@@ -92,7 +75,11 @@ export interface StartOptions {
   readonly tracing?: Tracer
   readonly logger?: Logger
   readonly logLevel?: LogLevel
+  readonly configFile?: string
 }
+
+/** What a configuration file may say of them. */
+export type FileOptions = Omit<StartOptions, 'cookie' | 'acceptCookies' | 'tracing' | 'logger' | 'configFile'>
 
 /** Every setting, checked and complete. */
 export interface Config {
@@ -105,6 +92,8 @@ export interface Config {
   readonly acceptCookies: readonly (string | Uint8Array)[] | undefined
   /** A file, an identity, or undefined for one that lives as long as the node. */
   readonly identity: string | Identity | undefined
+  /** File with the authorities that must have signed certificates, or their PEM. */
+  readonly ca: string | undefined
   /** Literal address to bind; undefined: all of them. */
   readonly host: string | undefined
   readonly port: number
@@ -120,6 +109,7 @@ export interface Config {
   readonly hidden: boolean
   readonly relay: RelaySetting
   readonly allow: Allow
+  readonly attach: boolean
   readonly revoked: readonly string[] | undefined
   readonly members: readonly string[] | undefined
   readonly maxMessageBytes: number
@@ -167,9 +157,17 @@ export const OPTIONS = {
     meaning: 'These count too, while the cookie of the cluster changes; see [rotation](rotation.md).',
   },
   identity: {
+    variable: 'SKEIN_IDENTITY',
     values: 'file name, or an Identity',
     default: 'in memory',
     meaning: 'Where the key of the node is kept. Without a file every start makes a new key, and so a new id.',
+  },
+  ca: {
+    variable: 'SKEIN_CA',
+    values: 'file name, or PEM',
+    default: 'none: certificates that nodes sign themselves will do',
+    meaning:
+      'The authorities (CA) of the cluster: nobody is let in whose certificate none of them has signed; see [certificates](certs.md).',
   },
   host: {
     variable: 'SKEIN_HOST',
@@ -242,6 +240,13 @@ export const OPTIONS = {
     meaning:
       'What other nodes may do here: start behaviours, address names, register names, join groups and rooms, look, supervise; see [security](security.md#what-members-may-do).',
   },
+  attach: {
+    variable: 'SKEIN_ATTACH',
+    values: 'true or false',
+    default: 'false',
+    meaning:
+      'Whether other nodes may evaluate code in this one (`skein attach`), which is everything the program may do; see [attach](attach.md).',
+  },
   revoked: {
     values: `a list of up to ${MAX_ADMISSION_IDS} node ids`,
     default: 'none',
@@ -294,79 +299,83 @@ export const OPTIONS = {
     default: 'warn',
     meaning: 'What the default logger writes.',
   },
+  configFile: {
+    variable: 'SKEIN_CONFIG',
+    values: 'file name',
+    default: 'none',
+    meaning: 'A JSON file with options; see [below](#the-file).',
+  },
 } as const satisfies Record<OptionName, Option>
-
-const STRATEGY_KEYS = [
-  'pollIntervalMs',
-  'connectTimeoutMs',
-  'mesh',
-  'autoCluster',
-  'fullMeshNodes',
-  'preventOverlappingPartitions',
-] as const satisfies readonly (keyof StrategyOptions)[]
 
 /** The environment, the only place outside certs/cookie.ts where Skein reads it. */
 export const processEnvironment = (): Environment => process.env
 
 /**
- * Checks options and environment and fills in the defaults; `hostname` completes a name without a host.
- * Throws ERR_SKEIN_BAD_OPTION, ERR_SKEIN_BAD_NAME or ERR_SKEIN_BAD_ADDRESS.
+ * Checks options and environment and fills in what the file says, and the defaults; `hostname` completes a name without
+ * a host. Throws ERR_SKEIN_BAD_OPTION, ERR_SKEIN_BAD_NAME or ERR_SKEIN_BAD_ADDRESS.
  */
-export const resolveConfig = (options: StartOptions, env: Environment, hostname: string): Config => {
+export const resolveConfig = (
+  options: StartOptions,
+  env: Environment,
+  hostname: string,
+  file: FileOptions = {},
+): Config => {
   if (!isRecord(options)) throw bad('the options', 'an object', options)
   checkKeys(options, Object.keys(OPTIONS), 'option')
   const variable = (name: string): string | undefined => (env[name] === '' ? undefined : env[name])
-  const name = options.name ?? variable('SKEIN_NAME')
-  const port = options.port ?? textToPort(variable('SKEIN_PORT'))
+  const flag = (name: string): boolean | undefined => textToBoolean(name, variable(name))
+  const name = options.name ?? variable('SKEIN_NAME') ?? file.name
+  const port = options.port ?? textToPort(variable('SKEIN_PORT')) ?? file.port
   return {
     name: name === undefined ? undefined : fullNodeName(string('name', name), hostname),
-    cluster: clusterName(options.cluster ?? variable('SKEIN_CLUSTER') ?? DEFAULT_CLUSTER),
+    cluster: clusterName(options.cluster ?? variable('SKEIN_CLUSTER') ?? file.cluster ?? DEFAULT_CLUSTER),
     cookie: cookie(options.cookie),
     acceptCookies: acceptCookies(options.acceptCookies),
-    identity: identity(options.identity),
-    host: host(options.host ?? variable('SKEIN_HOST')),
+    // That of a node in the environment of which a tool was started: the two would displace each other.
+    identity: identity(options.identity ?? (options.hidden ? undefined : variable('SKEIN_IDENTITY')) ?? file.identity),
+    ca: ca(options.ca ?? variable('SKEIN_CA') ?? file.ca),
+    host: host(options.host ?? variable('SKEIN_HOST') ?? file.host),
     port: isPort(port ?? DEFAULT_PORT) ? (port ?? DEFAULT_PORT) : fail('port', '0 to 65535', port),
     portFallback: port === undefined,
-    tcp: boolean('tcp', options.tcp ?? textToBoolean('SKEIN_TCP', variable('SKEIN_TCP')) ?? false),
-    portMapping: boolean(
-      'portMapping',
-      options.portMapping ?? textToBoolean('SKEIN_PORT_MAPPING', variable('SKEIN_PORT_MAPPING')) ?? false,
+    tcp: boolean('tcp', options.tcp ?? flag('SKEIN_TCP') ?? file.tcp ?? false),
+    portMapping: boolean('portMapping', options.portMapping ?? flag('SKEIN_PORT_MAPPING') ?? file.portMapping ?? false),
+    discovery: resolveDiscovery(
+      options.discovery,
+      {
+        kinds: variable('SKEIN_DISCOVERY'),
+        seeds: variable('SKEIN_SEEDS'),
+        bootstrap: variable('SKEIN_BOOTSTRAP'),
+        dns: variable('SKEIN_DNS'),
+      },
+      file.discovery,
     ),
-    discovery: resolveDiscovery(options.discovery, {
-      kinds: variable('SKEIN_DISCOVERY'),
-      seeds: variable('SKEIN_SEEDS'),
-      bootstrap: variable('SKEIN_BOOTSTRAP'),
-      dns: variable('SKEIN_DNS'),
-    }),
-    strategy: strategy(options, textToMesh(variable('SKEIN_AUTO_CLUSTER'))),
+    strategy: resolveStrategy(options, flag('SKEIN_AUTO_CLUSTER'), file),
     liveness: oneOf(
       'liveness',
       Object.keys(LIVENESS_PRESETS) as LivenessPresetName[],
-      options.liveness ?? variable('SKEIN_LIVENESS') ?? DEFAULT_LIVENESS,
+      options.liveness ?? variable('SKEIN_LIVENESS') ?? file.liveness ?? DEFAULT_LIVENESS,
     ),
-    hidden: boolean('hidden', options.hidden ?? false),
-    relay: relay(options.relay ?? textToBoolean('SKEIN_RELAY', variable('SKEIN_RELAY')) ?? true),
-    allow: resolveAllow(options.allow),
-    revoked: resolveIds('revoked', options.revoked),
-    members: resolveIds('members', options.members),
+    hidden: boolean('hidden', options.hidden ?? file.hidden ?? false),
+    relay: relay(options.relay ?? flag('SKEIN_RELAY') ?? file.relay ?? true),
+    allow: resolveAllow(options.allow ?? file.allow),
+    attach: boolean('attach', options.attach ?? flag('SKEIN_ATTACH') ?? file.attach ?? false),
+    revoked: resolveIds('revoked', options.revoked ?? file.revoked),
+    members: resolveIds('members', options.members ?? file.members),
     maxMessageBytes: within(
       'maxMessageBytes',
       MAX_MESSAGE_BYTES_RANGE,
-      options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES,
+      options.maxMessageBytes ?? file.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES,
     ),
     maxDatagramBytes: within(
       'maxDatagramBytes',
       DATAGRAM_BYTES_RANGE,
-      options.maxDatagramBytes ?? DATAGRAM_BYTES_RANGE[1],
+      options.maxDatagramBytes ?? file.maxDatagramBytes ?? DATAGRAM_BYTES_RANGE[1],
     ),
-    compression: compression(options.compression),
-    busyPoll: boolean(
-      'busyPoll',
-      options.busyPoll ?? textToBoolean('SKEIN_BUSY_POLL', variable('SKEIN_BUSY_POLL')) ?? true,
-    ),
+    compression: compression(options.compression ?? file.compression),
+    busyPoll: boolean('busyPoll', options.busyPoll ?? flag('SKEIN_BUSY_POLL') ?? file.busyPoll ?? true),
     tracing: tracing(options.tracing),
     logger: logger(options.logger),
-    logLevel: oneOf('logLevel', LOG_LEVELS, options.logLevel ?? variable('SKEIN_LOG_LEVEL') ?? 'warn'),
+    logLevel: oneOf('logLevel', LOG_LEVELS, options.logLevel ?? variable('SKEIN_LOG_LEVEL') ?? file.logLevel ?? 'warn'),
   }
 }
 
@@ -393,6 +402,11 @@ const identity = (value: string | Identity | undefined): string | Identity | und
   return fail('identity', 'a file name or an Identity', value)
 }
 
+const ca = (value: unknown): string | undefined => {
+  if (value === undefined) return undefined
+  return string('ca', value) === '' ? fail('ca', 'a file name or PEM', value) : string('ca', value)
+}
+
 const host = (value: unknown): string | undefined => {
   if (value === undefined) return undefined
   const text = string('host', value)
@@ -402,25 +416,6 @@ const host = (value: unknown): string | undefined => {
 const textToPort = (text: string | undefined): number | undefined => {
   if (text === undefined) return undefined
   return /^\d{1,5}$/.test(text) ? Number(text) : fail('SKEIN_PORT', '0 to 65535', text)
-}
-
-const strategy = ({ mesh, strategy: given = {} }: StartOptions, byVariable: MeshPolicy): ClusterStrategy => {
-  if (!isRecord(given)) return fail('strategy', 'an object', given)
-  checkKeys(given, STRATEGY_KEYS, 'option strategy.')
-  const { pollIntervalMs, connectTimeoutMs, fullMeshNodes, preventOverlappingPartitions } = {
-    ...DEFAULT_STRATEGY,
-    ...given,
-  }
-  const isAutomatic = given.autoCluster === undefined ? undefined : boolean('strategy.autoCluster', given.autoCluster)
-  const automatic = isAutomatic === undefined ? byVariable : isAutomatic ? 'full' : 'none'
-  const policy: unknown = mesh ?? given.mesh ?? automatic
-  return {
-    pollIntervalMs: within('strategy.pollIntervalMs', POLL_INTERVAL_MS_RANGE, pollIntervalMs),
-    connectTimeoutMs: within('strategy.connectTimeoutMs', CONNECT_TIMEOUT_MS_RANGE, connectTimeoutMs),
-    mesh: isFunction(policy) ? policy : oneOf<'full' | 'none'>('mesh', ['full', 'none'], policy),
-    fullMeshNodes: within('strategy.fullMeshNodes', FULL_MESH_NODES_RANGE, fullMeshNodes),
-    preventOverlappingPartitions: boolean('strategy.preventOverlappingPartitions', preventOverlappingPartitions),
-  }
 }
 
 const compression = (value: CompressionOptions | undefined): CompressionOptions | undefined => {
@@ -434,14 +429,6 @@ const relay = (value: RelaySetting): RelaySetting => {
   if (!isRecord(value)) return boolean('relay', value)
   checkKeys(value, ['bytesPerSecond'], 'option relay.')
   return { bytesPerSecond: within('relay.bytesPerSecond', RELAY_BYTES_PER_SECOND_RANGE, value.bytesPerSecond) }
-}
-
-const isFunction = (value: unknown): value is Extract<MeshPolicy, (...args: never) => unknown> =>
-  typeof value === 'function'
-
-const textToMesh = (text: string | undefined): 'full' | 'none' => {
-  const isAutomatic = textToBoolean('SKEIN_AUTO_CLUSTER', text) ?? DEFAULT_STRATEGY.mesh !== 'none'
-  return isAutomatic ? 'full' : 'none'
 }
 
 const textToBoolean = (variable: string, text: string | undefined): boolean | undefined =>

@@ -54,39 +54,58 @@ export interface DiscoveryVariables {
   readonly dns: string | undefined
 }
 
-const NO_DISCOVERY: DiscoveryConfig = { mdns: false, dht: undefined, seeds: [], dns: [] }
+/** Settings, and those of the DHT also where it is off: what comes on top may switch it on. */
+interface Layer extends DiscoveryConfig {
+  readonly dhtIfOn: DhtConfig
+}
 
-/** Options beat variables beat defaults. Throws ERR_SKEIN_BAD_OPTION or ERR_SKEIN_BAD_ADDRESS. */
+const DEFAULT_DHT: DhtConfig = { bootstrap: [], network: 'private', contactsFile: undefined }
+const DEFAULTS: Layer = { mdns: true, dht: DEFAULT_DHT, dhtIfOn: DEFAULT_DHT, seeds: [], dns: [] }
+
+/** Options beat variables beat the configuration file beats defaults. Throws ERR_SKEIN_BAD_OPTION or ERR_SKEIN_BAD_ADDRESS. */
 export const resolveDiscovery = (
   option: boolean | DiscoveryOptions | undefined,
   variables: DiscoveryVariables,
+  inFile: boolean | DiscoveryOptions | undefined,
 ): DiscoveryConfig => {
-  const kinds = oneOf('SKEIN_DISCOVERY', ['mdns', 'dht', 'both', 'none'], variables.kinds ?? 'both')
-  const byVariable: DhtConfig = {
-    bootstrap: addresses('SKEIN_BOOTSTRAP', textToList(variables.bootstrap)),
-    network: 'private',
-    contactsFile: undefined,
-  }
-  const base: DiscoveryConfig = {
-    mdns: kinds === 'mdns' || kinds === 'both',
-    dht: kinds === 'dht' || kinds === 'both' ? byVariable : undefined,
-    seeds: addresses('SKEIN_SEEDS', textToList(variables.seeds)),
-    dns: dns(textToList(variables.dns)),
-  }
-  if (option === undefined) return base
-  if (option === false) return NO_DISCOVERY
-  if (option === true) return { ...base, mdns: true, dht: byVariable }
-  if (!isRecord(option)) return fail('discovery', 'an object, true or false', option)
-  checkKeys(option, DISCOVERY_KEYS, 'option discovery.')
+  const { mdns, dht, seeds, dns } = withOption(option, withVariables(variables, withOption(inFile, DEFAULTS)))
+  return { mdns, dht, seeds, dns }
+}
+
+const withVariables = ({ kinds, seeds, bootstrap, dns }: DiscoveryVariables, base: Layer): Layer => {
+  const dhtIfOn =
+    bootstrap === undefined
+      ? base.dhtIfOn
+      : { ...base.dhtIfOn, bootstrap: addresses('SKEIN_BOOTSTRAP', textToList(bootstrap)) }
+  const chosen = kinds === undefined ? undefined : oneOf('SKEIN_DISCOVERY', ['mdns', 'dht', 'both', 'none'], kinds)
+  const isDhtOn = chosen === undefined ? base.dht !== undefined : chosen === 'dht' || chosen === 'both'
   return {
-    mdns: boolean('discovery.mdns', option.mdns ?? base.mdns),
-    dht: option.dht === undefined ? base.dht : dht(option.dht, byVariable),
-    seeds: option.seeds === undefined ? base.seeds : addresses('discovery.seeds', option.seeds),
-    dns: option.dns === undefined ? base.dns : dns(typeof option.dns === 'string' ? [option.dns] : option.dns),
+    mdns: chosen === undefined ? base.mdns : chosen === 'mdns' || chosen === 'both',
+    dht: isDhtOn ? dhtIfOn : undefined,
+    dhtIfOn,
+    seeds: seeds === undefined ? base.seeds : addresses('SKEIN_SEEDS', textToList(seeds)),
+    dns: dns === undefined ? base.dns : dnsNames(textToList(dns)),
   }
 }
 
-const dht = (option: boolean | DhtOptions, base: DhtConfig): DhtConfig | undefined => {
+const withOption = (option: boolean | DiscoveryOptions | undefined, base: Layer): Layer => {
+  if (option === undefined) return base
+  if (option === false) return { ...base, mdns: false, dht: undefined, seeds: [], dns: [] }
+  if (option === true) return { ...base, mdns: true, dht: base.dhtIfOn }
+  if (!isRecord(option)) return fail('discovery', 'an object, true or false', option)
+  checkKeys(option, DISCOVERY_KEYS, 'option discovery.')
+  const { mdns, dht, seeds, dns } = option
+  const chosen = dht === undefined ? base.dht : withDht(dht, base.dhtIfOn)
+  return {
+    mdns: boolean('discovery.mdns', mdns ?? base.mdns),
+    dht: chosen,
+    dhtIfOn: chosen ?? base.dhtIfOn,
+    seeds: seeds === undefined ? base.seeds : addresses('discovery.seeds', seeds),
+    dns: dns === undefined ? base.dns : dnsNames(typeof dns === 'string' ? [dns] : dns),
+  }
+}
+
+const withDht = (option: boolean | DhtOptions, base: DhtConfig): DhtConfig | undefined => {
   if (option === false) return undefined
   if (option === true) return base
   if (!isRecord(option)) return fail('discovery.dht', 'an object, true or false', option)
@@ -95,12 +114,12 @@ const dht = (option: boolean | DhtOptions, base: DhtConfig): DhtConfig | undefin
   return {
     bootstrap: bootstrap === undefined ? base.bootstrap : addresses('discovery.dht.bootstrap', bootstrap),
     network: oneOf('discovery.dht.network', ['private', 'public'], network ?? base.network),
-    contactsFile: contactsFile === undefined ? undefined : string('discovery.dht.contactsFile', contactsFile),
+    contactsFile: contactsFile === undefined ? base.contactsFile : string('discovery.dht.contactsFile', contactsFile),
   }
 }
 
-const textToList = (text: string | undefined): readonly string[] =>
-  (text ?? '')
+const textToList = (text: string): readonly string[] =>
+  text
     .split(',')
     .map((part) => part.trim())
     .filter((part) => part !== '')
@@ -112,7 +131,7 @@ const addresses = (what: string, value: readonly string[]): readonly Address[] =
   return value.map((one: unknown) => parseHostPort(string(`each of ${what}`, one), DEFAULT_PORT))
 }
 
-const dns = (value: readonly string[]): readonly string[] => {
+const dnsNames = (value: readonly string[]): readonly string[] => {
   if (!Array.isArray(value) || value.length > MAX_DNS_NAMES) {
     return fail('discovery.dns', `a name, or a list of at most ${MAX_DNS_NAMES}`, value)
   }

@@ -7,6 +7,7 @@
 import type { ErrorCode } from '../certs/errors.ts'
 import type { SourceStatus } from '../discovery/source.ts'
 import type { Address } from '../transport/address.ts'
+import type { AttachEvent } from './attach/attach-process.ts'
 import type { SupervisorReport } from './behaviours/supervisor/report.ts'
 import type { ConnectedNode } from './cluster/connected-node.ts'
 import type { LeaveReason } from './cluster/membership/view.ts'
@@ -129,6 +130,8 @@ export type NodeEvent =
   | MailboxOverflow
   /** A node tried what this node does not allow it: told once in a while, with how often. */
   | ForbiddenAttempt
+  /** Somebody may evaluate code here (the option `attach`), and began, did or ended that. */
+  | AttachEvent
   | Lagged
 
 interface DiscoveredNode {

@@ -9,7 +9,7 @@ import { signingKeyOf } from '../certs/signing-key.ts'
 import type { NodeRecord } from '../discovery/source.ts'
 import { DiscoveryTable, type KnownNode, type TableEvent } from '../discovery/table.ts'
 import { formatAddress } from '../transport/address.ts'
-import { Admission } from './cluster/admission.ts'
+import { Admission, isBarring } from './cluster/admission.ts'
 import { CarrierChoice } from './cluster/carrier-choice.ts'
 import { type ConnectedNode, isOnThisMachine, seenAt } from './cluster/connected-node.ts'
 import type { ConnectionFigures } from './cluster/connection-figures.ts'
@@ -103,7 +103,7 @@ export class Network {
     this.#parts = parts
     this.#self = self
     this.#host = host
-    this.#admission = new Admission({ selfId: self.id, revoked: parts.revoked, members: parts.members })
+    this.#admission = new Admission(self.id, parts)
     this.#barredNews = new Allowance(BARRED_NEWS, clock.now())
     keys.onChange(() => this.discovery.changed())
     const takesPart = mesh !== 'none' && !hidden
@@ -267,7 +267,7 @@ export class Network {
   revoke(id: string): boolean {
     if (!this.#admission.revoke(id)) return false
     this.#parts.logger.warn({ id }, 'node revoked')
-    const refusal = this.#admission.refusal(id)
+    const refusal = this.#admission.refusal(id, undefined)
     if (refusal !== undefined) this.#peers.expel(id, refusal)
     this.#membership.expel(id)
     this.#forget(id)
@@ -351,7 +351,8 @@ export class Network {
       datagram: (session, bytes) => this.#reach?.datagram(session, bytes),
       moved: (session) => this.#reach?.moved(session),
       addresses: () => this.place.view.advertised(),
-      refusal: (id, isMember) => this.#admission.refusal(id) ?? (isMember ? this.#upkeep?.refusal(id) : undefined),
+      refusal: (id, isMember, certificate) =>
+        this.#admission.refusal(id, certificate) ?? (isMember ? this.#upkeep?.refusal(id) : undefined),
       dialByName: (name) => this.#dialler.toName(name),
       defect: (error) => this.defect(error),
     }
@@ -388,8 +389,7 @@ export class Network {
 
   #refused(session: Session, { code, message, byPeer }: SessionEnd): void {
     if (code === 'closed' || QUIET_ENDS.includes(code)) return
-    const isBarred = code === 'ERR_SKEIN_REVOKED' || code === 'ERR_SKEIN_NOT_ADMITTED'
-    if (isBarred && !this.#barredNews.take(this.#parts.clock.now())) return
+    if (isBarring(code) && !this.#barredNews.take(this.#parts.clock.now())) return
     const { claimedName: node, remote: address } = session
     this.#parts.logger.warn({ peer: node, address: formatAddress(address), code, byPeer }, message)
     this.#host.emit({ type: 'refused', node, address, code, message, byPeer })

@@ -1,6 +1,7 @@
 /**
  * What a node is made of: everything that touches the machine, so that the same node runs on other parts too.
  */
+import type { TrustedAuthority } from '../certs/authorities.ts'
 import type { Identity } from '../certs/identity.ts'
 import type { Keyring } from '../certs/keyring.ts'
 import type { DiscoverySource } from '../discovery/source.ts'
@@ -65,10 +66,14 @@ export interface NodeParts {
   readonly machine?: MachineSettings
   /** What other nodes may do here; without it everything. */
   readonly allow?: Allow
+  /** Whether other nodes may evaluate code here (`skein attach`). Default: false. */
+  readonly attach?: boolean
   /** Ids of nodes that are not let in. */
   readonly revoked?: readonly string[] | undefined
   /** Ids of the only nodes that are let in; without it all are. */
   readonly members?: readonly string[] | undefined
+  /** Nobody is let in for whom none of these has signed; without it certificates that nodes signed themselves will do. */
+  readonly authorities?: readonly TrustedAuthority[] | undefined
   /** Oldest and newest protocol version to speak; all that this code knows unless said otherwise. */
   readonly protocolVersions?: readonly [number, number]
   /** Keeps track of which trace messages belong to. */

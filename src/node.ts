@@ -7,6 +7,8 @@
  */
 import { SkeinError } from '../certs/errors.ts'
 import type { Address } from '../transport/address.ts'
+import { attachProcess } from './attach/attach-process.ts'
+import { ATTACH_PROCESS } from './attach/protocol.ts'
 import type { ConnectedNode } from './cluster/connected-node.ts'
 import type { Member } from './cluster/membership/view.ts'
 import type { Cookies } from './cookies.ts'
@@ -395,6 +397,9 @@ export class SkeinNode implements AsyncDisposable {
   #begin(): void {
     const system = systemProcess(systemHost(this, this.#parts, this.#processes))
     this.#processes.spawn(system, { name: SYSTEM_PROCESS })
+    const { attach = false, logger } = this.#parts
+    const emit = (event: NodeEvent): void => this.#emit(event)
+    if (attach) this.#processes.spawn(attachProcess({ node: this, logger, emit }), { name: ATTACH_PROCESS })
     this.#network.start()
   }
 

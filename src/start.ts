@@ -28,12 +28,14 @@ import { systemRandom } from '../transport/random.ts'
 import type { SocketWatch } from '../transport/socket.ts'
 import type { Transport } from '../transport/transport.ts'
 import { LIVENESS_PRESETS } from './cluster/liveness.ts'
-import { type Config, type Logger, processEnvironment, resolveConfig, type StartOptions } from './config.ts'
+import { type Config, type Logger, processEnvironment, type StartOptions } from './config.ts'
+import { loadConfig } from './config-file.ts'
 import { reportOf } from './dht-report.ts'
 import { DEFAULT_PORT } from './discovery-config.ts'
 import { type SkeinNode, startNodeOn } from './node.ts'
 import type { MachineSettings } from './node-parts.ts'
 import { machineMeter } from './services/supervision/load.ts'
+import { trustedBy } from './trust.ts'
 
 const DUAL_STACK = '::'
 const ALL_IPV4 = '0.0.0.0'
@@ -41,12 +43,12 @@ const MADE_UP_NAME_BYTES = 4
 
 /**
  * Starts a node; docs/configuration.md lists the options. Rejects with an error about an option (ERR_SKEIN_BAD_OPTION,
- * _BAD_NAME, _BAD_ADDRESS), the cookie (_BAD_COOKIE, _COOKIE_FILE, _INSECURE_FILE), the identity (_BAD_IDENTITY) or the
- * port (_PORT_BUSY, _BIND). On a platform without a QUIC binary the node speaks TCP alone, and says so in its log.
+ * _BAD_NAME, _BAD_ADDRESS), the configuration file (_CONFIG_FILE), the cookie (_BAD_COOKIE, _COOKIE_FILE, _INSECURE_FILE),
+ * the identity (_BAD_IDENTITY), the authority (_BAD_AUTHORITY) or the port (_PORT_BUSY, _BIND). On a platform without a
+ * QUIC binary the node speaks TCP alone, and says so in its log.
  */
 export const startNode = async (options: StartOptions = {}): Promise<SkeinNode> => {
-  const env = processEnvironment()
-  const config = resolveConfig(options, env, hostname())
+  const { config, environment: env } = await loadConfig(options, processEnvironment(), hostname())
   const { cookie } = await resolveCookie({ env, ...(config.cookie === undefined ? {} : { cookie: config.cookie }) })
   const accepted = await resolveAcceptedCookies({ env, cookies: config.acceptCookies })
   const keysOf = (one: Uint8Array): ClusterKeys => deriveKeys(one, config.cluster)
@@ -62,6 +64,7 @@ export const startConfigured = async (
 ): Promise<SkeinNode> => {
   const name = config.name ?? madeUpName()
   const identity = await identityFor(config, clock)
+  const authorities = await trustedBy(config.ca, identity, clock.wallNow())
   const transport = await openPort(config, identity, keys, { clock, watch })
   try {
     const logger = config.logger ?? defaultLogger(config, name)
@@ -88,8 +91,10 @@ export const startConfigured = async (
       relay: config.relay,
       portMapping: config.portMapping,
       allow: config.allow,
+      attach: config.attach,
       revoked: config.revoked,
       members: config.members,
+      authorities,
       machine: machineSettings(config),
       loopMeter: machineMeter(),
       tracing: config.tracing,
@@ -121,9 +126,10 @@ const machineSettings = (config: Config): MachineSettings => {
   const { mesh, ...others } = strategy
   const policy = mesh === 'none' ? 'none' : 'full'
   const shared = { cluster, tcp, hidden, relay, allow, maxMessageBytes, maxDatagramBytes, logLevel, liveness, busyPoll }
-  const { compression, revoked, members } = config
+  const { compression, revoked, members, ca } = config
   const packing = compression && { compression }
-  const admission = { ...(revoked && { revoked }), ...(members && { members }) }
+  // A worker has a key of its own that no authority has signed for: with `ca` it says so and ends, before it lets anybody in.
+  const admission = { ...(revoked && { revoked }), ...(members && { members }), ...(ca && { ca }) }
   return { host, options: { ...shared, ...packing, ...admission, strategy: others, mesh: policy } }
 }
 

@@ -15,6 +15,7 @@ export const systemHost = (node: SkeinNode, { cluster, clock, dht }: NodeParts, 
   }
   return {
     name: node.name,
+    events: node.events,
     info: () => ({
       name: node.name,
       id: node.id,
@@ -24,12 +25,15 @@ export const systemHost = (node: SkeinNode, { cluster, clock, dht }: NodeParts, 
       nodes: node.nodes(),
       processes: processes.count,
       registered: processes.registered(),
+      behaviours: processes.catalogue.names(),
       discovery: node.discovery.status(),
       counters: node.counters(),
     }),
     connectedNodes: () => node.connectedNodes(),
     dht: () => dht?.(),
     snapshot: () => node.observer.local(),
+    processPage: (after) => processes.inspection.page(after),
+    processDetail: (number) => processes.inspection.detail(number),
     wallNow: () => clock.wallNow(),
     reach: (name) => reportReach(reach, name),
   }

@@ -1,6 +1,6 @@
 /**
  * The code in the documentation: every block of TypeScript compiles, and where a line says in a comment what it gives, it
- * gives that.
+ * gives that. Links lead somewhere.
  *
  * A block with imports stands for itself; one without has the names of the package at hand, as readers of the page do.
  */

@@ -133,6 +133,7 @@ export class QuicTransport implements Transport, ConnectionHost {
   #singleTurns = 0
   readonly #resets = new ResetLimit()
 
+  /** @internal Use openQuicTransport. */
   constructor(options: QuicTransportOptions, engine: QuicEngine) {
     this.#options = options
     this.#engine = engine

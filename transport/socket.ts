@@ -140,7 +140,7 @@ const bind = (host: string, port: number): Promise<Socket> => {
     socket.once('error', (cause: NodeJS.ErrnoException) => {
       socket.close()
       reject(
-        cause.code === 'EADDRINUSE'
+        isTaken(cause)
           ? new SkeinError('ERR_SKEIN_PORT_BUSY', `UDP port ${port} on ${host} is in use`, { cause })
           : new SkeinError('ERR_SKEIN_BIND', `cannot bind UDP ${host} port ${port}: ${cause.code ?? cause.message}`, {
               cause,
@@ -155,6 +155,10 @@ const bind = (host: string, port: number): Promise<Socket> => {
     })
   })
 }
+
+/** Windows keeps ranges of ports for itself (Hyper-V, WinNAT), of IPv4 and of IPv6 apart, and denies access to them. */
+const isTaken = ({ code }: NodeJS.ErrnoException): boolean =>
+  code === 'EADDRINUSE' || (code === 'EACCES' && process.platform === 'win32')
 
 /**
  * What `send` sends on this socket passes so many routers at most. Node sends at once unless something waits; then, or

@@ -46,7 +46,7 @@ type Fit<Kind extends string, Checked, Taken> = [Checked] extends [Taken]
   ? unknown
   : { readonly schema: { readonly [K in Kind]: StandardSchema<unknown, Taken> } }
 
-/** Throws ERR_SKEIN_BAD_ARGUMENT for a spec that cannot work. */
+/** A server with a state, from its functions. Throws ERR_SKEIN_BAD_ARGUMENT for a spec that cannot work. */
 export const genServer = <
   State,
   Args extends unknown[] = [],

@@ -29,7 +29,7 @@ export interface StateMachine<M, A extends unknown[]> extends Behaviour<M, A> {
   mermaid(): string
 }
 
-/** Throws ERR_SKEIN_BAD_ARGUMENT for a definition that cannot work. */
+/** A state machine, from its states. Throws ERR_SKEIN_BAD_ARGUMENT for a definition that cannot work. */
 export const stateMachine = <D, A extends unknown[], N extends string, const Def>(
   definition: Shape<D, A, N> & Def & Checked<Def>,
 ): StateMachine<ProtocolOf<Def>, A> => {

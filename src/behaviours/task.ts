@@ -41,7 +41,7 @@ export class Task<T> {
   readonly #services: Services
   #outcome: Outcome<T> = { type: 'running' }
 
-  /** Started by `startTask`. */
+  /** @internal Use startTask. */
   constructor(owner: Self<unknown>, run: TaskFunction<T>, linked: boolean) {
     const { process, services } = owner[INSIDE]
     if (process.ended !== undefined) throw process.endedError()

@@ -13,17 +13,8 @@ import type { Pid } from '../pid.ts'
 import type { Behaviour } from '../process/behaviour.ts'
 import type { Self } from '../process/self.ts'
 import { startNode } from '../start.ts'
-import type {
-  Ask,
-  DemoEvent,
-  DemoQuestion,
-  DemoQuestions,
-  DemoSettings,
-  DemoStarted,
-  FloodResult,
-  Report,
-  RoundTrips,
-} from './demo-protocol.ts'
+import { type Answers, answerQuestions, tell } from './answering-process.ts'
+import type { DemoEvent, DemoQuestions, DemoSettings, DemoStarted, FloodResult, RoundTrips } from './demo-protocol.ts'
 import { echo, isCall } from './echo.ts'
 
 /** The demo stays on this machine: nothing of it is announced elsewhere, and no firewall asks. */
@@ -38,32 +29,12 @@ export const addDemoNode = (program: Command): void => {
   program.command('demo-node', { hidden: true }).action(run)
 }
 
-const run = async (): Promise<void> => {
-  // Ctrl-C reaches the whole group of processes; the narrator decides what it means.
-  process.on('SIGINT', () => {})
-  const orphaned = (): void => process.exit(1)
-  process.once('disconnect', orphaned)
-  await new Promise<void>((resolve) => {
-    const actor = new Actor(resolve)
-    process.on('message', (ask) => void actor.answer(ask as Ask))
-  })
-  process.off('disconnect', orphaned)
-  process.disconnect?.()
-}
-
-/** Resolves when the report has left. Should the narrator have gone, `disconnect` will tell. */
-const tell = (report: Report): Promise<void> =>
-  new Promise((resolve) => {
-    if (process.send?.(report, undefined, undefined, () => resolve()) === undefined) resolve()
-  })
+const run = (): Promise<void> => answerQuestions<DemoQuestions>(new Actor().answers, 'stop')
 
 const tellEvent = (event: DemoEvent): void => void tell({ type: 'event', event })
 
-type Answers = { readonly [Q in DemoQuestion]: (ask: DemoQuestions[Q]['ask']) => Promise<DemoQuestions[Q]['answer']> }
-
 class Actor {
-  readonly #done: () => void
-  readonly #answers: Answers = {
+  readonly answers: Answers<DemoQuestions> = {
     start: (settings) => this.#start(settings),
     flood: ({ to, durationMs }) => this.#inProcess((self) => flood(self, to, durationMs)),
     roundTrips: ({ to, count }) => roundTrips(this.#node, to, count),
@@ -80,23 +51,6 @@ class Actor {
   #oldPid: Pid | undefined
   /** What discovery saw: node id or address, and the source that was first. */
   readonly #seenThrough = new Map<string, string>()
-
-  /** `done` is called when the node has stopped. */
-  constructor(done: () => void) {
-    this.#done = done
-  }
-
-  async answer({ number, question, with: argument }: Ask): Promise<void> {
-    try {
-      // The narrator is the same program: argument and question fit together.
-      const answer = this.#answers[question] as (argument: unknown) => Promise<unknown>
-      await tell({ type: 'answer', number, value: await answer(argument) })
-    } catch (error) {
-      const message = isSkeinError(error) ? `${error.code}: ${error.message}` : String(error)
-      await tell({ type: 'failed', number, message })
-    }
-    if (question === 'stop') this.#done()
-  }
 
   get #node(): SkeinNode {
     if (this.#started === undefined) throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'The node has not been started.')

@@ -51,14 +51,6 @@ export interface DemoQuestions {
   stop: { readonly ask: null; readonly answer: null }
 }
 
-export type DemoQuestion = keyof DemoQuestions
-
-export interface Ask {
-  readonly number: number
-  readonly question: DemoQuestion
-  readonly with: unknown
-}
-
 /** A node event as far as the narrator needs it, and the DOWN of the monitor. */
 export type DemoEvent =
   | {
@@ -73,8 +65,3 @@ export type DemoEvent =
     }
   | { readonly type: 'DOWN'; readonly reason: string }
   | Extract<NodeEvent, { type: 'nodedown' | 'discoveryStatus' }>
-
-export type Report =
-  | { readonly type: 'answer'; readonly number: number; readonly value: unknown }
-  | { readonly type: 'failed'; readonly number: number; readonly message: string }
-  | { readonly type: 'event'; readonly event: DemoEvent }

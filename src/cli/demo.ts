@@ -5,12 +5,14 @@
  * what they report, with the seconds since the beginning. It ends by itself: with exit code 0 after the last act, with 1
  * and the reason when something did not happen in time. No process survives it.
  */
+import { stripVTControlCharacters } from 'node:util'
 import type { Command } from 'commander'
 import type { Timed } from './demo-child.ts'
 import type { DemoEvent } from './demo-protocol.ts'
 import { DemoStage, type NodeUp, type Player, randomHex, sawDown, sawUp } from './demo-stage.ts'
 import { Failed } from './failure.ts'
-import { duration, firstSentence, invocation, palette, printLine } from './output.ts'
+import { addHelp } from './help.ts'
+import { duration, firstSentence, invocation, palette, printJson, printLine } from './output.ts'
 
 /** `npm start` is to be over within 30 s, clearing up included. */
 const DEADLINE_MS = 28_000
@@ -26,14 +28,16 @@ const SHOWN_ID_LENGTH = 12
 type Trio = readonly [a: Player, b: Player, c: Player]
 
 export const addDemo = (program: Command, entry: string): void => {
-  program
+  const command = program
     .command('demo')
     .description('three nodes on this machine find each other, talk, and lose one of them')
-    .action(() => run(entry))
+    .option('--json', 'print one JSON value per line')
+    .action(({ json = false }: { readonly json?: boolean }) => run(entry, json))
+  addHelp(command, [{ command: 'skein demo', does: 'takes some 10 s and leaves nothing behind' }])
 }
 
-const run = async (entry: string): Promise<void> => {
-  const narrator = new Narrator()
+const run = async (entry: string, json: boolean): Promise<void> => {
+  const narrator = new Narrator(json)
   const stage = await DemoStage.build(entry)
   const cut = new AbortController()
   const timer = setTimeout(() => cut.abort(`it was not over after ${duration(DEADLINE_MS)}`), DEADLINE_MS)
@@ -43,6 +47,7 @@ const run = async (entry: string): Promise<void> => {
     await Promise.race([new Play(narrator, stage).run(), whenAborted(cut.signal)])
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
+    if (json) throw new Error(`The demo failed in the act "${narrator.act}": ${reason}`)
     process.stderr.write(`\nThe demo failed in the act "${narrator.act}": ${reason}\n`)
     throw new Failed()
   } finally {
@@ -60,7 +65,13 @@ const whenAborted = (signal: AbortSignal): Promise<never> =>
 class Narrator {
   readonly paint = palette()
   readonly #beganMs = performance.now()
+  readonly #json: boolean
   act = 'Beginning'
+
+  /** For programs everything is a value on a line. */
+  constructor(json: boolean) {
+    this.#json = json
+  }
 
   get elapsedMs(): number {
     return performance.now() - this.#beganMs
@@ -68,13 +79,21 @@ class Narrator {
 
   begin(act: string): void {
     this.act = act
-    printLine(`\n${this.paint.bold(act)}`)
+    if (this.#json) printJson({ type: 'act', act })
+    else printLine(`\n${this.paint.bold(act)}`)
   }
 
   /** A line with the time it happened. */
   say(text: string, atMs = performance.now()): void {
-    const seconds = ((atMs - this.#beganMs) / 1000).toFixed(2).padStart(6)
-    printLine(`${this.paint.dim(`${seconds} s`)}  ${text}`)
+    const seconds = ((atMs - this.#beganMs) / 1000).toFixed(2)
+    if (this.#json) printJson({ type: 'said', atSeconds: Number(seconds), text: stripVTControlCharacters(text) })
+    else printLine(`${this.paint.dim(`${seconds.padStart(6)} s`)}  ${text}`)
+  }
+
+  /** Before the first act, or after the last one. */
+  frame(...lines: string[]): void {
+    if (this.#json) printJson({ type: 'told', text: stripVTControlCharacters(lines.join(' ')).trim() })
+    else for (const line of lines) printLine(line)
   }
 }
 
@@ -91,8 +110,10 @@ class Play {
   }
 
   async run(): Promise<void> {
-    printLine('Skein: three node processes on this machine. Nothing is configured;')
-    printLine(`the cluster "${this.#stage.cluster}", its cookie and the keys are made up for this run.`)
+    this.#narrator.frame(
+      'Skein: three node processes on this machine. Nothing is configured;',
+      `the cluster "${this.#stage.cluster}", its cookie and the keys are made up for this run.`,
+    )
     const trio = await this.#meet()
     const [a, b] = trio
     await this.#talk(trio)
@@ -100,8 +121,10 @@ class Play {
     const c = await this.#rejoin(trio, oldPid)
     await this.#part([a, b, c])
     const total = duration(this.#narrator.elapsedMs)
-    printLine(`\n${this.#narrator.paint.good('Done')} in ${total}. Next: ${invocation()} start --name a`)
-    printLine('and the same with --name b in a second terminal.')
+    this.#narrator.frame(
+      `\n${this.#narrator.paint.good('Done')} in ${total}. Next: ${invocation()} start --name a`,
+      'and the same with --name b in a second terminal.',
+    )
   }
 
   async #meet(): Promise<Trio> {

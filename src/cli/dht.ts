@@ -6,6 +6,7 @@ import { SkeinError } from '../../certs/errors.ts'
 import { formatAddress } from '../../transport/address.ts'
 import type { DhtReport } from '../dht-report.ts'
 import type { DiscoveredNode } from '../node-discovery.ts'
+import { addHelp } from './help.ts'
 import { addClusterOptions, type ClusterOptions } from './options.ts'
 import { printJson, printLine, table } from './output.ts'
 import { type Tool, withTool } from './tool-node.ts'
@@ -28,6 +29,16 @@ export const addDht = (program: Command): void => {
     const options: ClusterOptions = command.optsWithGlobals()
     return withTool(options, (tool) => look(tool, name, options.json === true))
   })
+  addHelp(command, [
+    { command: 'skein dht', does: 'what the first member that answers knows' },
+    { command: 'skein dht --node b', does: 'what b knows: contacts, items, public address' },
+    { command: 'skein dht find b', does: 'where b is' },
+  ])
+  addHelp(find, [
+    { command: 'skein dht find b@box2', does: 'by name' },
+    { command: 'skein dht find printer', does: 'by a name that nodes registered' },
+    { command: 'skein dht find b --dht 203.0.113.7:4433', does: 'from anywhere, by that DHT node' },
+  ])
 }
 
 const show = async (tool: Tool, { node, json = false }: DhtCommandOptions): Promise<void> => {

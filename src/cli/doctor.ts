@@ -10,11 +10,13 @@ import { systemClock } from '../../transport/clock.ts'
 import { systemRandom } from '../../transport/random.ts'
 import { fullNodeName } from '../cluster/node-name.ts'
 import { isAddressTarget } from '../cluster/node-target.ts'
-import { processEnvironment, resolveConfig } from '../config.ts'
+import { processEnvironment } from '../config.ts'
+import { loadConfig } from '../config-file.ts'
 import { DEFAULT_PORT } from '../discovery-config.ts'
 import { diagnose } from '../doctor/doctor.ts'
 import type { Finding, FindingState } from '../doctor/finding.ts'
 import { Failed } from './failure.ts'
+import { addHelp } from './help.ts'
 import { addClusterOptions, type ClusterOptions, parseMilliseconds, parsePort, toSettings } from './options.ts'
 import { type Palette, palette, printJson, printLine } from './output.ts'
 
@@ -46,16 +48,28 @@ export const addDoctor = (program: Command): void => {
         options,
       ),
   )
+  addHelp(
+    command,
+    [
+      { command: 'skein doctor', does: 'this machine and its network' },
+      { command: 'skein doctor b', does: 'and the way from here to b' },
+      { command: 'skein doctor a b', does: 'and the way from a to b' },
+      { command: 'skein doctor --json | jq -r .remedy', does: 'for scripts; the exit code tells as well' },
+    ],
+    'The exit code is 1 if something was found that keeps nodes apart.',
+  )
 }
 
 const run = async (nodes: readonly string[], options: DoctorCommandOptions): Promise<void> => {
   for (const node of nodes) checkTarget(node)
   const { cookieFile, port, identity, portMapping = false, timeout = DEFAULT_TIMEOUT_MS, json = false } = options
-  const environment = processEnvironment()
-  const settings = { ...toSettings(options), ...(port === undefined ? {} : { port }) }
+  // The file is looked at, not used: it may be that of a node which runs.
+  const { identity: _file, ...shared } = toSettings(options)
+  const settings = { ...shared, ...(port === undefined ? {} : { port }) }
+  const { config, environment } = await loadConfig(settings, processEnvironment(), hostname())
   const { SKEIN_COOKIE: _, ...others } = environment
   const findings = diagnose({
-    config: resolveConfig(settings, environment, hostname()),
+    config,
     // A file that is named wins over what the environment says, as for every command.
     env: cookieFile === undefined ? environment : { ...others, SKEIN_COOKIE_FILE: cookieFile },
     identityFile: identity,

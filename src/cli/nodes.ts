@@ -2,6 +2,7 @@
  * `skein nodes`: lists the members of the cluster.
  */
 import type { Command } from 'commander'
+import { addHelp } from './help.ts'
 import { addClusterOptions, type ClusterOptions } from './options.ts'
 import { printJson, printLine, table } from './output.ts'
 import { type Tool, withTool } from './tool-node.ts'
@@ -11,6 +12,11 @@ export const addNodes = (program: Command): void => {
   addClusterOptions(command).action((options: ClusterOptions) =>
     withTool(options, (tool) => nodes(tool, options.json === true)),
   )
+  addHelp(command, [
+    { command: 'skein nodes', does: 'the cluster of this user on this machine or LAN' },
+    { command: 'skein nodes --seed 192.168.1.7:4433', does: 'by a node whose address is known' },
+    { command: 'skein nodes --json | jq -r .name', does: 'their names' },
+  ])
 }
 
 const nodes = async (tool: Tool, json: boolean): Promise<void> => {

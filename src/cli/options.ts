@@ -1,14 +1,20 @@
 /**
  * Options that several commands share, and what they mean for a node.
  */
+import { hostname } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type ResolvedCookie, resolveCookie } from '../../certs/cookie.ts'
 import { LOG_LEVELS, type LogLevel, processEnvironment, type StartOptions } from '../config.ts'
+import { loadConfig } from '../config-file.ts'
+import { nearestOf } from '../nearest-name.ts'
 
 export interface ClusterOptions {
   readonly cluster?: string
   readonly host?: string
   readonly cookieFile?: string
+  readonly identity?: string
+  readonly ca?: string
+  readonly config?: string
   readonly seed?: readonly string[]
   readonly dht?: readonly string[]
   readonly logLevel?: LogLevel
@@ -16,19 +22,45 @@ export interface ClusterOptions {
 }
 
 const MAX_PORT = 65535
+/** Where the help shows what every command takes that talks to a cluster. */
+const SHARED_OPTIONS = 'Options of every command:'
 
-/** Adds what every command needs that talks to a cluster. */
-export const addClusterOptions = (command: Command): Command =>
-  command
-    .option('--cluster <name>', 'name of the cluster (default: "default")')
-    .option('--host <ip>', 'address to bind (default: all; 127.0.0.1 keeps to this machine)')
-    .option('--cookie-file <file>', "file with the cluster's cookie (default: the user's own)")
-    .addOption(new Option('--seed <host:port>', 'a node to try in any case; may be repeated').argParser(appended))
-    .addOption(new Option('--dht <host:port>', 'a node of the DHT to begin with; may be repeated').argParser(appended))
-    .addOption(new Option('--log-level <level>', 'what goes to stderr as log').choices(LOG_LEVELS))
-    .option('--json', 'print one JSON value per line')
+/** Adds what every command needs that talks to a cluster, under a heading of its own. */
+export const addClusterOptions = (command: Command): Command => {
+  const options = [
+    new Option('--cluster <name>', 'name of the cluster (default: "default")'),
+    new Option('--host <ip>', 'address to bind (default: all; 127.0.0.1 keeps to this machine)'),
+    new Option('--cookie-file <file>', "file with the cluster's cookie (default: the user's own)"),
+    new Option('--identity <file>', 'key and certificate of this node; without it made up for each run'),
+    new Option('--ca <file>', 'let in only nodes whose certificate this authority has signed'),
+    new Option('--config <file>', 'JSON file with settings; docs/configuration.md lists them'),
+    new Option('--seed <host:port>', 'a node to try in any case; may be repeated').argParser(appended),
+    new Option('--dht <host:port>', 'a node of the DHT to begin with; may be repeated').argParser(appended),
+    choiceOption('--log-level <level>', 'what goes to stderr as log', LOG_LEVELS),
+    new Option('--json', 'print one JSON value per line'),
+  ]
+  // A command may have another meaning for one of them.
+  const taken = command.options.map(({ long }) => long)
+  for (const option of options) {
+    if (!taken.includes(option.long)) command.addOption(option.helpGroup(SHARED_OPTIONS))
+  }
+  return command
+}
 
-const appended = (text: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), text]
+/** An option with one of these values; a misspelt one is answered with the nearest. */
+const choiceOption = (flags: string, description: string, values: readonly string[]): Option =>
+  new Option(flags, description).choices(values).argParser((text: string) => {
+    if (values.includes(text)) return text
+    const nearest = nearestOf(text, values)
+    const meant = nearest === undefined ? '' : `\n(Did you mean ${nearest}?)`
+    throw new InvalidArgumentError(`It must be one of ${values.join(', ')}.${meant}`)
+  })
+
+/** For options that may be repeated. */
+export const appended = (text: string, before: readonly string[] | undefined): readonly string[] => [
+  ...(before ?? []),
+  text,
+]
 
 export const parsePort = (text: string): number => {
   if (/^\d{1,5}$/.test(text) && Number(text) <= MAX_PORT) return Number(text)
@@ -48,20 +80,29 @@ export const toStartOptions = (options: ClusterOptions, cookie: ResolvedCookie):
 
 /** The same without a cookie. */
 export const toSettings = (options: ClusterOptions): Omit<StartOptions, 'cookie'> => {
-  const { cluster, host, seed, dht, logLevel } = options
+  const { cluster, host, identity, ca, seed, dht, logLevel, config } = options
   const discovery = {
     ...(seed === undefined ? {} : { seeds: seed }),
     ...(dht === undefined ? {} : { dht: { bootstrap: dht } }),
   }
-  const chosen = logLevel ?? (processEnvironment().SKEIN_LOG_LEVEL === undefined ? 'error' : undefined)
+  const { SKEIN_LOG_LEVEL, SKEIN_CONFIG } = processEnvironment()
+  const isLeftToUs = SKEIN_LOG_LEVEL === undefined && (config ?? SKEIN_CONFIG) === undefined
+  const chosen = logLevel ?? (isLeftToUs ? 'error' : undefined)
   return {
     ...(cluster === undefined ? {} : { cluster }),
     ...(host === undefined ? {} : { host }),
+    ...(identity === undefined ? {} : { identity }),
+    ...(ca === undefined ? {} : { ca }),
+    ...(config === undefined ? {} : { configFile: config }),
     discovery,
     ...(chosen === undefined ? {} : { logLevel: chosen }),
   }
 }
 
 /** The named file, or wherever a node looks for its cookie. */
-export const findCookie = ({ cookieFile }: ClusterOptions): Promise<ResolvedCookie> =>
-  resolveCookie({ env: cookieFile === undefined ? processEnvironment() : { SKEIN_COOKIE_FILE: cookieFile } })
+export const findCookie = async (options: ClusterOptions): Promise<ResolvedCookie> => {
+  const { cookieFile } = options
+  if (cookieFile !== undefined) return resolveCookie({ env: { SKEIN_COOKIE_FILE: cookieFile } })
+  const { environment } = await loadConfig(toSettings(options), processEnvironment(), hostname())
+  return resolveCookie({ env: environment })
+}

@@ -20,7 +20,12 @@ export const printJson = (value: unknown): void => printLine(toJson(value))
 
 /** JSON of any value that can cross the wire; `indent` spaces make it readable. */
 export const toJson = (value: unknown, indent = 0): string =>
-  JSON.stringify(value === undefined ? null : value, plain, indent)
+  JSON.stringify(value === undefined ? null : value, plain, indent).replaceAll(UNESCAPED_CONTROLS, escaped)
+
+/** Terminals obey them as well, and JSON leaves them as they are (DEL and C1: ECMA-48 section 5.3). */
+const UNESCAPED_CONTROLS = /[\u007f-\u009f]/g
+
+const escaped = (control: string): string => `\\u00${control.charCodeAt(0).toString(16)}`
 
 /** What JSON has no form for. Pids, references and dates bring their own. */
 const plain = (_key: string, value: unknown): unknown => {
@@ -53,12 +58,12 @@ export const palette = (): Palette => {
   return { bold: paint(1, 22), dim: paint(2, 22), good: paint(32, 39), bad: paint(31, 39) }
 }
 
-/**
- * Columns as wide as what stands in them; the first row is the heading. Others may have said what stands there: what a
- * terminal would obey is shown as a question mark.
- */
+/** What others have said: what a terminal would obey is shown as a question mark. */
+export const visible = (text: string): string => text.replaceAll(/\p{C}/gu, '?')
+
+/** Columns as wide as what stands in them; the first row is the heading. Others may have said what stands there. */
 export const table = (said: readonly (readonly string[])[]): string[] => {
-  const rows = said.map((row) => row.map((cell) => cell.replaceAll(/\p{C}/gu, '?')))
+  const rows = said.map((row) => row.map(visible))
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   return rows.map((row) =>
     row

@@ -2,6 +2,7 @@
  * `skein ping NAME`: measures the way to a node and back.
  */
 import type { Command } from 'commander'
+import { addHelp } from './help.ts'
 import { addClusterOptions, type ClusterOptions } from './options.ts'
 import { duration, printJson, printLine } from './output.ts'
 import { type Tool, withTool } from './tool-node.ts'
@@ -14,6 +15,11 @@ export const addPing = (program: Command): void => {
   addClusterOptions(command).action((name: string, options: ClusterOptions) =>
     withTool(options, (tool) => ping(tool, name, options.json === true)),
   )
+  addHelp(command, [
+    { command: 'skein ping b', does: 'by name, wherever it runs' },
+    { command: 'skein ping b@box2', does: 'if there are several of that name' },
+    { command: 'skein ping 192.168.1.7:4433', does: 'by address, of an unknown name' },
+  ])
 }
 
 const ping = async (tool: Tool, target: string, json: boolean): Promise<void> => {

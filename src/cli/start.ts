@@ -11,21 +11,24 @@ import { startBootstrap } from '../bootstrap.ts'
 import type { NodeEvent } from '../event-stream.ts'
 import type { SkeinNode } from '../node.ts'
 import { type HealthServer, startHealthServer } from '../observe/health-server.ts'
-import { Pid } from '../pid.ts'
 import { startNode } from '../start.ts'
 import { printReport } from './dht.ts'
 import { echo } from './echo.ts'
+import { eventText, timeOfDay } from './event-text.ts'
+import { addHelp } from './help.ts'
 import { addClusterOptions, type ClusterOptions, findCookie, parsePort, toStartOptions } from './options.ts'
-import { firstSentence, invocation, type Palette, palette, printJson, printLine } from './output.ts'
+import { invocation, palette, printJson, printLine } from './output.ts'
+import { interrupted } from './tool-node.ts'
 
 /** Well within the time that service managers give before they kill: systemd 90 s, Kubernetes 30 s, Docker 10 s. */
 const DRAIN_TIMEOUT_MS = 8000
 
-interface StartCommandOptions extends ClusterOptions {
+export interface StartCommandOptions extends ClusterOptions {
   readonly name?: string
   readonly port?: number
   readonly bootstrap?: boolean
   readonly healthPort?: number
+  readonly attach?: boolean
 }
 
 export const addStart = (program: Command): void => {
@@ -36,7 +39,19 @@ export const addStart = (program: Command): void => {
     .option('--bootstrap', 'start a node of the DHT and nothing else: it needs no cookie and joins no cluster')
     .option('--port <port>', 'UDP port (default: 4433, or any free one if that is busy)', parsePort)
   command.option('--health-port <port>', 'serve /live, /ready and /metrics on this TCP port of 127.0.0.1', parsePort)
+  command.option('--attach', 'let members evaluate code in this node (skein attach)')
   addClusterOptions(command).action(run)
+  addHelp(
+    command,
+    [
+      { command: 'skein start --name a', does: 'found by others of this user and LAN' },
+      { command: 'skein start --name b --seed 192.168.1.7:4433', does: 'where multicast does not get through' },
+      { command: 'skein start --health-port 9090', does: 'with /live, /ready and /metrics' },
+      { command: 'skein start --bootstrap --port 4433', does: 'a DHT node for clusters to meet at' },
+      { command: 'skein start --json | jq -c .type', does: 'what happens, for programs' },
+    ],
+    'Ctrl-C stops the node; SIGTERM lets it drain first.',
+  )
 }
 
 const run = async (options: StartCommandOptions): Promise<void> => {
@@ -44,18 +59,24 @@ const run = async (options: StartCommandOptions): Promise<void> => {
     if (options.healthPort === undefined) return runBootstrap(options)
     throw new SkeinError('ERR_SKEIN_BAD_OPTION', '--health-port does not go with --bootstrap: it serves nothing there.')
   }
-  const cookie = await findCookie(options)
+  await stay(options, await findCookie(options))
+}
+
+/** A node of the cluster with that cookie, until it is interrupted. */
+export const stay = async (options: StartCommandOptions, cookie: ResolvedCookie): Promise<void> => {
   const { name, port, json = false } = options
   const node = await startNode({
     ...toStartOptions(options, cookie),
     ...(name === undefined ? {} : { name }),
     ...(port === undefined ? {} : { port }),
+    ...(options.attach === undefined ? {} : { attach: options.attach }),
   })
   const health = options.healthPort === undefined ? undefined : await healthServerOf(node, options.healthPort)
   process.once('SIGINT', () => void node.stop())
   // Whoever manages services sends this one first, and kills later.
   process.once('SIGTERM', () => void node.drain({ timeoutMs: DRAIN_TIMEOUT_MS }))
   node.register('echo', node.spawn(echo))
+  node.behaviour('echo', echo)
 
   const events = node.events
   if (json) await tellPrograms(node, events, health)
@@ -63,11 +84,12 @@ const run = async (options: StartCommandOptions): Promise<void> => {
   await node.stop()
 }
 
-const runBootstrap = async ({ host, port, dht, json = false }: StartCommandOptions): Promise<void> => {
+const runBootstrap = async ({ host, port, dht, config, json = false }: StartCommandOptions): Promise<void> => {
   const node = await startBootstrap({
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port }),
     ...(dht === undefined ? {} : { dht: { bootstrap: dht } }),
+    ...(config === undefined ? {} : { configFile: config }),
   })
   const addresses = node.addresses.map(formatAddress)
   const { id } = node.report()
@@ -84,11 +106,6 @@ const runBootstrap = async ({ host, port, dht, json = false }: StartCommandOptio
   if (json) printJson({ type: 'stopped', ...report })
   else printReport('it', report)
 }
-
-const interrupted = (): Promise<void> =>
-  new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
-  })
 
 /** A node without the server it was to have is not started. */
 const healthServerOf = async (node: SkeinNode, port: number): Promise<HealthServer> => {
@@ -129,45 +146,11 @@ const tellPeople = async (
   const skein = invocation()
   printLine(`  try          ${skein} nodes, ${skein} call ${short} echo '"hi"'; Ctrl-C stops this node`)
   for await (const event of events) {
-    const text = describe(event, paint)
-    if (text !== undefined) printLine(`${paint.dim(new Date().toTimeString().slice(0, 8))}  ${text}`)
+    const text = eventText(event, paint)
+    if (text !== undefined) printLine(`${paint.dim(timeOfDay())}  ${text}`)
   }
   printLine(`${paint.bold(node.name)} has stopped`)
 }
 
 const placeOf = (cookie: ResolvedCookie): string =>
   'file' in cookie ? cookie.file : 'from the environment variable SKEIN_COOKIE'
-
-/** An event as a person reads it; undefined where there is nothing to tell. */
-const describe = (event: NodeEvent, paint: Palette): string | undefined => {
-  switch (event.type) {
-    case 'nodeup':
-      return `${paint.good('nodeup')}      ${event.node} at ${formatAddress(event.address)}${event.hidden ? ' (a tool)' : ''}`
-    case 'nodedown':
-      return `${paint.bad('nodedown')}    ${event.node}: ${event.reason}`
-    case 'discovered':
-    case 'undiscovered': {
-      const what = event.type === 'discovered' ? 'discovered' : 'lost sight'
-      const sources = event.sources.length === 0 ? '' : `, through ${event.sources.join(' and ')}`
-      // A seed, or an address from the DHT, may turn out to be anybody.
-      return `${what}  ${event.node ?? 'somebody'} at ${event.addresses.map(formatAddress).join(', ')}${sources}`
-    }
-    case 'discoveryStatus': {
-      const { source, state, detail } = event.status
-      if (source === 'peers') return undefined
-      return `discovery   ${source} is ${state}: ${state === 'working' ? firstSentence(detail) : detail}`
-    }
-    case 'refused':
-      return `${paint.bad('refused')}     ${event.node ?? formatAddress(event.address)}: ${event.message} (${event.code})`
-    case 'draining':
-      return `${event.node} is about to leave`
-    case 'supervisorLeader':
-      return `this node ${event.leads ? 'leads' : 'leads no more'} the supervisor ${event.name}`
-    case 'processCrashed':
-      return `${paint.bad('crashed')}     ${event.pid}: ${String(event.reason)}`
-    case 'deadLetter':
-      return `dead letter ${event.to instanceof Pid ? event.to : `${event.to.name} on ${event.to.node}`}: ${event.reason}`
-    case 'lagged':
-      return `${event.lost} events were lost: this terminal is too slow`
-  }
-}

@@ -11,14 +11,18 @@ import { type Attempt, isSkeinError, SkeinError } from '../../certs/errors.ts'
 import { formatAddress, sameAddress } from '../../transport/address.ts'
 import { systemRandom } from '../../transport/random.ts'
 import type { ConnectedNode } from '../cluster/connected-node.ts'
+import { isLoopback } from '../cluster/membership/member-record.ts'
 import { fullNodeName, hostOfNodeName } from '../cluster/node-name.ts'
-import { type Config, processEnvironment, resolveConfig } from '../config.ts'
+import { type Config, processEnvironment, type StartOptions } from '../config.ts'
+import { loadConfig } from '../config-file.ts'
 import { DEFAULT_PORT } from '../discovery-config.ts'
 import type { SkeinNode } from '../node.ts'
 import type { DiscoveredNode } from '../node-discovery.ts'
 import { startNode } from '../start.ts'
 import { SYSTEM_PROCESS, type SystemReply, type SystemRequest } from '../system-process.ts'
+import { hintAmong } from './failure.ts'
 import { type ClusterOptions, findCookie, toStartOptions } from './options.ts'
+import { withProgress } from './progress.ts'
 
 /** A little longer than one dial takes to fail, so that the error can tell how each ended. */
 const FIND_TIMEOUT_MS = 3500
@@ -30,19 +34,29 @@ export interface Member {
   readonly name: string
   readonly id: string
   readonly incarnation: string
-  /** ip:port as seen from the member that told of it. */
+  /** ip:port where it is from here, as far as the member that told of it knows. */
   readonly address: string
 }
 
+/** Resolves when somebody wants the command to end: Ctrl-C, a service manager, or nobody reads its output any more. */
+export const interrupted = (): Promise<void> =>
+  new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+  })
+
 /** Starts a tool, lets `use` work with it, and stops it however that ended. */
-export const withTool = async (options: ClusterOptions, use: (tool: Tool) => Promise<void>): Promise<void> => {
+export const withTool = async <T>(
+  options: ClusterOptions,
+  use: (tool: Tool) => Promise<T>,
+  more: Pick<StartOptions, 'identity'> = {},
+): Promise<T> => {
   const cookie = await findCookie(options)
   const name = `skein-tool-${Buffer.from(systemRandom.bytes(MADE_UP_NAME_BYTES)).toString('hex')}`
-  const startOptions = { ...toStartOptions(options, cookie), name, port: 0, hidden: true }
-  const config = resolveConfig(startOptions, processEnvironment(), hostname())
+  const startOptions = { ...toStartOptions(options, cookie), ...more, name, port: 0, hidden: true, attach: false }
+  const { config } = await loadConfig(startOptions, processEnvironment(), hostname())
   const node = await startNode(startOptions)
   try {
-    await use(new Tool(node, config))
+    return await use(new Tool(node, config))
   } finally {
     await node.stop()
   }
@@ -61,49 +75,68 @@ export class Tool {
 
   /** Connects to `name`, `name@host` or an address, and gives the full name. */
   async reach(target: string): Promise<string> {
-    if (!target.includes('@') && (target.includes(':') || isIP(target) !== 0)) return this.node.connect(target)
+    if (!target.includes('@') && (target.includes(':') || isIP(target) !== 0)) return this.#connect(target)
     const full = fullNodeName(target, hostOfNodeName(this.node.name))
     const names = (await this.members()).map(({ name }) => name)
     const alike = names.filter((name) => name === full || name.startsWith(`${target}@`))
     const name = alike.includes(full) || alike.length !== 1 ? full : alike[0]
     try {
-      return await this.node.connect(name ?? full)
+      return await this.#connect(name ?? full)
     } catch (error) {
       if (!isSkeinError(error, 'ERR_SKEIN_NODE_UNKNOWN')) throw error
-      const known = names.length === 0 ? {} : { hint: `The cluster has ${names.join(', ')}.` }
+      const known = names.length === 0 ? {} : { hint: hintAmong(full, names, 'The cluster has') }
       throw new SkeinError(error.code, error.message, { ...known, cause: error })
     }
   }
 
   /** The members of the cluster as one of them knows it. */
   async members(): Promise<Member[]> {
-    const contact = await this.#findMember()
+    const contact = await this.anyMember()
     const known = this.node.connectedNodes().find(({ name }) => name === contact)
     const reply = await this.ask(contact, { type: 'nodes' })
     const others = reply.type === 'nodes' ? reply.nodes : []
-    const members = [...(known === undefined ? [] : [known]), ...others.filter(({ hidden }) => !hidden)].map(toMember)
+    const isNear = known !== undefined && isLoopback(known.address)
+    const members = [...(known === undefined ? [] : [known]), ...others.filter(({ hidden }) => !hidden)].map((node) =>
+      toMember(node, isNear),
+    )
     return members.sort((one, other) => (one.name < other.name ? -1 : 1))
   }
 
   /** The name of whichever member answers first. */
   anyMember(): Promise<string> {
-    return this.#findMember()
+    return withProgress('looking for a node of the cluster', this.#findMember())
   }
 
   /** Where a node is, by all ways of discovery. */
   async lookup(name: string): Promise<readonly DiscoveredNode[]> {
     // A member is a node of the DHT too, and knows of others.
     const member = this.#findMember().catch(() => undefined)
-    const found = await this.node.discovery.lookup(name)
+    const found = await withProgress(`looking for ${name}`, this.node.discovery.lookup(name))
     if (found.length > 0) return found
     await member
-    return this.node.discovery.lookup(name)
+    return withProgress(`looking for ${name} again`, this.node.discovery.lookup(name))
+  }
+
+  /** Names that a node has registered, and behaviours that it offers; undefined where it does not tell. */
+  async registered(node: string): Promise<readonly string[] | undefined> {
+    const reply = await this.ask(node, { type: 'info' })
+    return reply.type === 'info' ? reply.info.registered : undefined
+  }
+
+  async behaviours(node: string): Promise<readonly string[] | undefined> {
+    const reply = await this.ask(node, { type: 'info' })
+    return reply.type === 'info' ? reply.info.behaviours : undefined
   }
 
   /** Asks the system process of a node. */
   async ask(node: string, request: SystemRequest): Promise<SystemReply> {
     const target = { name: SYSTEM_PROCESS, node }
-    return (await this.node.call(target, request, { timeoutMs: ASK_TIMEOUT_MS })) as SystemReply
+    const reply = this.node.call(target, request, { timeoutMs: ASK_TIMEOUT_MS })
+    return (await withProgress(`waiting for ${node}`, reply)) as SystemReply
+  }
+
+  #connect(target: string): Promise<string> {
+    return withProgress(`connecting to ${target}`, this.node.connect(target))
   }
 
   /** Connects to whoever answers first. */
@@ -172,12 +205,14 @@ export class Tool {
   }
 }
 
-const toMember = ({ name, id, incarnation, address }: ConnectedNode): Member => ({
-  name,
-  id,
-  incarnation,
-  address: formatAddress(address),
-})
+/**
+ * A member of the same machine as the one that tells of it is on the loopback there: of use here only if that one is
+ * near, on this machine. From elsewhere it is where it says that it listens.
+ */
+const toMember = ({ name, id, incarnation, address, listens }: ConnectedNode, isNear: boolean): Member => {
+  const elsewhere = isLoopback(address) && !isNear ? listens.find((one) => !isLoopback(one)) : undefined
+  return { name, id, incarnation, address: formatAddress(elsewhere ?? address) }
+}
 
 const attemptsOf = (what: string, error: unknown): readonly Attempt[] => {
   if (!isSkeinError(error)) return [{ what, code: 'ERROR', message: String(error) }]

@@ -68,7 +68,7 @@ export interface PeersObserver {
   /** Where this node listens, for third parties. */
   addresses(): readonly Address[]
   /** Why that node is not let in, or not now; `isMember`: it is known to be no hidden one. */
-  refusal(id: string, isMember: boolean): Refusal | undefined
+  refusal(id: string, isMember: boolean, certificate: Uint8Array | undefined): Refusal | undefined
   /** Somebody needs this node: dial it by name. */
   dialByName(name: string): Promise<unknown>
   defect(error: unknown): void
@@ -303,7 +303,8 @@ export class Peers implements Router, SessionHost, DialTable {
 
   judge(session: Session, { id, hello }: Claim): Refusal | undefined {
     if (this.#stopped) return { code: 'ERR_SKEIN_STOPPED', message: 'The node is stopping.' }
-    const barred = this.#options.observer.refusal(id, hello?.hidden === false)
+    const { certificate } = session.lanes.connection.peer ?? {}
+    const barred = this.#options.observer.refusal(id, hello?.hidden === false, certificate)
     if (barred !== undefined) return barred
     const { self } = this.#options
     const pending = this.#pending.get(id)

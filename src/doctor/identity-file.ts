@@ -28,7 +28,8 @@ export const checkIdentity = async (file: string | undefined, wallNowMs: number)
   if (period === undefined) {
     return [ok('identity', `There is no file ${file} yet; the first start makes it`)]
   }
-  const { nodeId, notBeforeMs, notAfterMs } = period
+  const { nodeId, authority, notBeforeMs, notAfterMs } = period
+  const renewal = authority === undefined ? undefined : `Where the authority is: skein certs renew ${file}.`
   const [begins, ends] = [date(notBeforeMs), date(notAfterMs)]
   if (wallNowMs > notAfterMs) {
     return [
@@ -36,7 +37,7 @@ export const checkIdentity = async (file: string | undefined, wallNowMs: number)
         'certificate',
         `Expired certificate: that in ${file} ended at ${ends}, ${days(wallNowMs - notAfterMs)} ago.`,
         'A node that has run with it since refuses nobody, but all others refuse it (ERR_SKEIN_CERT_EXPIRED).',
-        'Start the node again: it renews the certificate and keeps the key, if it may write the file.',
+        renewal ?? 'Start the node again: it renews the certificate and keeps the key, if it may write the file.',
       ),
     ]
   }
@@ -53,7 +54,7 @@ export const checkIdentity = async (file: string | undefined, wallNowMs: number)
   const what = `${file} holds key and certificate of node ${nodeId}, valid until ${ends}`
   if (notAfterMs - wallNowMs > SOON_MS) return [ok('identity', what)]
   const why = `In ${days(notAfterMs - wallNowMs)} other nodes begin to refuse a node that still runs with it.`
-  return [warning('certificate', what, why, 'Start the node again before then: it renews the certificate.')]
+  return [warning('certificate', what, why, renewal ?? 'Start the node again before then: it renews the certificate.')]
 }
 
 const NAME_IT = 'Name the file of the option identity with --identity FILE to have it looked at.'

@@ -150,7 +150,16 @@ export class Visit {
   static async #pay({ config, cookie, random, local, signal }: VisitOptions, clock: Clock): Promise<Visit> {
     const name = `skein-doctor-${Buffer.from(random.bytes(NAME_BYTES)).toString('hex')}@${hostname()}`
     const identity = await createIdentity({ ...ALWAYS, random: (count) => random.bytes(count) })
-    const own = { name, identity, port: 0, portFallback: true, hidden: true, tcp: false, portMapping: false }
+    const own = {
+      name,
+      identity,
+      port: 0,
+      portFallback: true,
+      hidden: true,
+      tcp: false,
+      portMapping: false,
+      ca: undefined,
+    }
     const settings: Config = { ...config, ...own }
     const node = await startConfigured(settings, new Keyring(deriveKeys(cookie, config.cluster)), undefined, clock)
     // Whoever waits for a node that stops is told at once.

@@ -90,19 +90,19 @@ const TREE_STATES = ['answered', 'silent', 'cut'] as const
 const CHILD_STATES = ['running', 'restarting', 'stopped'] as const
 
 /** Bytes are none: their members would be millions. */
-const isSaid = (value: unknown): value is Said =>
+export const isSaid = (value: unknown): value is Said =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value)
-const saidOf = (value: unknown): Said => (isSaid(value) ? value : {})
-const text = (value: unknown): string => (typeof value === 'string' ? value.slice(0, MAX_TEXT) : '')
-const textOrNot = (value: unknown): string | undefined => (typeof value === 'string' ? text(value) : undefined)
-const number = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? value : 0)
+export const saidOf = (value: unknown): Said => (isSaid(value) ? value : {})
+export const text = (value: unknown): string => (typeof value === 'string' ? value.slice(0, MAX_TEXT) : '')
+export const textOrNot = (value: unknown): string | undefined => (typeof value === 'string' ? text(value) : undefined)
+export const number = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? value : 0)
 
-const list = <T>(value: unknown, atMost: number, take: (one: unknown) => T | undefined): T[] =>
+export const list = <T>(value: unknown, atMost: number, take: (one: unknown) => T | undefined): T[] =>
   (Array.isArray(value) ? value.slice(0, atMost) : []).map(take).filter((one): one is T => one !== undefined)
 
 const texts = (value: unknown, atMost: number): string[] => list(value, atMost, (one) => textOrNot(one))
 
-const glance = (value: unknown, node: string): ProcessGlance | undefined => {
+export const glance = (value: unknown, node: string): ProcessGlance | undefined => {
   const said = saidOf(value)
   if (!(said.pid instanceof Pid) || said.pid.node !== node) return undefined
   return {

@@ -1,5 +1,5 @@
 /**
- * The metrics that Skein has of a node. The table in docs/observability.md is checked against this list.
+ * The metrics that Skein has of a node. The table in docs/metrics.md is checked against this list.
  *
  * Names follow Prometheus' conventions: base units, `_total` for counters. The only labels are the names of connected
  * nodes, of sources of discovery, of counters of the port.

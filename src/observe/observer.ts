@@ -6,9 +6,11 @@
  */
 import { isSkeinError, SkeinError } from '../../certs/errors.ts'
 import type { Clock, Timer } from '../../transport/clock.ts'
+import type { ProcessDetail, ProcessPage } from '../process/process-page.ts'
 import type { Tracer } from '../process/tracing.ts'
 import { safeText } from '../safe-text.ts'
 import type { SystemReply, SystemRequest } from '../system-process.ts'
+import { checkDetail, checkPage } from './check-processes.ts'
 import { checkSnapshot } from './check-snapshot.ts'
 import { EventLoopMeter } from './event-loop.ts'
 import { LocalSnapshots, type ObservedParts } from './local-snapshot.ts'
@@ -37,6 +39,13 @@ export interface PollOptions extends SnapshotOptions {
   readonly intervalMs?: number
   /** Ends the iteration. */
   readonly signal?: AbortSignal
+}
+
+export interface ProcessesOptions {
+  /** The number of the last process of the page before. Default: 0, the first page. */
+  readonly after?: number
+  /** Default: 5000. */
+  readonly timeoutMs?: number
 }
 
 /** What came of asking one node. */
@@ -152,6 +161,38 @@ export class Observer {
     if (tracing.uses(tracer)) tracing.use(undefined)
   }
 
+  /**
+   * Processes of a node, this one or a connected one, in the order of their birth, a hundred at a time: those with a greater
+   * number than `after`. Rejects with ERR_SKEIN_BAD_REPLY, or as a call.
+   */
+  async processes(
+    node: string,
+    { after = 0, timeoutMs = DEFAULT_TIMEOUT_MS }: ProcessesOptions = {},
+  ): Promise<ProcessPage> {
+    const { self, processes } = this.#host
+    if (node === self.name) return processes.inspection.page(after)
+    const reply = await this.#ask(node, { type: 'processes', after }, timeoutMs)
+    const page = reply?.type === 'processes' && 'page' in reply ? checkPage(reply.page, node, after) : undefined
+    if (page === undefined) throw badReply(node, 'list of its processes', reply)
+    return page
+  }
+
+  /** One process of a node, by the number of its pid; undefined: there is none. Rejects as `processes`. */
+  async process(
+    node: string,
+    number: number,
+    { timeoutMs = DEFAULT_TIMEOUT_MS }: { readonly timeoutMs?: number } = {},
+  ): Promise<ProcessDetail | undefined> {
+    const { self, processes } = this.#host
+    if (node === self.name) return processes.inspection.detail(number)
+    const reply = await this.#ask(node, { type: 'process', number }, timeoutMs)
+    if (reply?.type !== 'process') throw badReply(node, 'account of a process', reply)
+    const said = 'process' in reply ? reply.process : undefined
+    const detail = said === undefined ? undefined : checkDetail(said, node)
+    if (said !== undefined && detail?.pid.number !== number) throw badReply(node, 'account of that process', reply)
+    return detail
+  }
+
   /** @internal What this node tells others of itself. */
   local(): Promise<NodeSnapshot> {
     return this.#local.take()
@@ -178,21 +219,30 @@ export class Observer {
     try {
       return { node, status: 'ok', snapshot: await this.#snapshotOf(node, timeoutMs) }
     } catch (error) {
-      const { code, message } = isSkeinError(error) ? error : badReply(node, safeText(error))
+      const { code, message } = isSkeinError(error)
+        ? error
+        : new SkeinError('ERR_SKEIN_BAD_REPLY', `${node} gave no snapshot of itself. ${safeText(error)}`)
       return { node, status: 'failed', code, message }
     }
   }
 
   async #snapshotOf(node: string, timeoutMs: number): Promise<NodeSnapshot> {
-    const { self, ask } = this.#host
     if (this.#stopped) throw new SkeinError('ERR_SKEIN_STOPPED', 'The node has been stopped.')
-    if (node === self.name) return this.#ownSnapshot(timeoutMs)
-    const reply = (await ask(node, { type: 'snapshot' }, timeoutMs)) as Partial<SystemReply> | null | undefined
+    if (node === this.#host.self.name) return this.#ownSnapshot(timeoutMs)
+    const reply = await this.#ask(node, { type: 'snapshot' }, timeoutMs)
     if (reply?.type === 'busy') throw new SkeinError('ERR_SKEIN_LIMIT', `Too many ask ${node} for snapshots.`)
     const said = reply?.type === 'snapshot' && 'snapshot' in reply ? reply.snapshot : undefined
     const snapshot = checkSnapshot(said, node)
-    if (snapshot === undefined) throw badReply(node, `It answered with "${String(reply?.type).slice(0, 40)}".`)
+    if (snapshot === undefined) throw badReply(node, 'snapshot of itself', reply)
     return snapshot
+  }
+
+  async #ask(
+    node: string,
+    request: SystemRequest,
+    timeoutMs: number,
+  ): Promise<Partial<SystemReply> | null | undefined> {
+    return (await this.#host.ask(node, request, timeoutMs)) as Partial<SystemReply> | null | undefined
   }
 
   #ownSnapshot(timeoutMs: number): Promise<NodeSnapshot> {
@@ -208,5 +258,5 @@ export class Observer {
   }
 }
 
-const badReply = (node: string, why: string): SkeinError =>
-  new SkeinError('ERR_SKEIN_BAD_REPLY', `${node} gave no snapshot of itself. ${why}`)
+const badReply = (node: string, what: string, reply: Partial<SystemReply> | null | undefined): SkeinError =>
+  new SkeinError('ERR_SKEIN_BAD_REPLY', `${node} gave no ${what}. It answered with "${safeText(reply?.type, 40)}".`)

@@ -2,6 +2,7 @@
  * Cuts any value to plain data of a bounded size: for what services and other nodes tell of themselves. Sans-io, never
  * throws for what it is given (an accessor that throws gives undefined).
  */
+import { types } from 'node:util'
 import { Pid } from '../pid.ts'
 import { safeText } from '../safe-text.ts'
 
@@ -28,9 +29,10 @@ const cut = (value: unknown, depth: number, budget: { left: number }): unknown =
   if (typeof value !== 'object') return undefined
   if (value instanceof Pid) return value.toString()
   if (depth >= MAX_DEPTH) return '...'
-  if (Array.isArray(value) || value instanceof Set) return list(value, depth, budget)
-  if (value instanceof Map) return record(value, depth, budget)
-  if (value instanceof Error) return safeText(value, MAX_TEXT)
+  // Also those of another realm, as code of `skein attach` makes them.
+  if (Array.isArray(value) || types.isSet(value)) return list(value, depth, budget)
+  if (types.isMap(value)) return record(value, depth, budget)
+  if (value instanceof Error || types.isNativeError(value)) return safeText(value, MAX_TEXT)
   // Their members would be millions of bytes.
   if (ArrayBuffer.isView(value)) return `${value.byteLength} bytes`
   return record(entriesOf(value), depth, budget)

@@ -96,7 +96,7 @@ export const takeCensus = (processes: NumberTable<Process>, top: number, maxSupe
 const bondsOf = ({ links, remoteLinks, monitors, watchers }: Process): number =>
   (links?.size ?? 0) + (remoteLinks?.size ?? 0) + (monitors?.size ?? 0) + (watchers?.size ?? 0)
 
-const glanceAt = (process: Process): ProcessGlance => ({
+export const glanceAt = (process: Process): ProcessGlance => ({
   pid: process.pid,
   label: process.label,
   names: firstOf(process.names ?? [], MAX_NAMES_TOLD),

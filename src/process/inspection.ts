@@ -13,6 +13,7 @@ import type { AnyPid, Directory } from './directory.ts'
 import { firstOf } from './first-of.ts'
 import { quiet } from './patience.ts'
 import type { Process } from './process.ts'
+import { detailOf, type ProcessDetail, type ProcessPage, takePage } from './process-page.ts'
 import { FORBIDDEN } from './refusal.ts'
 
 /** Names of one process that are told. */
@@ -64,6 +65,17 @@ export class Inspection {
   /** All processes of this node at a glance: the largest `top` by each measure, and at most so many supervisors. */
   census(top: number, maxSupervisors: number): Census {
     return takeCensus(this.#directory.processes, top, maxSupervisors)
+  }
+
+  /** Processes of this node with a greater number than `after`, in that order, as many as fit a page. */
+  page(after: number): ProcessPage {
+    return takePage(this.#directory.processes, after)
+  }
+
+  /** One process of this node; undefined: there is none with this number. */
+  detail(number: number): ProcessDetail | undefined {
+    const process = this.#directory.processes.get(number)
+    return process && detailOf(process)
   }
 
   /** Calls of this node that wait for an answer. */

@@ -41,6 +41,8 @@ export interface AllowRule {
   readonly supervise?: Names
   /** Processes without a name: all, or only those that the node had started itself. */
   readonly unnamed?: 'all' | 'none'
+  /** Evaluate code here, where the option `attach` lets others do that. */
+  readonly attach?: 'all' | 'none'
 }
 
 /** What holds where no rule says anything: default is everything, strict is nothing. */
@@ -148,6 +150,8 @@ export class Grants {
   readonly #supervise: NameSet
   readonly #observe: Observe
   readonly #unnamed: boolean
+  /** Evaluate code here (`skein attach`). */
+  readonly mayAttach: boolean
   /** Only where a rule says so: it then comes beside `send` and `register`. */
   readonly #publish: GroupSet | undefined
   readonly #supervised: NameSet | undefined
@@ -167,6 +171,7 @@ export class Grants {
     this.#supervise = new NameSet(supervise ?? usual)
     this.#observe = said('observe') ?? usual
     this.#unnamed = (said('unnamed') ?? usual) === 'all'
+    this.mayAttach = (said('attach') ?? usual) === 'all'
     this.#publish = groups && this.#groups
     this.#supervised = supervise && this.#supervise
   }

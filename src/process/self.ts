@@ -114,6 +114,7 @@ export class Self<M = unknown> implements AsyncIterable<M, never> {
   readonly #process: Process
   readonly #services: Services
 
+  /** @internal A process is given its own. */
   constructor(process: Process, services: Services) {
     this.#process = process
     this.#services = services

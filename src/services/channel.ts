@@ -58,7 +58,7 @@ export const NOTHING: StandardSchema<never> = {
   '~standard': {
     version: 1,
     vendor: 'skein',
-    validate: () => ({ issues: [{ message: 'A service takes casts only.' }] }),
+    validate: () => ({ issues: [{ message: 'It takes nothing of this kind from other nodes.' }] }),
   },
 }
 

@@ -252,6 +252,8 @@ export const ATTEMPTS: readonly Attempt[] = [
   { what: 'ask `skein` for a ping', rule: "`observe: 'nodes'` or `'all'`", ...skein('ping') },
   { what: 'ask `skein` who is connected', rule: "`observe: 'nodes'` or `'all'`", ...skein('nodes') },
   { what: 'ask `skein` for a snapshot', rule: "`observe: 'all'`", ...skein('snapshot') },
+  { what: 'ask `skein` for its processes', rule: "`observe: 'all'`", ...skein('processes') },
+  { what: 'ask `skein` for one process', rule: "`observe: 'all'`", ...skein('process') },
   { what: 'ask `skein` to reach another node', rule: "`observe: 'all'`", ...skein('reach') },
   {
     what: 'observe (`observer.snapshot`)',

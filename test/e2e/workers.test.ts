@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
+import { createAuthority, createIdentity } from '../../certs/index.ts'
 import {
   isSkeinError,
   joinFromWorker,
@@ -175,6 +176,29 @@ test(
     node.revoke(id)
     const worker = await startWorker(node)
     assert.equal(await node.call(await node.spawnOn(worker.name, 'revoked'), 'who'), [id])
+  },
+  PATIENT,
+)
+
+test(
+  'where an authority has to sign, a worker opens no other way in: it says so and ends',
+  async (t) => {
+    const wallNowMs = Date.now()
+    const authority = await createAuthority({ wallNowMs, validForMs: 86_400_000 })
+    const node = await startNode({
+      identity: await createIdentity({ wallNowMs, authority }),
+      ca: authority.certificatePem,
+      cookie: COOKIE,
+      host: '127.0.0.1',
+      port: 0,
+      discovery: false,
+      logLevel: 'silent',
+    })
+    t.defer(() => node.stop())
+    const { code, cause } = await failureOf(startWorker(node))
+    assert.is(code, 'ERR_SKEIN_WORKER_FAILED')
+    assert.ok(isSkeinError(cause, 'ERR_SKEIN_BAD_AUTHORITY'), String(cause))
+    assert.equal(node.workers.list(), [])
   },
   PATIENT,
 )

@@ -49,6 +49,7 @@ test('what is wrong is named, with what was probably meant', () => {
     [{ preset: 'strict', rule: [] }, /There is no option allow.rule/, /"rules"/],
     [{ preset: 'strict', rules: ['x'] }, /^allow.rules\[0\] must be a rule/],
     [[{ nodes: '*', observe: 'some' }], /observe must be all, nodes, none, not "some"/],
+    [[{ nodes: '*', attach: ['a'] }], /attach must be all, none, not object/],
     [[{ nodes: '*', unnamed: ['x'] }], /unnamed must be all, none/],
     [[{ nodes: '*', groups: ['a\n'] }], /groups must be a list of names/],
     [['x'], /^allow\[0\] must be a rule/],

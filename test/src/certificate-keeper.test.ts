@@ -2,7 +2,15 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { createIdentity, type Identity, inspectIdentity, loadIdentity } from '../../certs/identity.ts'
+import { createAuthority } from '../../certs/authorities.ts'
+import {
+  createIdentity,
+  type Identity,
+  inspectIdentity,
+  loadIdentity,
+  renewIdentity,
+  saveIdentity,
+} from '../../certs/identity.ts'
 import { CertificateKeeper } from '../../src/certificate-keeper.ts'
 import type { NodeEvent } from '../../src/event-stream.ts'
 import { VirtualClock } from '../../transport/virtual-clock.ts'
@@ -146,6 +154,106 @@ test('two calls at once are one renewal; after the stop nothing happens by itsel
   world.keeper.stop()
   await world.pass(400 * DAY_MS)
   assert.is(world.shown.length, 1)
+})
+
+test('what an authority has signed is never replaced by the node, and taken up from the file within an hour', async (t) => {
+  const folder = await temporaryFolder(t)
+  const file = join(folder, 'identity.pem')
+  const clock = skewedClock()
+  const authority = await createAuthority({ wallNowMs: clock.wallNow(), validForMs: 400 * DAY_MS })
+  const first = await createIdentity({ wallNowMs: clock.wallNow(), validForMs: 20 * DAY_MS, authority })
+  await saveIdentity(file, first)
+  const world = worldOf(t, first, file, clock)
+  await world.pass(15 * DAY_MS, DAY_MS)
+  assert.is(await world.keeper.renew(), first.notAfterMs)
+  assert.equal([world.shown, world.events], [[], []])
+  assert.is((await inspectIdentity(file))?.notAfterMs, first.notAfterMs)
+
+  const second = await renewIdentity(first, { wallNowMs: clock.wallNow(), authority })
+  await saveIdentity(file, second)
+  await world.pass(61 * 60_000)
+  assert.equal(
+    world.shown.map(({ nodeId, notAfterMs }) => [nodeId, notAfterMs]),
+    [[first.nodeId, second.notAfterMs]],
+  )
+  assert.equal(types(world), ['certificateRenewed'])
+})
+
+test('what is in the file counts, be it by another authority or end earlier; never what is no certificate for this node', async (t) => {
+  const file = join(await temporaryFolder(t), 'identity.pem')
+  const clock = skewedClock()
+  const wallNowMs = clock.wallNow()
+  const newAuthority = () => createAuthority({ wallNowMs, validForMs: 400 * DAY_MS })
+  const [old, young] = await Promise.all([newAuthority(), newAuthority()])
+  const first = await createIdentity({ wallNowMs, validForMs: 20 * DAY_MS, authority: old })
+  await saveIdentity(file, first)
+  const world = worldOf(t, first, file, clock)
+  const failure = async (): Promise<string> => String(await world.keeper.renew().catch((error: unknown) => error))
+
+  // A file that is away for a moment, while another one is copied to its place, is not made anew with another key.
+  await rm(file)
+  assert.match(await failure(), 'no certificate by an authority')
+  assert.is(await inspectIdentity(file), undefined)
+  for (const other of [
+    await createIdentity({ wallNowMs, authority: old }),
+    await renewIdentity(first, { wallNowMs }),
+    await renewIdentity(first, { wallNowMs: wallNowMs - 2 * DAY_MS, validForMs: DAY_MS, authority: old }),
+  ]) {
+    await rm(file, { force: true })
+    await saveIdentity(file, other)
+    const content = await readFile(file, 'utf8')
+    assert.match(await failure(), 'no certificate by an authority')
+    assert.is(await readFile(file, 'utf8'), content)
+  }
+  assert.equal([world.shown, world.events], [[], []])
+
+  await rm(file)
+  const moved = await renewIdentity(first, { wallNowMs, validForMs: 10 * DAY_MS, authority: young })
+  await saveIdentity(file, moved)
+  await world.pass(61 * 60_000)
+  assert.equal(
+    world.shown.map(({ authority, notAfterMs }) => [authority, notAfterMs]),
+    [[young.id, moved.notAfterMs]],
+  )
+})
+
+test('a node that has signed its own certificate takes up that of an authority, and does not write over it', async (t) => {
+  const file = join(await temporaryFolder(t), 'identity.pem')
+  const clock = skewedClock()
+  const wallNowMs = clock.wallNow()
+  const identity = await loadIdentity(file, { wallNowMs })
+  const world = worldOf(t, identity, file, clock)
+  const authority = await createAuthority({ wallNowMs, validForMs: 900 * DAY_MS })
+  const issued = await renewIdentity(identity, { wallNowMs, validForMs: 600 * DAY_MS, authority })
+  await saveIdentity(file, issued)
+  // Its own nears its end.
+  await world.pass(277 * DAY_MS, 277 * DAY_MS)
+  await world.pass(2 * DAY_MS, DAY_MS)
+  assert.equal(
+    world.shown.map(({ notAfterMs }) => notAfterMs),
+    [issued.notAfterMs],
+  )
+  assert.is((await inspectIdentity(file))?.authority, authority.id)
+  // From then on it looks every hour.
+  const next = await renewIdentity(issued, { wallNowMs: clock.wallNow(), authority })
+  await saveIdentity(file, next)
+  await world.pass(61 * 60_000)
+  assert.is(world.shown.at(-1)?.notAfterMs, next.notAfterMs)
+})
+
+test('without a file there is nowhere an authority could put a new certificate: said so, and not looked for', async (t) => {
+  const clock = skewedClock()
+  const authority = await createAuthority({ wallNowMs: clock.wallNow(), validForMs: 400 * DAY_MS })
+  const identity = await createIdentity({ wallNowMs: clock.wallNow(), validForMs: 20 * DAY_MS, authority })
+  const world = worldOf(t, identity, undefined, clock)
+  await world.pass(19 * DAY_MS, DAY_MS)
+  assert.equal(world.events, [])
+  try {
+    await world.keeper.renew()
+    assert.unreachable()
+  } catch (error) {
+    assert.match(String(error), authority.id)
+  }
 })
 
 test.run()

@@ -10,7 +10,7 @@ import { inspect } from 'node:util'
 import { suite as uvuSuite } from 'uvu'
 import { report } from './report.ts'
 
-const DEFAULT_DEADLINE_MS = 10_000
+const DEFAULT_DEADLINE_MS = 20_000
 /** All clean-ups of one test together. */
 const CLEAN_UP_DEADLINE_MS = 10_000
 /** Sockets and processes may take some turns to close; what is open after this is a leak. */

@@ -19,6 +19,7 @@ export class SupervisorClient {
   readonly #target: AnyTarget
   readonly #options: CallOptions
 
+  /** @internal Use supervisorOf. */
   constructor(caller: Caller, target: AnyTarget, options: CallOptions) {
     this.#caller = caller
     this.#target = target

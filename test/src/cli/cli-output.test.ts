@@ -20,6 +20,8 @@ test('every value that can cross the wire has a JSON form', () => {
     [new Date(0), '"1970-01-01T00:00:00.000Z"'],
     [{ pid }, '{"pid":"<a@host#abcdef.7>"}'],
     [Object.assign(new Error('no'), { code: 'E' }), '{"name":"Error","message":"no","code":"E"}'],
+    // Nothing of it steers a terminal, and all of it comes back.
+    ['\u001b[2J \u007f\u0080\u009f\u00a0', '"\\u001b[2J \\u007f\\u0080\\u009f\u00a0"'],
   ]
   for (const [value, json] of cases) assert.is(toJson(value), json)
 })

@@ -1,12 +1,16 @@
 /** Who is let in besides having the cookie, and the options for it. */
 import * as assert from 'uvu/assert'
+import { createAuthority, parseAuthorities } from '../../../certs/authorities.ts'
 import { isSkeinError } from '../../../certs/errors.ts'
+import { createIdentity } from '../../../certs/identity.ts'
 import { resolveIds } from '../../../src/admission-option.ts'
-import { Admission, MAX_ADMISSION_IDS } from '../../../src/cluster/admission.ts'
+import { Admission, isBarring, MAX_ADMISSION_IDS } from '../../../src/cluster/admission.ts'
 import { suite } from '../../support/suite.ts'
 
 const test = suite('admission')
 
+const clock = { wallNow: () => 0 }
+const YEAR_MS = 365 * 24 * 60 * 60_000
 const DIGITS = 'abcdefghijklmnopqrstuvwxyz234567'
 
 const idOf = (index: number): string => {
@@ -25,21 +29,46 @@ const codeOf = (work: () => unknown): string | undefined => {
 }
 
 test('without anything all are let in; revoked ones are not, list or no list', () => {
-  assert.is(new Admission({ selfId: idOf(0) }).refusal(idOf(1)), undefined)
-  const admission = new Admission({ selfId: idOf(0), revoked: [idOf(2)], members: [idOf(1), idOf(2)] })
-  const codes = [0, 1, 2, 3].map((index) => admission.refusal(idOf(index))?.code)
+  assert.is(new Admission(idOf(0), { clock }).refusal(idOf(1), undefined), undefined)
+  const admission = new Admission(idOf(0), { clock, revoked: [idOf(2)], members: [idOf(1), idOf(2)] })
+  const codes = [0, 1, 2, 3].map((index) => admission.refusal(idOf(index), undefined)?.code)
   assert.equal(codes, [undefined, undefined, 'ERR_SKEIN_REVOKED', 'ERR_SKEIN_NOT_ADMITTED'])
   assert.equal(
     [0, 1, 2, 3].map((index) => admission.admits(idOf(index))),
     [true, true, false, false],
   )
   assert.ok(admission.unrevoke(idOf(2)))
-  assert.is(admission.refusal(idOf(2)), undefined)
+  assert.is(admission.refusal(idOf(2), undefined), undefined)
+})
+
+test('with authorities a certificate is needed that one of them has signed, on the list or not, and now', async () => {
+  const authority = await createAuthority({ wallNowMs: 0, validForMs: YEAR_MS })
+  const [signed, own] = await Promise.all([
+    createIdentity({ wallNowMs: 0, validForMs: YEAR_MS / 2, authority }),
+    createIdentity({ wallNowMs: 0 }),
+  ])
+  const calendar = { nowMs: 0, wallNow: () => calendar.nowMs }
+  const members = [signed.nodeId, own.nodeId]
+  const authorities = parseAuthorities(authority.certificatePem)
+  const admission = new Admission(idOf(0), { clock: calendar, members, authorities })
+  const codeFor = ({ nodeId }: { nodeId: string }, certificate?: Uint8Array) =>
+    admission.refusal(nodeId, certificate)?.code
+  assert.is(codeFor(signed, signed.certificate), undefined)
+  assert.is(codeFor(own, own.certificate), 'ERR_SKEIN_CERT_UNTRUSTED')
+  assert.is(codeFor(signed), 'ERR_SKEIN_CERT_UNTRUSTED')
+  assert.is(codeFor({ nodeId: idOf(1) }, signed.certificate), 'ERR_SKEIN_NOT_ADMITTED')
+  admission.revoke(signed.nodeId)
+  assert.is(codeFor(signed, signed.certificate), 'ERR_SKEIN_REVOKED')
+  admission.unrevoke(signed.nodeId)
+  calendar.nowMs = 0.6 * YEAR_MS
+  assert.is(codeFor(signed, signed.certificate), 'ERR_SKEIN_CERT_UNTRUSTED')
+  assert.ok(['ERR_SKEIN_CERT_UNTRUSTED', 'ERR_SKEIN_NOT_ADMITTED', 'ERR_SKEIN_REVOKED'].every(isBarring))
+  assert.not(isBarring('ERR_SKEIN_CERT_EXPIRED'))
 })
 
 test('the list of revoked nodes is bounded', () => {
   const revoked = Array.from({ length: MAX_ADMISSION_IDS }, (_, index) => idOf(index + 1))
-  const admission = new Admission({ selfId: idOf(0), revoked })
+  const admission = new Admission(idOf(0), { clock, revoked })
   assert.is(
     codeOf(() => admission.revoke(idOf(MAX_ADMISSION_IDS + 1))),
     'ERR_SKEIN_LIMIT',

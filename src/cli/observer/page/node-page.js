@@ -1,0 +1,513 @@
+/**
+ * One node: its figures and plots, processes, supervision trees, connections, discovery and services.
+ *
+ * @import { Json, Messages, NodeView } from '../messages.ts'
+ * @import { SupervisionTree } from '../../../observe/snapshot.ts'
+ * @import { Child } from './dom.js'
+ * @import { Known } from './stream.js'
+ *
+ * @typedef {NonNullable<Messages['node']['snapshot']>} Snapshot
+ */
+import { stateBadge, tile } from './cluster-page.js'
+import { h } from './dom.js'
+import { bytes, bytesPerSecond, count, milliseconds, percent, perSecond, plural, span } from './format.js'
+import { plot } from './plots.js'
+
+export const TABS = /** @type {const} */ ([
+  ['overview', 'Overview'],
+  ['processes', 'Processes'],
+  ['supervision', 'Supervision'],
+  ['connections', 'Connections'],
+  ['discovery', 'Discovery'],
+  ['services', 'Services'],
+])
+
+/** @param {string} node @param {string} [rest] */
+export const nodeAddress = (node, rest = '') => `#/node/${encodeURIComponent(node)}${rest}`
+
+/** @param {string} node @param {string} pid */
+export const processAddress = (node, pid) => nodeAddress(node, `/process/${encodeURIComponent(pid)}`)
+
+/** @param {Known} known @param {string} name @param {string} tab @param {number} after @returns {Child} */
+export const nodePage = (known, name, tab, after) => {
+  const view = known.cluster?.nodes.find((node) => node.name === name)
+  const snapshot = known.node?.name === name ? known.node.snapshot : undefined
+  return [
+    nodeHead(name, view, snapshot),
+    h(
+      'nav',
+      { class: 'tabs', 'aria-label': 'Of this node', key: 'tabs' },
+      TABS.map(([id, title]) =>
+        h('a', { href: nodeAddress(name, `/${id}`), 'aria-current': id === tab ? 'page' : undefined, key: id }, title),
+      ),
+    ),
+    view !== undefined &&
+      view.state !== 'up' &&
+      view.figures !== undefined &&
+      h('p', { class: 'note', key: 'stale' }, 'The figures below are the last that it gave.'),
+    known.failed !== '' && h('p', { class: 'note bad', role: 'status', key: 'failed' }, known.failed),
+    h('div', { key: `tab ${tab}`, class: 'tab' }, tabContent(known, name, tab, after, snapshot)),
+  ]
+}
+
+/** @param {string} name @param {NodeView | undefined} view @param {Snapshot | undefined} snapshot @returns {Child} */
+const nodeHead = (name, view, snapshot) =>
+  h(
+    'div',
+    { class: 'head', key: 'head' },
+    h('p', { class: 'crumbs' }, h('a', { href: '#/' }, 'Cluster'), ' / '),
+    h('h1', {}, name, view !== undefined && stateBadge(view)),
+    view === undefined && h('p', { class: 'note' }, 'No node of this name is known to the observer.'),
+    view !== undefined &&
+      view.why !== '' &&
+      h(
+        'p',
+        { class: view.state === 'up' ? 'note' : 'note bad' },
+        view.why,
+        view.state === 'up' ? '' : `, ${span(Date.now() - view.since)} ago`,
+      ),
+    snapshot !== undefined &&
+      h('p', { class: 'ids' }, 'id ', h('code', {}, snapshot.id), ' incarnation ', h('code', {}, snapshot.incarnation)),
+  )
+
+/** @param {Known} known @param {string} name @param {string} tab @param {number} after @param {Snapshot | undefined} snapshot @returns {Child} */
+const tabContent = (known, name, tab, after, snapshot) => {
+  if (tab === 'processes') return processList(known, name, after)
+  if (snapshot === undefined) return h('p', { class: 'empty card' }, 'It has given no snapshot of itself yet.')
+  if (tab === 'supervision') return supervision(name, snapshot)
+  if (tab === 'connections') return connections(snapshot)
+  if (tab === 'discovery') return discovery(known, name, snapshot)
+  if (tab === 'services') return services(snapshot)
+  return overview(known, name, snapshot)
+}
+
+/** @param {Known} known @param {string} name @param {Snapshot} snapshot @returns {Child} */
+const overview = (
+  { points, cluster },
+  name,
+  { uptimeMs, processes, mailboxes, eventLoop, memory, names, counters },
+) => {
+  const view = cluster?.nodes.find((node) => node.name === name)
+  return [
+    h(
+      'dl',
+      { class: 'tiles' },
+      tile('Up for', span(uptimeMs), `answers in ${milliseconds(view?.pingMs)}`),
+      tile('Processes', count(processes.count), plural(names.count, 'name')),
+      tile(
+        'Messages waiting',
+        count(mailboxes.messages),
+        `${count(mailboxes.longest)} in the longest mailbox`,
+        mailboxes.pressed > 0 ? 'warning' : '',
+      ),
+      tile(
+        'Event loop',
+        percent(eventLoop.utilisation),
+        `${milliseconds(eventLoop.maxLagMs)} greatest lag`,
+        eventLoop.utilisation > 0.9 ? 'warning' : '',
+      ),
+      tile('Memory', bytes(memory.residentBytes), `${bytes(memory.heapUsedBytes)} heap`),
+      tile(
+        'Crashed',
+        count(counters.crashed ?? 0),
+        `${plural(counters.childRestarts ?? 0, 'child', 'children')} restarted`,
+        (counters.crashed ?? 0) > 0 ? 'warning' : '',
+      ),
+    ),
+    h(
+      'div',
+      { class: 'plots' },
+      plot({
+        title: 'Messages',
+        points,
+        format: perSecond,
+        atLeast: 10,
+        series: [
+          { name: 'sent', at: 1, style: 'one' },
+          { name: 'received', at: 2, style: 'two' },
+          { name: 'local', at: 3, style: 'three' },
+        ],
+      }),
+      plot({
+        title: 'Traffic',
+        points,
+        format: bytesPerSecond,
+        atLeast: 1000,
+        series: [
+          { name: 'out', at: 4, style: 'one' },
+          { name: 'in', at: 5, style: 'two' },
+        ],
+      }),
+      plot({
+        title: 'Lanes',
+        points,
+        format: count,
+        atLeast: 5,
+        series: [
+          { name: 'of heavy senders', at: 11, style: 'one' },
+          { name: 'held by full mailboxes', at: 12, style: 'two' },
+        ],
+      }),
+      plot({
+        title: 'Backlog',
+        points,
+        format: bytes,
+        atLeast: 1000,
+        series: [{ name: 'waits to be sent', at: 13, style: 'one' }],
+      }),
+      plot({
+        title: 'Mailboxes',
+        points,
+        format: count,
+        atLeast: 10,
+        series: [{ name: 'messages waiting', at: 10, style: 'one' }],
+      }),
+      plot({
+        title: 'Event loop',
+        points,
+        format: percent,
+        atLeast: 1,
+        series: [{ name: 'busy', at: 6, style: 'one' }],
+      }),
+    ),
+  ]
+}
+
+/** @param {Known} known @param {string} name @param {number} after @returns {Child} */
+const processList = ({ processes, node }, name, after) => {
+  const told = processes?.node === name && processes.after === after ? processes.page : undefined
+  const snapshot = node?.name === name ? node.snapshot : undefined
+  const last = told?.processes.at(-1)?.pid
+  const next = last === undefined ? 0 : Number(/\.(\d+)>$/.exec(last)?.[1] ?? 0)
+  const longest = snapshot?.processes.byMessages ?? []
+  const total = snapshot === undefined ? '' : `${count(snapshot.processes.count)} in all`
+  return [
+    longest.length > 0 &&
+      h(
+        'section',
+        { class: 'card', key: 'longest', 'aria-labelledby': 'longest' },
+        h('div', { class: 'card-head' }, h('h2', { id: 'longest' }, 'Longest mailboxes')),
+        processTable(name, longest),
+      ),
+    h(
+      'section',
+      { class: 'card', key: 'all', 'aria-labelledby': 'all' },
+      h(
+        'div',
+        { class: 'card-head' },
+        h('h2', { id: 'all' }, 'Processes'),
+        h('span', { class: 'below' }, `${total}${after > 0 ? `, after number ${after}` : ''}`),
+      ),
+      told === undefined
+        ? h('p', { class: 'empty' }, 'Asking …')
+        : told.processes.length === 0
+          ? h('p', { class: 'empty' }, 'None.')
+          : processTable(name, told.processes),
+      h(
+        'p',
+        { class: 'pages' },
+        after > 0 && h('a', { href: nodeAddress(name, '/processes') }, 'First page'),
+        told?.more === true && h('a', { href: nodeAddress(name, `/processes/${next}`) }, 'Next page'),
+      ),
+    ),
+  ]
+}
+
+/** @param {string} node @param {Snapshot['processes']['byMessages']} processes @returns {Child} */
+const processTable = (node, processes) =>
+  h(
+    'table',
+    { class: 'processes' },
+    h(
+      'thead',
+      {},
+      h(
+        'tr',
+        {},
+        h('th', { scope: 'col' }, 'Process'),
+        h('th', { scope: 'col', class: 'wide' }, 'Pid'),
+        h('th', { scope: 'col', class: 'wide' }, 'State'),
+        h('th', { scope: 'col', class: 'number' }, 'Messages'),
+        h('th', { scope: 'col', class: 'number wide' }, 'Bytes'),
+        h('th', { scope: 'col', class: 'number' }, 'Links'),
+      ),
+    ),
+    h(
+      'tbody',
+      {},
+      processes.map(({ pid, label, names, state, messages, bytes: size, bonds }) =>
+        h(
+          'tr',
+          { key: pid },
+          h(
+            'th',
+            { scope: 'row' },
+            h('a', { href: processAddress(node, pid) }, names.length > 0 ? names.join(', ') : (label ?? pid)),
+            names.length > 0 && label !== undefined && h('span', { class: 'below' }, label),
+          ),
+          h('td', { class: 'wide' }, h('code', {}, numberOf(pid))),
+          h('td', { class: 'wide' }, state),
+          h('td', { class: 'number' }, count(messages)),
+          h('td', { class: 'number wide' }, bytes(size)),
+          h('td', { class: 'number' }, count(bonds)),
+        ),
+      ),
+    ),
+  )
+
+/** The pid without its node, which is in the title of the page. @param {string} pid */
+export const numberOf = (pid) => `#${pid.slice(pid.lastIndexOf('#') + 1, -1)}`
+
+/** @param {string} name @param {Snapshot} snapshot @returns {Child} */
+const supervision = (name, { supervisors }) =>
+  h(
+    'section',
+    { class: 'card', 'aria-labelledby': 'trees' },
+    h('div', { class: 'card-head' }, h('h2', { id: 'trees' }, 'Supervision trees')),
+    supervisors.length === 0
+      ? h('p', { class: 'empty' }, 'No supervisor runs on this node.')
+      : h(
+          'ul',
+          { class: 'tree' },
+          supervisors.map((tree) =>
+            h('li', { key: tree.pid }, supervisorLine(name, tree, undefined), children(name, tree)),
+          ),
+        ),
+  )
+
+/** @param {string} node @param {Json<SupervisionTree>} tree @param {string | undefined} id @returns {Child} */
+const supervisorLine = (node, { pid, label, status, children }, id) =>
+  h(
+    'span',
+    { class: 'leaf' },
+    h('span', { class: 'kind' }, 'supervisor'),
+    h('a', { href: processAddress(node, pid) }, id ?? label ?? numberOf(pid)),
+    status !== 'answered' && h('span', { class: 'badge silent' }, status === 'silent' ? 'busy' : 'not asked'),
+    h('span', { class: 'below' }, plural(children.length, 'child', 'children')),
+  )
+
+/** @param {string} node @param {Json<SupervisionTree>} tree @returns {Child} */
+const children = (node, tree) =>
+  tree.children.length > 0 &&
+  h(
+    'ul',
+    {},
+    tree.children.map(({ id, pid, status, type, tree: below }) =>
+      h(
+        'li',
+        { key: id },
+        below !== undefined && pid !== undefined
+          ? supervisorLine(node, below, id)
+          : h(
+              'span',
+              { class: 'leaf' },
+              h('span', { class: 'kind' }, type),
+              pid === undefined ? h('span', {}, id) : h('a', { href: processAddress(nodeOf(pid) ?? node, pid) }, id),
+              status !== 'running' &&
+                h('span', { class: `badge ${status === 'restarting' ? 'silent' : 'left'}` }, status),
+            ),
+        below !== undefined && children(node, below),
+      ),
+    ),
+  )
+
+/** @param {string} pid */
+export const nodeOf = (pid) => /^<(.*)#[0-9a-f]+\.\d+>$/.exec(pid)?.[1]
+
+const WAYS = { port: 'straight', socket: 'own socket', relay: 'relayed', tcp: 'TCP' }
+
+/** @param {Snapshot} snapshot @returns {Child} */
+const connections = ({ connections: { count: number, list } }) =>
+  h(
+    'section',
+    { class: 'card', 'aria-labelledby': 'connections' },
+    h(
+      'div',
+      { class: 'card-head' },
+      h('h2', { id: 'connections' }, 'Connections'),
+      number > list.length && h('span', { class: 'below' }, `${list.length} of ${number}`),
+    ),
+    list.length === 0
+      ? h('p', { class: 'empty' }, 'It is connected to nobody.')
+      : h(
+          'div',
+          { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': 'Table of connections' },
+          h(
+            'table',
+            {},
+            h(
+              'thead',
+              {},
+              h(
+                'tr',
+                {},
+                h('th', { scope: 'col' }, 'Node'),
+                h('th', { scope: 'col' }, 'Way'),
+                ['Round trip', 'Lost', 'Lanes', 'Held', 'Backlog', 'Sent', 'Received', 'Silent'].map((title) =>
+                  h('th', { scope: 'col', class: 'number' }, title),
+                ),
+              ),
+            ),
+            h(
+              'tbody',
+              {},
+              list.map((one) =>
+                h(
+                  'tr',
+                  { key: one.node },
+                  h(
+                    'th',
+                    { scope: 'row' },
+                    one.hidden ? one.node : h('a', { href: nodeAddress(one.node) }, one.node),
+                    h('span', { class: 'below' }, one.hidden ? `${one.address}, a tool` : one.address),
+                  ),
+                  h('td', {}, WAYS[one.way] ?? one.way),
+                  h('td', { class: 'number' }, milliseconds(one.rttMs)),
+                  h('td', { class: `number ${one.lostPackets > 0 ? 'warning' : ''}` }, count(one.lostPackets)),
+                  h('td', { class: 'number' }, count(one.dedicatedLanes)),
+                  h('td', { class: `number ${one.heldLanes > 0 ? 'warning' : ''}` }, count(one.heldLanes)),
+                  h('td', { class: 'number' }, bytes(one.queuedBytes)),
+                  h('td', { class: 'number' }, bytes(one.sentBytes)),
+                  h('td', { class: 'number' }, bytes(one.receivedBytes)),
+                  h('td', { class: 'number' }, milliseconds(Math.round(one.silentMs))),
+                ),
+              ),
+            ),
+          ),
+        ),
+  )
+
+/** @param {Known} known @param {string} name @param {Snapshot} snapshot @returns {Child} */
+const discovery = ({ dht: told }, name, { discovery: sources, dht: isPart }) => {
+  const dht = told?.node === name ? told.dht : undefined
+  return [
+    h(
+      'section',
+      { class: 'card', key: 'sources', 'aria-labelledby': 'sources' },
+      h('div', { class: 'card-head' }, h('h2', { id: 'sources' }, 'Sources of discovery')),
+      sources.length === 0
+        ? h('p', { class: 'empty' }, 'Discovery is switched off.')
+        : h(
+            'table',
+            {},
+            h(
+              'thead',
+              {},
+              h(
+                'tr',
+                {},
+                h('th', { scope: 'col' }, 'Source'),
+                h('th', { scope: 'col' }, 'State'),
+                h('th', { scope: 'col', class: 'number' }, 'Sees'),
+                h('th', { scope: 'col', class: 'wide' }, 'Detail'),
+              ),
+            ),
+            h(
+              'tbody',
+              {},
+              sources.map(({ source, state, seen, detail }) =>
+                h(
+                  'tr',
+                  { key: source },
+                  h('th', { scope: 'row' }, source),
+                  h(
+                    'td',
+                    {},
+                    h(
+                      'span',
+                      { class: `badge ${state === 'working' ? 'up' : state === 'failed' ? 'down' : 'silent'}` },
+                      state,
+                    ),
+                  ),
+                  h('td', { class: 'number' }, count(seen)),
+                  h('td', { class: 'wide' }, detail),
+                ),
+              ),
+            ),
+          ),
+    ),
+    h(
+      'section',
+      { class: 'card', key: 'dht', 'aria-labelledby': 'dht' },
+      h(
+        'div',
+        { class: 'card-head' },
+        h('h2', { id: 'dht' }, 'DHT'),
+        dht !== undefined && h('span', { class: 'below' }, plural(dht.contacts.length, 'contact')),
+      ),
+      isPart === undefined
+        ? h('p', { class: 'empty' }, 'This node takes part in no DHT.')
+        : dht === undefined
+          ? h('p', { class: 'empty' }, 'Asking …')
+          : dhtTable(dht),
+    ),
+  ]
+}
+
+/** @param {NonNullable<Messages['dht']['dht']>} dht @returns {Child} */
+const dhtTable = ({ id, publicAddress, contacts, items, announcements }) => [
+  h(
+    'dl',
+    { class: 'facts' },
+    fact('Id', h('code', {}, id)),
+    fact('Public address', publicAddress ?? 'not known yet'),
+    fact('Keeps for others', `${plural(items, 'item')}, ${plural(announcements, 'announcement')}`),
+  ),
+  contacts.length > 0 &&
+    h(
+      'table',
+      {},
+      h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Contact'), h('th', { scope: 'col' }, 'Address'))),
+      h(
+        'tbody',
+        {},
+        contacts.map((one) =>
+          h('tr', { key: one.id }, h('th', { scope: 'row' }, h('code', {}, one.id)), h('td', {}, one.address)),
+        ),
+      ),
+    ),
+]
+
+/** @param {string} name @param {...Child} value @returns {Child} */
+export const fact = (name, ...value) => h('div', { key: name }, h('dt', {}, name), h('dd', {}, value))
+
+/** @param {Snapshot} snapshot @returns {Child} */
+const services = ({ names, probes, counters }) => [
+  h(
+    'section',
+    { class: 'card', key: 'names', 'aria-labelledby': 'names' },
+    h(
+      'div',
+      { class: 'card-head' },
+      h('h2', { id: 'names' }, 'Registered names'),
+      h('span', { class: 'below' }, names.count > names.list.length ? `${names.list.length} of ${names.count}` : ''),
+    ),
+    names.list.length === 0
+      ? h('p', { class: 'empty' }, 'None.')
+      : h(
+          'ul',
+          { class: 'words' },
+          names.list.map((name) => h('li', { key: name }, name)),
+        ),
+  ),
+  Object.entries(probes).map(([name, value]) =>
+    h(
+      'section',
+      { class: 'card', key: `probe ${name}`, 'aria-label': name },
+      h('div', { class: 'card-head' }, h('h2', {}, name)),
+      h('pre', { tabindex: '0', role: 'region', 'aria-label': `What ${name} tells` }, JSON.stringify(value, null, 2)),
+    ),
+  ),
+  h(
+    'section',
+    { class: 'card', key: 'counters', 'aria-labelledby': 'counters' },
+    h('div', { class: 'card-head' }, h('h2', { id: 'counters' }, 'Counts since the start')),
+    h(
+      'dl',
+      { class: 'counters' },
+      Object.entries(counters).map(([name, value]) =>
+        h('div', { key: name }, h('dt', {}, name), h('dd', {}, count(value))),
+      ),
+    ),
+  ),
+]
