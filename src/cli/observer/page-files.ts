@@ -13,7 +13,10 @@ const TYPES = {
 
 const FILES = [
   'index.html',
-  'style.css',
+  'frame.css',
+  'parts.css',
+  'drawings.css',
+  'narrow.css',
   'icon.svg',
   'main.js',
   'dom.js',
@@ -23,6 +26,8 @@ const FILES = [
   'topology.js',
   'cluster-page.js',
   'node-page.js',
+  'connections-tab.js',
+  'discovery-tab.js',
   'process-page.js',
   'events-page.js',
 ] as const

@@ -109,3 +109,6 @@ const apply = (element, name, value) => {
   } else if (value === undefined || value === false || value === null) element.removeAttribute(name)
   else element.setAttribute(name, value === true ? '' : String(value))
 }
+
+/** A name and its value, in a list of facts. @param {string} name @param {...Child} value @returns {Child} */
+export const fact = (name, ...value) => h('div', { key: name }, h('dt', {}, name), h('dd', {}, value))

@@ -8,9 +8,9 @@
  * @typedef {NonNullable<Messages['process']['process']>} Detail
  */
 import { tile } from './cluster-page.js'
-import { h } from './dom.js'
+import { fact, h } from './dom.js'
 import { bytes, count, percent, plural } from './format.js'
-import { fact, nodeAddress, nodeOf, numberOf, processAddress } from './node-page.js'
+import { nodeAddress, nodeOf, numberOf, processAddress } from './node-page.js'
 
 /** @param {Known} known @param {string} node @param {string} pid @returns {Child} */
 export const processPage = (known, node, pid) => {
