@@ -47,8 +47,10 @@ const BYTES_PER_GAP = 1024
 /** Datagrams of the handshake: two certificates take less than 3 KB, the rest is for what was sent again. */
 const MAX_HANDSHAKE_BYTES = 48 * 1024
 
-/** Streams that are over, of which repeated frames may still come. */
-const MAX_OVER = 1024
+/** A peer opens streams of one kind alone, and with each one all before it (RFC 9000, 2.1 and 3.2). */
+const STREAM_STEP = 4
+/** More than the engine lets a peer have open; bytes that it could not decrypt may name any number. */
+const MAX_OPEN_STREAMS = 8192
 
 /** What waits on one stream. */
 interface Waiting {
@@ -73,8 +75,9 @@ export class FrameWatch {
   #retirePriorTo = 0
   #largestGivenBack = -1
   #idsComeAgain = false
+  /** Those that are open. Repeated frames of one that is over may come as long as the connection lasts, and count for nothing. */
   readonly #streams = new Map<number, Waiting>()
-  readonly #over = new Set<number>()
+  #newestStream = -1
   #lastStream = -1
   #last: Waiting | undefined
   /** Sums over all streams. */
@@ -147,6 +150,7 @@ export class FrameWatch {
   /** So many bytes of a stream were read; `isOver`: there is nothing more. */
   read(stream: number, bytes: number, isOver: boolean): void {
     const waiting = this.#of(stream)
+    if (waiting === undefined) return
     const spanBytes = waiting.end - waiting.read
     waiting.read += bytes
     const rest = isOver || waiting.read >= waiting.end ? 0 : (waiting.end - waiting.read) / spanBytes
@@ -159,17 +163,20 @@ export class FrameWatch {
     if (!isOver) return
     this.#streams.delete(stream)
     this.#lastStream = -1
-    this.#over.add(stream)
-    if (this.#over.size > MAX_OVER) for (const oldest of this.#over) return void this.#over.delete(oldest)
   }
 
-  #of(stream: number): Waiting {
+  /** Undefined: it is over, or cannot be. */
+  #of(stream: number): Waiting | undefined {
     if (stream === this.#lastStream && this.#last !== undefined) return this.#last
-    let waiting = this.#streams.get(stream)
-    if (waiting === undefined) {
-      waiting = { read: 0, end: 0, frames: 0, gaps: 0 }
-      this.#streams.set(stream, waiting)
+    if (stream > this.#newestStream) {
+      const next = this.#newestStream < 0 ? stream % STREAM_STEP : this.#newestStream + STREAM_STEP
+      if (this.#streams.size + (stream - next) / STREAM_STEP >= MAX_OPEN_STREAMS) return undefined
+      for (let opened = next; opened <= stream; opened += STREAM_STEP)
+        this.#streams.set(opened, { read: 0, end: 0, frames: 0, gaps: 0 })
+      this.#newestStream = stream
     }
+    const waiting = this.#streams.get(stream)
+    if (waiting === undefined) return undefined
     this.#lastStream = stream
     this.#last = waiting
     return waiting
@@ -183,9 +190,9 @@ export class FrameWatch {
     const length = type & 2 ? this.#integer() : Math.max(0, this.#end - this.#at)
     this.#at = from
     const end = offset + length
-    if (end === 0 || this.#over.has(stream)) return
+    if (end === 0) return
     const waiting = this.#of(stream)
-    if (end <= waiting.read) return
+    if (waiting === undefined || end <= waiting.read) return
     waiting.frames++
     this.#frames++
     if (offset !== waiting.end) {
