@@ -4,7 +4,7 @@
 import * as assert from 'uvu/assert'
 import { lan } from '../../support/lan.ts'
 import { suite } from '../../support/suite.ts'
-import { Cli, freshSettings } from './cli-support.ts'
+import { Cli, freshSettings, jsonLines, runCli } from './cli-support.ts'
 
 /** The demo itself gives up after 28 s. */
 const DEADLINE_MS = 30_000
@@ -62,6 +62,29 @@ test(
   },
   { deadlineMs: DEADLINE_MS },
 )
+
+test(
+  'for programs every line of the demo is a JSON value',
+  async (t) => {
+    const demo = new Cli(t, ['demo', '--json'], freshSettings())
+    const { code, stdout, stderr } = await demo.ended
+    assert.equal([code, stderr], [0, ''])
+    const told = jsonLines(stdout)
+    assert.is(told.filter(({ type }) => type === 'act').length, 6)
+    for (const { type, text, atSeconds } of told) {
+      if (type !== 'act') assert.ok(typeof text === 'string' && text !== '', String(type))
+      if (type === 'said') assert.type(atSeconds, 'number')
+    }
+    assert.match(String(told.at(-1)?.text), /^Done in \d/)
+  },
+  { deadlineMs: DEADLINE_MS },
+)
+
+test('what the demo does not take is refused', async (t) => {
+  const { code, stdout, stderr } = await runCli(t, ['demo', '--jsn'])
+  assert.equal([code, stdout], [2, ''])
+  assert.match(stderr, '--json')
+})
 
 test(
   'an interrupted demo says so, fails, and leaves no process behind',
