@@ -284,7 +284,7 @@ export const ATTEMPTS: readonly Attempt[] = [
     gets: 1,
     run: async ({ node, host, tell, isAllowed }) => {
       if (isAllowed) {
-        const options = { aloneMs: 0, placement: { node: host.name }, children: [] }
+        const options = { joinMs: 0, placement: { node: host.name }, children: [] }
         const theirs = node.supervise('theirs', options)
         return outcome(theirs.startChild({ id: 'c', behaviour: 'page' }), () => 'a pid')
       }

@@ -58,7 +58,7 @@ const MEASURES = {
 } as const
 type Measure = keyof typeof MEASURES
 const WHATS = Object.keys(MEASURES) as Measure[]
-const JUDGED: readonly Measure[] = ['resident memory', 'heap after gc']
+const JUDGED: readonly Measure[] = ['resident memory', 'rest of the heap']
 
 const seriesOf = (run: SoakRun, member: string, what: Measure): Point[] => {
   const went = wentOf(run)

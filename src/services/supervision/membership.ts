@@ -3,8 +3,9 @@
  *
  * The name belongs to a process that does little more than hold it: its life is the term. So the rules for names in the
  * whole cluster decide who leads; where two lead after a partition, one of the two processes is ended by the conflict. A
- * node applies when nobody has the name, when it has heard what all connected nodes have to tell, and, when it is alone,
- * only after a while: it may have just been started into a cluster that has a leader.
+ * node applies when nobody has the name, when it has heard what all connected nodes have to tell, and, as long as it has
+ * never known a leader, only after a while: it may have just been started into a cluster that has one, and have met nobody
+ * of it yet but other newcomers.
  */
 import { SkeinError } from '../../../certs/errors.ts'
 import type { Timer } from '../../../transport/clock.ts'
@@ -36,8 +37,8 @@ export interface MembershipOptions {
   readonly placement: Placement
   readonly maxRestarts: number
   readonly withinMs: number
-  /** How long a node that sees nobody waits before it leads. */
-  readonly aloneMs: number
+  /** How long a node that has never known a leader waits before it leads. */
+  readonly joinMs: number
 }
 
 /** What a membership needs of its node. */
@@ -50,7 +51,6 @@ export interface MembershipHost extends Omit<LeaderHost, 'plan' | 'view'> {
   tellMember(supervisor: string, on: boolean): void
   /** Somebody else may lead, and is not about to leave. */
   hasOthers(supervisor: string): boolean
-  isAlone(): boolean
   isDraining(): boolean
   left(supervisor: string): void
 }
@@ -72,6 +72,8 @@ export class Membership {
   #timer: Timer | undefined
   #isApplyingSoon = false
   #isLeaving = false
+  /** A leader was known: this is the cluster, or a part of it. */
+  #hasJoined = false
   #notBeforeMs = 0
 
   constructor(host: MembershipHost, options: MembershipOptions) {
@@ -173,11 +175,15 @@ export class Membership {
 
   #mayApply(): boolean {
     const { names, clock } = this.#host
-    const { name, aloneMs } = this.#options
-    if (clock.now() < this.#notBeforeMs || names.whereis(nameOfLeader(name)) !== undefined || !this.#host.isComplete())
+    const { name, joinMs } = this.#options
+    const nowMs = clock.now()
+    if (names.whereis(nameOfLeader(name)) !== undefined) {
+      this.#hasJoined = true
       return false
+    }
+    if (nowMs < this.#notBeforeMs || !this.#host.isComplete()) return false
     if (this.#host.isDraining() && this.#host.hasOthers(name)) return false
-    return !this.#host.isAlone() || clock.now() - this.#sinceMs >= aloneMs
+    return this.#hasJoined || nowMs - this.#sinceMs >= joinMs
   }
 
   async #apply(): Promise<void> {

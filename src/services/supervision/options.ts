@@ -9,8 +9,8 @@ import { isPlacement, type Placement } from './placement.ts'
 const DEFAULT_MAX_RESTARTS = 3
 const DEFAULT_WITHIN_MS = 5000
 const MOST_RESTARTS = 10_000
-const DEFAULT_ALONE_MS = 2000
-const MAX_ALONE_MS = 600_000
+const DEFAULT_JOIN_MS = 2000
+const MAX_JOIN_MS = 600_000
 
 /** The same on every node that may lead. */
 export interface SuperviseOptions {
@@ -24,8 +24,8 @@ export interface SuperviseOptions {
   readonly withinMs?: number
   /** False: this node never leads, and only asks. Default: true. */
   readonly lead?: boolean
-  /** A node that sees no other waits so long before it leads: it may be about to join. Default: 2000. */
-  readonly aloneMs?: number
+  /** A node that has never known a leader waits so long before it leads: it may be about to join. Default: 2000. */
+  readonly joinMs?: number
 }
 
 /** Throws ERR_SKEIN_BAD_ARGUMENT. */
@@ -37,7 +37,7 @@ export const checkOptions = (options: SuperviseOptions): Required<SuperviseOptio
     maxRestarts = DEFAULT_MAX_RESTARTS,
     withinMs = DEFAULT_WITHIN_MS,
     lead = true,
-    aloneMs = DEFAULT_ALONE_MS,
+    joinMs = DEFAULT_JOIN_MS,
   } = options
   must(Array.isArray(children), '"children" is a list of child specifications.')
   must(
@@ -52,10 +52,10 @@ export const checkOptions = (options: SuperviseOptions): Required<SuperviseOptio
   must(Number.isFinite(withinMs) && withinMs > 0, '"withinMs" is a number of milliseconds above 0.')
   must(typeof lead === 'boolean', '"lead" is true or false.')
   must(
-    Number.isFinite(aloneMs) && aloneMs >= 0 && aloneMs <= MAX_ALONE_MS,
-    `"aloneMs" is a number of milliseconds up to ${MAX_ALONE_MS}.`,
+    Number.isFinite(joinMs) && joinMs >= 0 && joinMs <= MAX_JOIN_MS,
+    `"joinMs" is a number of milliseconds up to ${MAX_JOIN_MS}.`,
   )
-  return { children, placement, maxRestarts, withinMs, lead, aloneMs }
+  return { children, placement, maxRestarts, withinMs, lead, joinMs }
 }
 
 function must(condition: boolean, message: string): asserts condition {

@@ -197,7 +197,6 @@ export class Supervision {
         else this.#board.delete(`member ${supervisor}`)
       },
       hasOthers: (supervisor) => this.#hasOthers(supervisor),
-      isAlone: () => this.#channel.peers().length === 0,
       isDraining: () => nodes.isDraining,
       left: (supervisor) => this.#left(supervisor),
     }

@@ -160,7 +160,7 @@ const lived = async (parts: readonly Buffer[]): Promise<void> => {
   const nodes = new NodeBoard(host)
   const claimants = (name: string): string[] => [names.whereis(name) ?? []].flat().map(({ origin }) => origin.key)
   const supervision = new Supervision(host, nodes, names, claimants)
-  supervision.supervise(SUPERVISOR, { children: [{ id: 'child', behaviour: 'counter' }], aloneMs: 0 })
+  supervision.supervise(SUPERVISOR, { children: [{ id: 'child', behaviour: 'counter' }], joinMs: 0 })
   const pass = async (ms: number): Promise<void> => {
     clock.advance(ms)
     await nextTurn()
