@@ -69,12 +69,15 @@ export const parseAuthorities = (pem: string): readonly TrustedAuthority[] => {
 
 const parseAuthority = (pem: string): TrustedAuthority => {
   if (pem.length > 2 * MAX_CERTIFICATE_BYTES) throw bad('a certificate in it is too large')
-  let certificate: X509Certificate
   try {
-    certificate = new X509Certificate(pem)
+    return inspect(new X509Certificate(pem))
   } catch (cause) {
-    throw bad('a certificate in it cannot be read', cause)
+    // OpenSSL reads the key only when it is asked for.
+    throw cause instanceof SkeinError ? cause : bad('a certificate in it cannot be read', cause)
   }
+}
+
+const inspect = (certificate: X509Certificate): TrustedAuthority => {
   const { publicKey } = certificate
   if (publicKey.asymmetricKeyType !== 'ed25519' || !certificate.ca)
     throw bad('a certificate in it is no authority of Skein')

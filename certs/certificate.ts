@@ -14,6 +14,12 @@ import { X509Certificate } from 'node:crypto'
 import { SkeinError } from './errors.ts'
 import { nodeIdOf, rawPublicKey } from './node-id.ts'
 
+/** When a certificate is good, milliseconds since 1970. */
+export interface Period {
+  readonly notBeforeMs: number
+  readonly notAfterMs: number
+}
+
 /** Who is at the other end, beyond doubt. */
 export interface VerifiedPeer {
   /** Hash of the public key, see node-id.ts. */
@@ -35,6 +41,9 @@ const AUTHORITY = /^CN=(ca-[a-z2-7]{32})$/
 /** How far the clocks of two machines may differ; Kerberos (RFC 4120 section 8.2) settled on five minutes too. */
 export const CLOCK_SKEW_TOLERANCE_MS = 5 * 60_000
 
+const SOON_SHARE = 0.25
+const MAX_SOON_MS = 14 * 24 * 60 * 60_000
+
 /**
  * Checks a DER certificate against the calendar time `wallNowMs`.
  *
@@ -52,12 +61,17 @@ export const verifyCertificate = (der: Uint8Array, wallNowMs: number): VerifiedP
   return parsed.peer
 }
 
-interface ParsedCertificate {
+/**
+ * It is time to see to another one: less than a quarter of its life is left, and less than two weeks. By days alone one
+ * that lasts a week would be near its end from its beginning.
+ */
+export const endsSoon = ({ notBeforeMs, notAfterMs }: Period, wallNowMs: number): boolean =>
+  notAfterMs - wallNowMs < Math.min(MAX_SOON_MS, (notAfterMs - notBeforeMs) * SOON_SHARE)
+
+interface ParsedCertificate extends Period {
   readonly peer: VerifiedPeer
   /** The authority that it says has signed it; undefined: its own key has. */
   readonly authority: string | undefined
-  readonly notBeforeMs: number
-  readonly notAfterMs: number
 }
 
 /** All checks but the calendar, and whether an authority has signed it that is named there. */

@@ -19,6 +19,7 @@ const MADE_COOKIE_BYTES = 32
 const NEWLINE = 0x0a
 const CARRIAGE_RETURN = 0x0d
 
+/** Where `resolveCookie` looks, in this order: option, environment, the file of the user. */
 export interface CookieOptions {
   /** Text counts as UTF-8. */
   readonly cookie?: string | Uint8Array
@@ -27,6 +28,7 @@ export interface CookieOptions {
   readonly configDir?: string
 }
 
+/** The cookie and where it came from. */
 export type ResolvedCookie =
   | { readonly cookie: Uint8Array; readonly source: 'option' | 'environment' }
   | { readonly cookie: Uint8Array; readonly source: 'file' | 'user-file'; readonly file: string }

@@ -5,6 +5,7 @@
  * meaning; docs/errors.md is generated from this table. The table lies in the lowest room so that every room can use it.
  */
 
+/** A row of the table of errors. */
 interface ErrorEntry {
   readonly meaning: string
   readonly hint: string
@@ -41,7 +42,7 @@ export const ERRORS = {
     'Make one with "skein certs ca", and certificates with "skein certs issue"; docs/certs.md tells how.',
   ),
   ERR_SKEIN_INSECURE_FILE: entry(
-    'A secret file can be read by other users, or a configuration file be changed by all of them.',
+    'A secret file can be read by other users, or a configuration file, or one with authorities (CA), be changed by all of them.',
     'Run chmod 600 on the file.',
   ),
   ERR_SKEIN_BAD_COOKIE: entry(
@@ -63,7 +64,7 @@ export const ERRORS = {
   ERR_SKEIN_CERT_MISSING: entry('The other side showed no certificate.', 'TLS is always mutual between Skein nodes.'),
   ERR_SKEIN_CERT_UNTRUSTED: entry(
     'No authority (CA) that one of the two nodes trusts has signed the certificate of the other, or that has ended.',
-    'Give the other node a certificate: skein certs issue, and the option "identity"; look at it with skein certs show.',
+    'Give the node that was refused a certificate: skein certs issue FILE, then its option "identity" (of a command: --identity FILE); look at it with skein certs show FILE.',
   ),
   ERR_SKEIN_CERT_FOREIGN: entry(
     'The certificate of the other node belongs to a different key than the one expected here.',
@@ -362,6 +363,7 @@ export const ERRORS = {
   ),
 } as const satisfies Record<string, ErrorEntry>
 
+/** A code of an error. Codes do not change from version to version; docs/errors.md says of each what to do. */
 export type ErrorCode = keyof typeof ERRORS
 
 /** True for a code of the table: what comes from elsewhere may be anything. */
@@ -374,6 +376,7 @@ export interface Attempt {
   readonly message: string
 }
 
+/** What a SkeinError has beside code and message. */
 export interface SkeinErrorOptions {
   readonly cause?: unknown
   /** Replaces the table's hint where the place knows better. */

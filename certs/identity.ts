@@ -19,6 +19,7 @@ const DEFAULT_VALIDITY_MS = 365 * DAY_MS
 /** A certificate with less left than this is renewed: a saved one when it is loaded, that of a running node while it runs. */
 export const RENEW_BEFORE_MS = 90 * DAY_MS
 
+/** A node's key with its certificate. Whoever has the private key is the node. */
 export interface Identity {
   /** Hash of the public key, see node-id.ts. */
   readonly nodeId: string
@@ -35,6 +36,7 @@ export interface Identity {
   readonly authority?: string | undefined
 }
 
+/** What `createIdentity` takes. */
 export interface CreateIdentityOptions {
   /** Milliseconds since 1970: the certificate starts here. */
   readonly wallNowMs: number

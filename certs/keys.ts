@@ -14,6 +14,7 @@ const CLUSTER_TAG_BYTES = 8
 /** Salt and labels carry the version: a protocol that uses the keys otherwise must not share them. */
 const SALT = 'skein v1'
 
+/** What is derived from a cookie and a cluster name. */
 export interface ClusterKeys {
   /** Tags on datagrams that may open a connection. From the cookie alone. */
   readonly gate: Uint8Array

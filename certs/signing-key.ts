@@ -12,6 +12,7 @@ export const SEED_BYTES = 32
 /** DER of a PKCS #8 Ed25519 key up to its 32-byte seed (RFC 8410 section 7). */
 const PKCS8_ED25519_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex')
 
+/** A key that signs and is not shown. */
 export interface SigningKey {
   /** Raw, 32 bytes. */
   readonly publicKey: Uint8Array

@@ -30,6 +30,7 @@ const START_DEADLINE_MS = 2000
 /** What a name service answers about services; may reject. */
 export type ResolveServices = (name: string) => Promise<readonly { readonly name: string; readonly port: number }[]>
 
+/** What `dnsSource` takes. */
 export interface DnsOptions {
   readonly names: readonly string[]
   /** Of names that are no services and give none. */

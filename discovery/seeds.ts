@@ -30,6 +30,7 @@ const START_DEADLINE_MS = 2000
 /** So many failures are spelled out in the status. */
 const MAX_FAILURES_TOLD = 5
 
+/** What `seedSource` takes. */
 export interface SeedOptions {
   /** "host:port", "ip:port" or "[ipv6]:port" each. */
   readonly seeds: readonly string[]

@@ -1,5 +1,5 @@
 /**
- * The one interface behind which every way of finding nodes stands: mDNS, static seeds, later the DHT and DNS.
+ * The one interface behind which every way of finding nodes stands: mDNS, the DHT, DNS, seeds.
  *
  * A source publishes this node's record and reports others as found, changed or lost. It never dials and never judges:
  * what it says is a hint, and only the handshake proves anything. A source that cannot work says so in its status and
@@ -12,6 +12,7 @@ import type { Address } from '../transport/address.ts'
  * (endpoint-independent mapping, RFC 4787 section 4.1); `symmetric`, each destination sees another port.
  */
 export const NAT_CLASSES = ['unknown', 'open', 'cone', 'symmetric'] as const
+/** open: there is no NAT. cone: everybody sees the node at one address. symmetric: each sees another port. */
 export type NatClass = (typeof NAT_CLASSES)[number]
 
 /** A further name of a node, or its own, with what the node says about it. */
@@ -55,11 +56,13 @@ export interface Sighting {
   readonly introducers?: readonly Address[]
 }
 
+/** What a source reports of another node. A hint: only the handshake proves who is there. */
 export type DiscoveryEvent =
   | { readonly type: 'found'; readonly source: string; readonly sighting: Sighting }
   | { readonly type: 'changed'; readonly source: string; readonly sighting: Sighting }
   | { readonly type: 'lost'; readonly source: string; readonly sighting: Sighting }
 
+/** How a source of discovery does: `node.discovery.status()`, and the event `discoveryStatus`. */
 export interface SourceStatus {
   /** 'mdns', 'seeds', ... */
   readonly source: string
@@ -70,6 +73,7 @@ export interface SourceStatus {
   readonly seen: number
 }
 
+/** A way of finding nodes. */
 export interface DiscoverySource {
   readonly source: string
   /**

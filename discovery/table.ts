@@ -23,6 +23,7 @@ export interface KnownNode extends Sighting {
   readonly sources: readonly string[]
 }
 
+/** What the table has learnt from all its sources together. */
 export interface TableEvent {
   readonly type: 'found' | 'changed' | 'lost'
   readonly node: KnownNode
@@ -30,6 +31,7 @@ export interface TableEvent {
   readonly formerKey?: string
 }
 
+/** What a `DiscoveryTable` is made of. */
 export interface DiscoveryTableOptions {
   readonly sources: readonly DiscoverySource[]
   readonly onEvent: (event: TableEvent) => void

@@ -18,7 +18,8 @@ import { build, type Plugin, transform } from 'esbuild'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const DIST = join(ROOT, 'dist')
-const FRESH = join(ROOT, 'node_modules', '.cache', 'skein-dist')
+/** Beside dist/, so that the two never lie on different file systems, and what the source maps say of places is true after the move. */
+const FRESH = join(ROOT, '.dist')
 const ROOMS = ['certs', 'transport', 'discovery', 'src']
 /** The oldest Node.js of `engines`. */
 const TARGET = 'node20.19'

@@ -106,7 +106,7 @@ export const manPage = (version: string): string => {
       at % 2 === 0 ? ['.TP', text] : [text],
     ),
     '.SH SEE ALSO',
-    'The folder docs of the package: start with docs/README.md.',
+    'The folder docs of the sources: begin with docs/README.md. It is not in the installed package.',
   ]
   return `${lines.join('\n')}\n`
 }

@@ -8,7 +8,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { Page } from 'playwright-core'
-import { ObservedCluster, openBrowser, openPage } from '../test/e2e/observer-support.ts'
+import { type Deferring, ObservedCluster, openBrowser, openPage } from '../test/e2e/observer-support.ts'
 
 /** Of one picture: README.md and the documents load them. */
 const MAX_BYTES = 120_000
@@ -18,7 +18,12 @@ const { seconds, out } = parseArgs({
 }).values
 
 const cleanUps: (() => unknown)[] = []
-const t = { defer: (cleanUp: () => unknown) => void cleanUps.push(cleanUp) }
+const t: Deferring = {
+  defer: (cleanUp) => void cleanUps.push(cleanUp),
+  missing: (what) => {
+    throw new Error(`${what} is missing`)
+  },
+}
 
 const pictures = async (): Promise<void> => {
   mkdirSync(out, { recursive: true })

@@ -22,6 +22,7 @@ const JOIN_AGAIN_MS = 30_000
 const DUAL_STACK = '::'
 const ALL_IPV4 = '0.0.0.0'
 
+/** What `startBootstrap` takes. */
 export interface BootstrapOptions extends Pick<StartOptions, 'host' | 'port' | 'configFile'> {
   /** Other nodes of the DHT to begin with, and the network. Without any it waits for others to come. */
   readonly dht?: DhtOptions

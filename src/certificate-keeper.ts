@@ -4,9 +4,12 @@
  * New connections show the new one, those that are there go on. It looks at least once a day, since the calendar may jump,
  * and at most once a minute. The file that the identity came from is rewritten; where that fails (a full disk) the node
  * says so, goes on with what it has in memory, and tries again. A certificate of an authority is renewed by an authority
- * alone: the node looks every hour whether there is another one in its file, and never writes there. One that is put there
- * for a node that has signed its own is taken up instead of a renewal.
+ * alone: the node looks every hour whether there is another one in its file, and never writes there. One by an authority
+ * that the node itself does not trust is not taken up: nodes with the same option would refuse it. One that is put there for
+ * a node that has signed its own is taken up instead of a renewal.
  */
+import { type TrustedAuthority, voucherOf } from '../certs/authorities.ts'
+import { endsSoon, parseCertificate } from '../certs/certificate.ts'
 import { SkeinError } from '../certs/errors.ts'
 import {
   type Identity,
@@ -25,8 +28,8 @@ const MAX_CHECK_MS = 24 * 60 * 60_000
 const MIN_CHECK_MS = 60_000
 /** Between two looks at a file into which an authority's certificates are put. */
 const LOOK_MS = 60 * 60_000
-/** An authority's certificate that ends sooner is warned of. */
-const WARN_BEFORE_MS = 7 * 24 * 60 * 60_000
+/** Between two warnings that an authority's certificate ends soon: it is looked at far more often. */
+const WARN_AGAIN_MS = 24 * 60 * 60_000
 /** After a failure. */
 const RETRY_MS = 10 * 60_000
 
@@ -39,6 +42,8 @@ export interface CertificateKeeperOptions {
   readonly identity: Identity
   /** Undefined: it is renewed on demand only. */
   readonly renewal: RenewalSettings | undefined
+  /** That the node trusts; undefined: it asks for no authority. */
+  readonly authorities?: readonly TrustedAuthority[] | undefined
   readonly clock: Clock
   readonly transport: Pick<Transport, 'useIdentity'>
   readonly logger: Logger
@@ -53,6 +58,7 @@ export class CertificateKeeper {
   /** The file holds an older one. */
   #unsaved = false
   #stopped = false
+  #warnedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: CertificateKeeperOptions) {
     this.#options = options
@@ -106,7 +112,7 @@ export class CertificateKeeper {
 
   /** The authority may have put another certificate into the file. Gives the end of what is used then. */
   async #look(): Promise<number> {
-    const { renewal, clock, logger } = this.#options
+    const { renewal } = this.#options
     const { authority } = this.#identity
     const file = renewal?.file
     if (file === undefined) {
@@ -120,9 +126,27 @@ export class CertificateKeeper {
         hint: `Where the authority is: skein certs renew ${file}`,
       })
     }
+    this.#refuseIfUntrusted(issued, file)
     const notAfterMs = this.#takeUp(issued)
-    if (notAfterMs - clock.wallNow() < WARN_BEFORE_MS) logger.warn({ file, notAfterMs }, 'the certificate ends soon')
+    this.#warnOfEnd(file)
     return notAfterMs
+  }
+
+  #refuseIfUntrusted({ authority, certificate }: Identity, file: string): void {
+    const { authorities, clock } = this.#options
+    if (authorities === undefined || voucherOf(authorities, certificate, clock.wallNow()) !== undefined) return
+    const text = `${file} holds a certificate by ${authority}: this node does not trust that one, or one of the two has ended, or not begun.`
+    throw new SkeinError('ERR_SKEIN_BAD_AUTHORITY', text, {
+      hint: 'The option ca is read when a node starts: if the authority is new there, start it again.',
+    })
+  }
+
+  #warnOfEnd(file: string): void {
+    const { clock, logger } = this.#options
+    if (!endsSoon(parseCertificate(this.#identity.certificate), clock.wallNow())) return
+    if (clock.now() < this.#warnedMs + WARN_AGAIN_MS) return
+    this.#warnedMs = clock.now()
+    logger.warn({ file, notAfterMs: this.#identity.notAfterMs }, 'the certificate ends soon')
   }
 
   #takeUp(issued: Identity): number {

@@ -83,9 +83,8 @@ const parsed = async (file: string): Promise<unknown> => {
     if (!stats.isFile()) throw new Error('it is not a regular file')
     refuseIfWritable(file, stats.mode)
     if (stats.size > MAX_CONFIG_FILE_BYTES) throw new Error(`it is larger than ${MAX_CONFIG_FILE_BYTES} bytes`)
-    const text = await readFile(file, 'utf8')
     // Editors on Windows begin a file with a mark of its encoding.
-    return JSON.parse(text.replace(/^\uFEFF/, ''), refuseNull)
+    return parseJson((await readFile(file, 'utf8')).replace(/^\uFEFF/, ''))
   } catch (cause) {
     if (isSkeinError(cause)) throw cause
     const why = cause instanceof Error ? cause.message : String(cause)
@@ -93,8 +92,53 @@ const parsed = async (file: string): Promise<unknown> => {
   }
 }
 
-/** It may say who is let in and what may be done here. Windows has no such modes; there the folder's rights count. */
-const refuseIfWritable = (file: string, mode: number): void => {
+/**
+ * V8's own error shows a piece of the text, as message and as cause; a file that was named by mistake may hold a secret. So
+ * it says what is wrong, and in which line.
+ */
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text, refuseNull)
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    throw new Error(`it is not valid JSON: ${faultIn(text, error)}`)
+  }
+}
+
+const faultIn = (text: string, error: SyntaxError): string => {
+  if (isBadToken(error)) return `unexpected token in line ${lineOfBadToken(text)}`
+  const [, what = 'it ends too early', position] = /^([^"]+?)(?: in JSON)? at position (\d+)/.exec(error.message) ?? []
+  return `${what} in line ${text.slice(0, Number(position ?? text.length)).split('\n').length}`
+}
+
+/** The one kind of error that shows text, and has no position. */
+const isBadToken = (error: unknown): boolean => error instanceof Error && error.message.endsWith(' is not valid JSON')
+
+/** The fewest lines in which the error is. */
+const lineOfBadToken = (text: string): number => {
+  const lines = text.split('\n')
+  const isWithin = (count: number): boolean => {
+    try {
+      JSON.parse(lines.slice(0, count).join('\n'))
+      return false
+    } catch (error) {
+      return isBadToken(error)
+    }
+  }
+  let [before, within] = [0, lines.length]
+  while (within - before > 1) {
+    const middle = (before + within) >> 1
+    if (isWithin(middle)) within = middle
+    else before = middle
+  }
+  return within
+}
+
+/**
+ * For files that say who is let in and what may be done here; `mode` is that of the file. Windows has no such modes; there
+ * the folder's rights count. Throws ERR_SKEIN_INSECURE_FILE.
+ */
+export const refuseIfWritable = (file: string, mode: number): void => {
   if (process.platform === 'win32' || (mode & WRITABLE_FOR_ALL) === 0) return
   throw new SkeinError('ERR_SKEIN_INSECURE_FILE', `${file} can be changed by every user`, {
     hint: `Run chmod o-w ${file}`,

@@ -36,6 +36,7 @@ const DATAGRAM_BYTES_RANGE: readonly [number, number] = [MIN_INITIAL_BYTES, MAX_
 const COMPRESSION_BYTES_RANGE: readonly [number, number] = [1024, MAX_PACKED_BODY_BYTES]
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+/** Values of the option `logLevel`, the gravest first. */
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /** The part of a pino logger that Skein uses; any logger of this shape will do. */
@@ -46,35 +47,62 @@ export interface Logger {
   debug(details: object, message: string): void
 }
 
-/** What `startNode` takes. docs/configuration.md lists the options with their variables and defaults. */
+/** What `startNode` takes. docs/configuration.md has each with its variable, values and default. */
 export interface StartOptions {
+  /** name or name@host, unique in the cluster. Default: made up. */
   readonly name?: string
+  /** Nodes of other clusters are refused. Default: `default`. */
   readonly cluster?: string
+  /** The shared secret of the cluster, 8 to 1024 bytes; it is never sent. Default: the user's own cookie file. */
   readonly cookie?: string | Uint8Array
+  /** Up to 3 that count too, while the cookie changes. */
   readonly acceptCookies?: readonly (string | Uint8Array)[]
+  /** A file that keeps the key of the node, made if there is none. Default: a new key at each start. */
   readonly identity?: string | Identity
+  /** File or PEM with authorities: only nodes whose key one of them has signed are let in. */
   readonly ca?: string
+  /** IP address to bind. Default: all addresses. */
   readonly host?: string
+  /** UDP port; 0 takes any free one. Default: 4433, or any free one where that is busy. */
   readonly port?: number
+  /** Listens on TCP too, on the same port number. Default: false. */
   readonly tcp?: boolean
+  /** Asks the router to let in what comes for the port. Default: false. */
   readonly portMapping?: boolean
+  /** How other nodes are found. Default: mDNS and a private DHT. */
   readonly discovery?: boolean | DiscoveryOptions
+  /** Whom to connect to unasked. Default: 'full'. */
   readonly mesh?: MeshPolicy
   readonly strategy?: StrategyOptions
+  /** How soon a silent node counts as down. Alike on every node. Default: 'lan'. */
   readonly liveness?: LivenessPresetName
+  /** Connected only to nodes that it dials itself, and listed by nobody: for tools. Default: false. */
   readonly hidden?: boolean
+  /** Whether it relays between members that cannot reach each other, and how much. Default: true. */
   readonly relay?: RelaySetting
+  /** What other nodes may do here. Default: everything. */
   readonly allow?: Allow
+  /** Whether other nodes may evaluate code here. Default: false. */
   readonly attach?: boolean
+  /** Ids of nodes that are not let in although they have the cookie. */
   readonly revoked?: readonly string[]
+  /** Ids of the only nodes that are let in. Default: whoever has the cookie. */
   readonly members?: readonly string[]
+  /** Larger messages are refused where they are sent. Alike on every node. Default: 16 MiB. */
   readonly maxMessageBytes?: number
+  /** Datagrams grow up to this, where the path carries them. Default: 16 383. */
   readonly maxDatagramBytes?: number
+  /** Which messages are compressed. Default: none. */
   readonly compression?: CompressionOptions
+  /** Stays awake while datagrams follow each other closely. Default: true. */
   readonly busyPoll?: boolean
+  /** Keeps track of which trace messages belong to. */
   readonly tracing?: Tracer
+  /** Default: pino on stderr. */
   readonly logger?: Logger
+  /** Of the default logger. Default: 'warn'. */
   readonly logLevel?: LogLevel
+  /** A JSON file with options; those given here come first. */
   readonly configFile?: string
 }
 
@@ -393,10 +421,15 @@ const acceptCookies = (value: unknown): readonly (string | Uint8Array)[] | undef
   if (value === undefined) return undefined
   const isList = Array.isArray(value) && value.length <= MAX_ACCEPTED
   if (isList && value.every((one) => typeof one === 'string' || one instanceof Uint8Array)) return value
-  return fail('acceptCookies', `a list of up to ${MAX_ACCEPTED} cookies`, value)
+  // Not by `fail`, which shows a text: one that stands where a list should is a cookie.
+  throw new SkeinError('ERR_SKEIN_BAD_OPTION', `acceptCookies must be a list of up to ${MAX_ACCEPTED} cookies.`)
 }
 
 const identity = (value: string | Identity | undefined): string | Identity | undefined => {
+  // The name of a file is shown in errors, and a new file made under it.
+  if (typeof value === 'string' && value.includes('-----BEGIN')) {
+    throw new SkeinError('ERR_SKEIN_BAD_OPTION', 'identity must be the name of a file, not what is in it.')
+  }
   if (value === undefined || (typeof value === 'string' && value !== '')) return value
   if (isRecord(value) && 'nodeId' in value && 'privateKeyPem' in value) return value as Identity
   return fail('identity', 'a file name or an Identity', value)

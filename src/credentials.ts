@@ -18,10 +18,10 @@ export class Credentials {
   readonly certificate: CertificateKeeper
 
   constructor({ parts, provenBy, emit }: CredentialsHost) {
-    const { cluster, keys, clock, logger, identity, renewal, transport } = parts
+    const { cluster, keys, clock, logger, identity, renewal, authorities, transport } = parts
     keys.onChange(() => transport.useGateKeys(keys.all().map(({ gate }) => gate)))
     this.cookies = new Cookies({ cluster, keys, clock, logger, provenBy, emit })
-    this.certificate = new CertificateKeeper({ identity, renewal, clock, transport, logger, emit })
+    this.certificate = new CertificateKeeper({ identity, renewal, authorities, clock, transport, logger, emit })
   }
 
   stop(): void {

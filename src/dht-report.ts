@@ -9,6 +9,7 @@ import { type Address, formatAddress } from '../transport/address.ts'
 /** Contacts listed at most. */
 const MAX_LISTED = 256
 
+/** What a node knows of the DHT that it takes part in: `report()` of a bootstrap node, `skein dht`. */
 export interface DhtReport {
   /** 40 hex digits. */
   readonly id: string

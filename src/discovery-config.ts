@@ -8,6 +8,7 @@ import { boolean, checkKeys, fail, isRecord, oneOf, string } from './option-chec
 
 export const DEFAULT_PORT = 4433
 
+/** How other nodes are found: the option `discovery`. Sources that are not named keep their defaults. */
 export interface DiscoveryOptions {
   /** Multicast DNS on the local network. Default: true. */
   readonly mdns?: boolean
@@ -19,6 +20,7 @@ export interface DiscoveryOptions {
   readonly dns?: string | readonly string[]
 }
 
+/** How the node takes part in a DHT. */
 export interface DhtOptions {
   /** Nodes of the DHT to begin with, of whatever cluster or none: host:port or a bare host. */
   readonly bootstrap?: readonly string[]

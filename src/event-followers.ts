@@ -12,6 +12,8 @@ import type { Self } from './process/self.ts'
 
 /** Each costs a buffer of MAX_BUFFERED_EVENTS. */
 const MAX_FOLLOWERS = 32
+/** Of one node, which needs one: so no single member takes all the room. */
+const MAX_FOLLOWERS_OF_NODE = 8
 
 /** What a follower finds in its mailbox, once for each event: a cast, so that it can see who says it. */
 export interface FollowedEvent {
@@ -20,21 +22,29 @@ export interface FollowedEvent {
   readonly event: unknown
 }
 
+interface Follower {
+  /** name@host */
+  readonly node: string
+  readonly ref: Ref
+  readonly reader: AsyncIterator<NodeEvent>
+}
+
 export class EventFollowers {
   readonly #events: AsyncIterable<NodeEvent>
-  readonly #readers = new Map<string, { readonly ref: Ref; readonly reader: AsyncIterator<NodeEvent> }>()
+  readonly #readers = new Map<string, Follower>()
 
   constructor(events: AsyncIterable<NodeEvent>) {
     this.#events = events
   }
 
-  /** False: there are too many. Who follows already goes on doing so. */
+  /** False: there are too many, or too many of that node. Who follows already goes on doing so. */
   add(self: Self<unknown>, pid: Pid): boolean {
-    const { key } = pid
+    const { key, node } = pid
     if (this.#readers.has(key)) return true
-    if (this.#readers.size >= MAX_FOLLOWERS) return false
+    const ofNode = [...this.#readers.values()].filter((one) => one.node === node).length
+    if (this.#readers.size >= MAX_FOLLOWERS || ofNode >= MAX_FOLLOWERS_OF_NODE) return false
     const reader = this.#events[Symbol.asyncIterator]()
-    this.#readers.set(key, { ref: self.monitor(pid), reader })
+    this.#readers.set(key, { node, ref: self.monitor(pid), reader })
     void this.#tell(self, pid, reader)
     return true
   }
@@ -50,7 +60,7 @@ export class EventFollowers {
 
   async #tell(self: Self<unknown>, pid: Pid, reader: AsyncIterator<NodeEvent>): Promise<void> {
     for (let next = await reader.next(); next.done !== true; next = await reader.next()) {
-      if (!trySend(self, pid, { type: 'event', event: toldOf(next.value) })) await self.drained(pid).catch(() => {})
+      if (!trySend(self, pid, { type: 'event', event: plain(next.value) })) await self.drained(pid).catch(() => {})
     }
   }
 }
@@ -62,14 +72,5 @@ const trySend = (self: Self<unknown>, pid: Pid, message: FollowedEvent): boolean
   } catch (error) {
     if (!isSkeinError(error)) throw error
     return false
-  }
-}
-
-/** Its type alone, where somebody threw what cannot even be looked at, such as a proxy. */
-const toldOf = (event: NodeEvent): unknown => {
-  try {
-    return plain(event)
-  } catch {
-    return { type: event.type }
   }
 }

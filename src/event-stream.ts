@@ -17,6 +17,7 @@ import type { MailboxOverflow } from './process/overflow.ts'
 import type { Issue } from './process/schema.ts'
 import type { DistributedReport } from './services/supervision/report.ts'
 
+/** What `node.events` gives, told apart by `type`. Texts of other nodes may hold anything: escape them. */
 export type NodeEvent =
   /** A node is connected; its membership is proven. */
   | {

@@ -1,36 +1,28 @@
 /**
- * The network side of a node: discovery, dials, connections and the mesh, put together.
+ * The network side of a node: discovery, dials, connections, ways around NATs and the cluster's mesh, put together.
  *
  * It does little itself: it passes what one part says to those whom it concerns. What it does not do: processes; signals
  * reach them through the sink it is given, and news of nodes through its host.
  */
-import { type ErrorCode, SkeinError } from '../certs/errors.ts'
-import { signingKeyOf } from '../certs/signing-key.ts'
+import { SkeinError } from '../certs/errors.ts'
 import type { NodeRecord } from '../discovery/source.ts'
 import { DiscoveryTable, type KnownNode, type TableEvent } from '../discovery/table.ts'
 import { formatAddress } from '../transport/address.ts'
-import { Admission, isBarring } from './cluster/admission.ts'
+import { Admission } from './cluster/admission.ts'
 import { CarrierChoice } from './cluster/carrier-choice.ts'
-import { type ConnectedNode, isOnThisMachine, seenAt } from './cluster/connected-node.ts'
+import { ClusterMesh } from './cluster/cluster-mesh.ts'
+import type { ConnectedNode } from './cluster/connected-node.ts'
 import type { ConnectionFigures } from './cluster/connection-figures.ts'
-import type { PeerHint } from './cluster/control.ts'
 import { Dialler } from './cluster/dialler.ts'
-import { Allowance } from './cluster/membership/allowance.ts'
-import { Membership } from './cluster/membership/membership.ts'
-import { gossipPeerOf, isMembershipFrame } from './cluster/membership/session-carrier.ts'
-import { clusterMark, Notary } from './cluster/membership/statements.ts'
-import type { Member, MembershipListener, MembershipView, Topology } from './cluster/membership/view.ts'
-import { Mesh } from './cluster/mesh.ts'
-import { MeshUpkeep } from './cluster/mesh-upkeep.ts'
+import type { MembershipView } from './cluster/membership/view.ts'
 import { fullNodeName, hostOfNodeName } from './cluster/node-name.ts'
 import { parseTarget } from './cluster/node-target.ts'
 import type { Traffic } from './cluster/peer.ts'
-import { PeerExchange } from './cluster/peer-exchange.ts'
-import { peerLists } from './cluster/peer-lists.ts'
 import { Peers, type PeersObserver } from './cluster/peers.ts'
 import { OwnPlace } from './cluster/reach/own-place.ts'
 import { Reach, type ReachOptions } from './cluster/reach/reach.ts'
-import type { DownReason, Session, SessionEnd } from './cluster/session.ts'
+import { Refusals } from './cluster/refusals.ts'
+import type { DownReason, Session } from './cluster/session.ts'
 import { DEFAULT_STRATEGY } from './cluster/strategy.ts'
 import { Credentials } from './credentials.ts'
 import type { NodeEvent } from './event-stream.ts'
@@ -47,19 +39,6 @@ import { Wire } from './wire/wire.ts'
 const DEFAULT_PING_TIMEOUT_MS = 5000
 /** A message travels in a frame with a head: sender, target, call. */
 const FRAME_HEAD_BYTES = 4096
-
-/** Ends of handshakes that are everyday: they are no news for an operator. */
-const QUIET_ENDS: readonly SessionEnd['code'][] = [
-  'closed',
-  'ERR_SKEIN_SIMULTANEOUS',
-  'ERR_SKEIN_SELF',
-  'ERR_SKEIN_CONNECT_TIMEOUT',
-  'ERR_SKEIN_CONNECTION_LOST',
-  'ERR_SKEIN_STOPPED',
-]
-
-/** Ends of handshakes with those who are not let in, of which the operator hears. */
-const BARRED_NEWS = { burst: 32, perSecond: 0.1 }
 
 /** Whom the network tells. */
 export interface NetworkHost extends SignalSink {
@@ -85,28 +64,24 @@ export class Network {
   readonly #self: Origin
   readonly #host: NetworkHost
   readonly #peers: Peers
-  readonly #exchange = new PeerExchange()
   readonly #admission: Admission
-  readonly #barredNews: Allowance
-  readonly #membership: Membership
+  readonly #refusals: Refusals
+  readonly #mesh: ClusterMesh
   readonly #table: DiscoveryTable
   readonly #dialler: Dialler
-  /** Only where the node takes part in one. */
-  readonly #mesh: Mesh | undefined
-  readonly #upkeep: MeshUpkeep | undefined
   /** Only where the carrier can take other ways than its own. */
   readonly #reach: Reach | undefined
   #stopped = false
 
   constructor({ parts, self, codec, host }: NetworkOptions) {
-    const { identity, clock, random, transport, keys, mesh, hidden = false } = parts
+    const { identity, clock, random, transport, keys, logger, hidden = false } = parts
+    const emit = (event: NodeEvent): void => host.emit(event)
     this.#parts = parts
     this.#self = self
     this.#host = host
     this.#admission = new Admission(self.id, parts)
-    this.#barredNews = new Allowance(BARRED_NEWS, clock.now())
+    this.#refusals = new Refusals({ clock, logger, emit })
     keys.onChange(() => this.discovery.changed())
-    const takesPart = mesh !== 'none' && !hidden
     const { portMapping = false, dht } = parts
     this.place = new OwnPlace({ clock, random, transport, portMapping, dht, changed: () => this.discovery.changed() })
     this.#peers = new Peers({
@@ -124,11 +99,23 @@ export class Network {
       ...(parts.protocolVersions === undefined ? {} : { versions: parts.protocolVersions }),
     })
     const provenBy = (fingerprint: string): number => this.#peers.provenBy(fingerprint)
-    this.credentials = new Credentials({ parts, provenBy, emit: (event) => host.emit(event) })
+    this.credentials = new Credentials({ parts, provenBy, emit })
+    this.#mesh = new ClusterMesh({
+      parts,
+      self,
+      peers: this.#peers,
+      place: this.place,
+      admits: (id) => this.#admission.admits(id),
+      dial: (node) => this.#dialKnown(node),
+      uses: (route) => host.uses(route),
+      needs: (id) => this.place.needs(id) || this.#reach?.needs(id) === true,
+      emit,
+      defect: (error) => this.defect(error),
+    })
     this.#table = new DiscoveryTable({
-      sources: [...parts.sources, this.#exchange],
+      sources: [...parts.sources, this.#mesh.source],
       onEvent: (event) => this.#discovered(event),
-      onStatus: (status) => host.emit({ type: 'discoveryStatus', status }),
+      onStatus: (status) => emit({ type: 'discoveryStatus', status }),
     })
     this.discovery = new NodeDiscovery({
       table: this.#table,
@@ -141,7 +128,7 @@ export class Network {
     const directory = {
       find: (node: string) => this.#table.find(node),
       refresh: (node: string) => this.#lookAgain(node),
-      forget: (id: string) => this.#forget(id),
+      forget: (id: string) => this.#mesh.forget(id),
     }
     const carriers = new CarrierChoice(clock, transport)
     this.#dialler = new Dialler({
@@ -151,53 +138,6 @@ export class Network {
       carriers,
       clock,
       connectTimeoutMs,
-    })
-    const meshHost = {
-      isUp: (id: string, incarnation: string | undefined) => this.#peers.isUp(id, incarnation),
-      dial: (node: KnownNode) => this.#dialKnown(node),
-      wants: (node: KnownNode, isLost: boolean) =>
-        (node.id === undefined || this.#admission.admits(node.id)) &&
-        this.#upkeep?.wants(node, isLost) === true &&
-        (typeof mesh !== 'function' || this.#ask(mesh, node)),
-      forget: (id: string) => this.#forget(id),
-      silent: (node: KnownNode) => this.#upkeep?.silent(node),
-    }
-    if (takesPart) {
-      this.#mesh = new Mesh({ selfId: self.id, selfIncarnation: self.incarnation, clock, random, host: meshHost })
-      const { fullMeshNodes = DEFAULT_STRATEGY.fullMeshNodes } = parts
-      const { preventOverlappingPartitions = DEFAULT_STRATEGY.preventOverlappingPartitions } = parts
-      this.#upkeep = new MeshUpkeep({
-        self,
-        key: signingKeyOf(identity),
-        clock,
-        random,
-        logger: parts.logger,
-        peers: this.#peers,
-        strategy: { mesh, fullMeshNodes, preventOverlappingPartitions },
-        known: () => this.members.known(),
-        uses: (route) => host.uses(route),
-        needs: (id) => this.place.needs(id) || this.#reach?.needs(id) === true,
-        emit: (event) => host.emit(event),
-        comeBack: () => this.#mesh?.comeBack(),
-        reconsider: () => this.#mesh?.changed(),
-      })
-    }
-    this.#membership = new Membership({
-      self,
-      notary: new Notary(signingKeyOf(identity), clusterMark(parts.cluster)),
-      clock,
-      random,
-      preset: parts.liveness,
-      topology: this.#upkeep?.topology ?? EVERYBODY,
-      listener: this.#membershipListener(),
-      isHidden: hidden,
-      takesPart,
-      addresses: () => this.place.view.advertised(),
-      hint: (hint) => this.#heard([hint]),
-      forget: (id) => this.#exchange.forget(id),
-      admits: (id) => this.#admission.admits(id),
-      knownChanged: () => this.#upkeep?.membersChanged(),
-      refused: (node, code, message) => this.#memberRefused(node, code, message),
     })
   }
 
@@ -209,8 +149,7 @@ export class Network {
   /** Begins to accept connections and to look for others. */
   start(): void {
     this.#peers.start()
-    this.#membership.start()
-    this.#upkeep?.start()
+    this.#mesh.start()
     this.place.start()
     // Not within this turn: whoever has just started the node shall see the first events too.
     this.#parts.clock.afterInput(() => {
@@ -220,7 +159,7 @@ export class Network {
 
   /** Who is a member, connected or not. */
   get members(): MembershipView {
-    return this.#membership.view
+    return this.#mesh.members
   }
 
   /** The connected nodes, hidden ones included. */
@@ -269,8 +208,7 @@ export class Network {
     this.#parts.logger.warn({ id }, 'node revoked')
     const refusal = this.#admission.refusal(id, undefined)
     if (refusal !== undefined) this.#peers.expel(id, refusal)
-    this.#membership.expel(id)
-    this.#forget(id)
+    this.#mesh.expel(id)
     return true
   }
 
@@ -295,16 +233,14 @@ export class Network {
   /** No more dials: the first step of a stop. */
   rest(): void {
     this.#stopped = true
-    this.#mesh?.stop()
-    this.#upkeep?.stop()
+    this.#mesh.rest()
     this.#dialler.stop()
   }
 
   /** Says goodbye to everybody, and is found no more. Bounded. */
   async stop(): Promise<void> {
     this.rest()
-    this.#membership.stop()
-    this.#membership.leave()
+    this.#mesh.leave()
     this.credentials.stop()
     // Goodbyes are to go by all ways.
     const farewell = this.#peers.stop().finally(() => this.#reach?.stop())
@@ -340,19 +276,19 @@ export class Network {
     return {
       nodeUp: (node, session) => this.#nodeUp(node, session),
       nodeDown: (node, reason, byPeer) => this.#nodeDown(node, reason, byPeer),
-      refused: (session, end) => this.#refused(session, end),
-      ticked: (session, checksum) => this.#membership.ticked(session.id ?? '', checksum),
-      ponged: (session, number) => this.#membership.ponged(session.id ?? '', number),
-      askedForPeers: (session) => this.#tellPeers(session),
-      toldOfPeers: (hints) => this.#heard(hints),
-      meshFrame: (session, type, body) => this.#meshFrame(session, type, body),
+      refused: (session, end) => this.#refusals.ended(session, end),
+      ticked: (session, checksum) => this.#mesh.ticked(session, checksum),
+      ponged: (session, number) => this.#mesh.ponged(session, number),
+      askedForPeers: (session) => this.#mesh.tellPeers(session),
+      toldOfPeers: (hints) => this.#mesh.heard(hints),
+      meshFrame: (session, type, body) => this.#mesh.frame(session, type, body),
       reachFrame: (session, type, body) => this.#reach?.frame(session, type, body),
       opened: (session) => this.#reach?.opened(session),
       datagram: (session, bytes) => this.#reach?.datagram(session, bytes),
       moved: (session) => this.#reach?.moved(session),
       addresses: () => this.place.view.advertised(),
       refusal: (id, isMember, certificate) =>
-        this.#admission.refusal(id, certificate) ?? (isMember ? this.#upkeep?.refusal(id) : undefined),
+        this.#admission.refusal(id, certificate) ?? (isMember ? this.#mesh.refusal(id) : undefined),
       dialByName: (name) => this.#dialler.toName(name),
       defect: (error) => this.defect(error),
     }
@@ -361,18 +297,11 @@ export class Network {
   #nodeUp(node: ConnectedNode, session: Session): void {
     const { name, id, incarnation, hidden, address } = node
     this.#parts.logger.info({ peer: name, address: formatAddress(address) }, 'node up')
-    if (!hidden) {
-      this.#exchange.met({ name, id, incarnation, addresses: [...seenAt(node), ...node.listens] })
-      this.#host.nodeUp(name)
-    }
-    this.#mesh?.up(id)
-    this.#membership.connected(gossipPeerOf(node, session))
+    if (!hidden) this.#host.nodeUp(name)
+    this.#mesh.nodeUp(node, session)
     this.#reach?.up(node, session)
     this.place.met(node)
-    this.#upkeep?.nodeUp(node)
     this.#host.emit({ type: 'nodeup', node: name, id, incarnation, address, hidden })
-    // The first contact: whoever it knows is new to us. Later on ticks show whether there is something to ask for.
-    if (this.#mesh !== undefined && this.#peers.connectedCount === 1) this.#membership.ask(id)
   }
 
   #nodeDown(node: ConnectedNode, reason: DownReason, byPeer: boolean): void {
@@ -381,18 +310,8 @@ export class Network {
     if (!hidden) this.#host.nodeDown(name, reason)
     this.#reach?.down(id)
     this.place.gone(id)
-    this.#mesh?.down(id, reason)
-    this.#membership.disconnected(id, reason, byPeer)
-    this.#upkeep?.nodeDown(node, reason)
+    this.#mesh.nodeDown(node, reason, byPeer)
     this.#host.emit({ type: 'nodedown', node: name, id, reason })
-  }
-
-  #refused(session: Session, { code, message, byPeer }: SessionEnd): void {
-    if (code === 'closed' || QUIET_ENDS.includes(code)) return
-    if (isBarring(code) && !this.#barredNews.take(this.#parts.clock.now())) return
-    const { claimedName: node, remote: address } = session
-    this.#parts.logger.warn({ peer: node, address: formatAddress(address), code, byPeer }, message)
-    this.#host.emit({ type: 'refused', node, address, code, message, byPeer })
   }
 
   #reachOptions(): Omit<ReachOptions, 'ways'> {
@@ -420,67 +339,20 @@ export class Network {
     this.#host.emit({ type: 'moved', node: name, id, way, address })
   }
 
-  #membershipListener(): MembershipListener {
-    const tell = (type: 'memberup' | 'membersuspect' | 'memberclear', { name, id }: Member): void =>
-      this.#host.emit({ type, node: name, id })
-    return {
-      joined: (member) => tell('memberup', member),
-      suspected: (member) => tell('membersuspect', member),
-      cleared: (member) => tell('memberclear', member),
-      left: ({ name, id }, reason) => this.#host.emit({ type: 'memberdown', node: name, id, reason }),
-    }
-  }
-
-  #memberRefused(node: string, code: ErrorCode, message: string): void {
-    this.#parts.logger.warn({ peer: node, code }, message)
-    this.#host.emit({ type: 'memberRefused', node, service: 'membership', code, message })
-  }
-
-  #meshFrame(session: Session, type: number, body: Uint8Array): void {
-    if (isMembershipFrame(type)) this.#membership.received(session.id ?? '', type, body)
-    else this.#upkeep?.heard(session, type, body)
-  }
-
-  #heard(hints: readonly PeerHint[]): void {
-    if (this.#exchange.heard(hints.filter(({ id }) => this.#admission.admits(id)))) this.#membership.eager()
-  }
-
-  /** To a peer of version 1. */
-  #tellPeers(session: Session): void {
-    const isLocal = isOnThisMachine({ address: session.remote, way: session.way })
-    const others = this.#peers.connected().filter((node) => !node.hidden && node.id !== session.id)
-    for (const list of peerLists(others, isLocal)) session.tellPeers(list)
-  }
-
-  #forget(id: string): void {
-    this.#exchange.forget(id)
-    this.#membership.forget(id)
-    this.#upkeep?.forgotten(id)
-  }
-
   #lookAgain(wanted: string): Promise<void> {
     // Whoever is connected may know whom we do not.
-    this.#membership.askAll()
+    this.#mesh.askAll()
     return this.#table.refresh(wanted)
   }
 
-  /** The user's own policy; one that throws wants nobody. */
-  #ask(wants: (node: KnownNode) => boolean, node: KnownNode): boolean {
-    try {
-      return wants(node)
-    } catch (error) {
-      this.defect(error)
-      return false
+  #discovered(event: TableEvent): void {
+    const { type } = event
+    const { name, id, addresses, sources } = event.node
+    this.#mesh.discovered(event)
+    if (type !== 'lost') {
+      if (name !== undefined) this.#dialler.becameKnown(name)
+      this.discovery.noticed()
     }
-  }
-
-  #discovered({ type, node, formerKey }: TableEvent): void {
-    const { name, id, addresses, sources } = node
-    if (type === 'lost') this.#mesh?.lost(node)
-    else this.#mesh?.known(node, formerKey)
-    if (type !== 'changed') this.#upkeep?.membersChanged()
-    if (type !== 'lost' && name !== undefined) this.#dialler.becameKnown(name)
-    if (type !== 'lost') this.discovery.noticed()
     this.#host.emit({ type: type === 'lost' ? 'undiscovered' : 'discovered', node: name, id, addresses, sources })
   }
 
@@ -494,6 +366,3 @@ export class Network {
     this.#parts.logger.error({ err: error }, 'a defect of this node')
   }
 }
-
-/** For a node that takes part in no mesh. */
-const EVERYBODY: Topology = { full: true, neighboursOf: () => new Set() }

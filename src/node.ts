@@ -93,6 +93,7 @@ export class SkeinNode implements AsyncDisposable {
     this.#begin()
   }
 
+  /** name@host, unique in the cluster. */
   get name(): string {
     return this.#origin.name
   }
@@ -295,16 +296,17 @@ export class SkeinNode implements AsyncDisposable {
     this.#processes.exit(target, reason)
   }
 
-  /** Throws ERR_SKEIN_NAME_REGISTERED, ERR_SKEIN_NOPROC or ERR_SKEIN_BAD_NAME. */
+  /** Gives a process of this node a name. Throws ERR_SKEIN_NAME_REGISTERED, ERR_SKEIN_NOPROC or ERR_SKEIN_BAD_NAME. */
   register(name: string, pid: AnyPid): void {
     this.#processes.register(name, pid)
   }
 
-  /** Throws ERR_SKEIN_NOT_REGISTERED. */
+  /** Takes a name back, before its process ends. Throws ERR_SKEIN_NOT_REGISTERED. */
   unregister(name: string): void {
     this.#processes.unregister(name)
   }
 
+  /** The process that has this name on this node. */
   whereis(name: string): Pid | undefined {
     return this.#processes.whereis(name)
   }

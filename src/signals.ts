@@ -21,6 +21,7 @@
 import type { SkeinError } from '../certs/errors.ts'
 import type { Pid } from './pid.ts'
 
+/** Why a process ended: 'normal', 'shutdown', 'killed', 'noproc', 'noconnection', or any value, such as an error. */
 export type Reason = unknown
 
 /** Reasons that are no failure (OTP, "Supervision Principles": they leave no crash report). */

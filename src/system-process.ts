@@ -31,6 +31,7 @@ const MOST = { snapshot: MAX_WAITING, reach: MAX_REACHING } as const
 /** Registered name of the process. */
 export const SYSTEM_PROCESS = 'skein'
 
+/** What the process `skein` of every node is called with, as far as `allow` lets others look. */
 export type SystemRequest =
   | { readonly type: 'ping' }
   | { readonly type: 'nodes' }
@@ -62,6 +63,7 @@ export interface NodeInfo {
   readonly counters: Readonly<Record<string, number>>
 }
 
+/** What the process `skein` answers. */
 export type SystemReply =
   | { readonly type: 'pong'; readonly node: string }
   | { readonly type: 'nodes'; readonly nodes: readonly ConnectedNode[] }

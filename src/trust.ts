@@ -7,13 +7,14 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { parseAuthorities, type TrustedAuthority, voucherOf } from '../certs/authorities.ts'
-import { SkeinError } from '../certs/errors.ts'
+import { isSkeinError, SkeinError } from '../certs/errors.ts'
 import type { Identity } from '../certs/identity.ts'
+import { refuseIfWritable } from './config-file.ts'
 
 /** As many authorities as may be, and as much again for what people write beside them. */
 const MAX_FILE_BYTES = 64 * 1024
 
-/** `ca` is a file, or the PEM itself. Throws ERR_SKEIN_BAD_AUTHORITY. */
+/** `ca` is a file, or the PEM itself. Throws ERR_SKEIN_BAD_AUTHORITY or ERR_SKEIN_INSECURE_FILE. */
 export const trustedBy = async (
   ca: string | undefined,
   identity: Identity,
@@ -33,7 +34,10 @@ export const trustedBy = async (
   )
 }
 
-/** The text of a file with certificates, which is no secret. Throws ERR_SKEIN_BAD_AUTHORITY. */
+/**
+ * The text of a file with certificates, which is no secret; but who can change it decides who is let in. Throws
+ * ERR_SKEIN_BAD_AUTHORITY, or ERR_SKEIN_INSECURE_FILE if everybody can.
+ */
 export const readCertificates = async (file: string): Promise<string> => {
   try {
     // As in certs/secret-file.ts: opening a pipe must not wait for somebody to write into it.
@@ -41,12 +45,14 @@ export const readCertificates = async (file: string): Promise<string> => {
     try {
       const stats = await handle.stat()
       if (!stats.isFile()) throw new Error('it is not a regular file')
+      refuseIfWritable(file, stats.mode)
       if (stats.size > MAX_FILE_BYTES) throw new Error(`it is larger than ${MAX_FILE_BYTES} bytes`)
       return await handle.readFile('utf8')
     } finally {
       await handle.close()
     }
   } catch (cause) {
+    if (isSkeinError(cause)) throw cause
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new SkeinError('ERR_SKEIN_BAD_AUTHORITY', `${file} cannot be read: ${why}`, { cause })
   }

@@ -4,6 +4,7 @@
 import { isIPv6 } from 'node:net'
 import { SkeinError } from '../certs/errors.ts'
 
+/** Where a UDP or TCP port is. */
 export interface Address {
   /** A literal IPv4 or IPv6 address (with %zone where link-local). */
   readonly host: string

@@ -26,6 +26,7 @@ export type StreamCut = (typeof STREAM_CUTS)[number]
 /** Streams of one connection in either direction; whoever announces or takes more is refused by the layer above. */
 export const MAX_STREAMS = 256
 
+/** The writing end of a stream of bytes. */
 export interface ByteWriter {
   /** Copies as many bytes as there is room for and returns how many. If these are not all, `onRoom` follows. */
   write(bytes: Uint8Array): number
@@ -35,6 +36,7 @@ export interface ByteWriter {
   abort(why: StreamCut): void
 }
 
+/** What a writing end tells its owner. */
 export interface ByteWriterHandler {
   onRoom(): void
   onDelivered(): void
@@ -42,6 +44,7 @@ export interface ByteWriterHandler {
   onStopped(why: StreamCut): void
 }
 
+/** The reading end of a stream of bytes. */
 export interface ByteReader {
   /** As Connection.read; `finished` is told once. */
   read(target: Uint8Array): ReadResult
@@ -49,6 +52,7 @@ export interface ByteReader {
   stop(why: StreamCut): void
 }
 
+/** What a reading end tells its owner. */
 export interface ByteReaderHandler {
   /** The writer has begun, or there is something to read, the end included. Cheap to be called in vain. */
   onReadable(): void

@@ -6,11 +6,13 @@
  */
 import { performance } from 'node:perf_hooks'
 
+/** What `Clock.after` gives. */
 export interface Timer {
   /** Idempotent; a cancelled timer never fires. */
   cancel(): void
 }
 
+/** Time and timers, of the machine (`systemClock`) or virtual (`VirtualClock`). */
 export interface Clock {
   /** Monotonic milliseconds (fractions allowed). */
   now(): number

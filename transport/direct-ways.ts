@@ -5,19 +5,19 @@
  * keys are.
  */
 import type { Address } from './address.ts'
+import { MAX_PACKET_BYTES } from './quiche.ts'
 import type { UdpSocket } from './socket.ts'
 import type { Way } from './way.ts'
 
 /** Twice the nodes of a large cluster, and some of them at two addresses. */
 const MAX_DIRECT_WAYS = 4096
-/** QUIC's largest packet; what passes is found by probing. */
-const MAX_BYTES = 16_383
 
 export class DirectWay implements Way {
   readonly kind = 'port'
   readonly key: string
   readonly address: Address
-  readonly maxBytes = MAX_BYTES
+  /** What passes is found by probing. */
+  readonly maxBytes = MAX_PACKET_BYTES
   readonly wireHost: string
   readonly port: number
   readonly #socket: UdpSocket

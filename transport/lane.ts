@@ -15,6 +15,7 @@ export interface Hold {
   onceRelieved(resume: () => void): void
 }
 
+/** One sender of a connection. What it sends arrives in order, whichever lane it takes. */
 export interface LaneSender {
   /**
    * Queues one frame: `head[0..headLength)` followed by `body`; both are copied before this returns. False means the lane
@@ -31,6 +32,7 @@ export interface LaneSender {
   close(ended?: () => void): void
 }
 
+/** What the lanes of a connection tell their owner. `onClosed` comes once, and nothing after it. */
 export interface LanesHandler {
   /** The connection is open; only the control lane runs until `acceptLanes`. */
   onOpen(): void

@@ -13,26 +13,22 @@
  * At each flush urgent lanes write first (control, shared, and dedicated ones with little to say), then the heavy share by
  * deficit round robin. The control lane carries the connection's own frames. Everything is bounded: see the constants.
  *
- * Which lane a sender's frame goes on is decided in lane-sender.ts; how bytes wait and leave in lane-out.ts, how they come
- * in in lane-in.ts. All of it runs on any Connection (QUIC or memory) and knows neither what frames mean nor whether the
- * peer is a member.
+ * Which lane a sender's frame goes on is decided in lane-sender.ts; how bytes wait and leave in lane-out.ts. What comes in is
+ * the part of lanes-in.ts. All of it runs on any Connection (QUIC, TCP or memory) and knows neither what frames mean nor
+ * whether the peer is a member.
  */
-import { isSkeinError, SkeinError } from '../certs/errors.ts'
+import { SkeinError } from '../certs/errors.ts'
 import { BulkTurns } from './bulk-turns.ts'
 import { ByteStreamTable } from './byte-streams.ts'
 import type { Clock, Timer } from './clock.ts'
 import { wireCodeOf } from './close-codes.ts'
-import {
-  FIRST_LANE_FRAME_TYPE,
-  type LaneConnection,
-  type LaneFigures,
-  type LaneSender,
-  type LanesHandler,
-} from './lane.ts'
-import { type FrameOutcome, InLane, SCRATCH_BYTES } from './lane-in.ts'
-import { ChunkPool, DedicatedLane, FRAME_HEADER_BYTES, LANE_KINDS, OutLane } from './lane-out.ts'
-import { LaneRest } from './lane-rest.ts'
+import type { LaneConnection, LaneFigures, LaneSender, LanesHandler } from './lane.ts'
+import { FRAME_END, FRAME_MARK, FRAME_OPEN, MARK_BYTES, markBody, OPEN_BYTES, openBody } from './lane-frames.ts'
+import { SCRATCH_BYTES } from './lane-in.ts'
+import { ChunkPool, DedicatedLane, FRAME_HEADER_BYTES, OutLane } from './lane-out.ts'
+import type { LaneRest } from './lane-rest.ts'
 import { Sender } from './lane-sender.ts'
+import { LanesIn, protocolError } from './lanes-in.ts'
 import type { StreamCarrier } from './stream-carrier.ts'
 import type { CloseReason, Connection, ConnectionHandler } from './transport.ts'
 
@@ -55,23 +51,10 @@ const BUSY_LOW_WATER_BYTES = 8 * 1024
 const MAX_QUEUED_BYTES = 64 << 20
 /** Waiting in the control lane: a peer that leaves so much unread is cut off. Its lists of nodes are far smaller. */
 const MAX_QUEUED_CONTROL_BYTES = 4 << 20
-/** Marks met whose lane has not shown up yet, and lanes that wait for a mark: a peer with more breaks the rules. */
-const MAX_OPEN_MARKS = 1024
 /** The layer above bounds messages at 16 MiB by default; heads and frame types come on top. */
 const DEFAULT_MAX_FRAME_BYTES = (16 << 20) + 4096
-/** The longest control frame, bytes: a handshake message or a list of peers. */
-const MAX_CONTROL_FRAME_BYTES = 64 * 1024
 
-const FRAME_OPEN = 0xf0
-const FRAME_MARK = 0xf1
-const FRAME_DONE = 0xf2
-const FRAME_END = 0xf6
-
-/** Body of FRAME_OPEN: kind u8, mark u32 (0 for none; the number of a stream). Body of FRAME_MARK: mark u32. Of FRAME_DONE: stream, 6 bytes. */
-const OPEN_BYTES = 5
-const MARK_BYTES = 4
-const DONE_BYTES = 6
-
+/** What `Lanes` takes beside the connection. */
 export interface LanesOptions {
   readonly clock: Clock
   /** Longest frame accepted, bytes. */
@@ -81,13 +64,11 @@ export interface LanesOptions {
 }
 
 const NO_HEAD = new Uint8Array(0)
-const protocolError = (message: string): SkeinError => new SkeinError('ERR_SKEIN_PROTOCOL', message)
 
 export class Lanes implements ConnectionHandler, LaneConnection {
   connection!: Connection
   readonly #handler: LanesHandler
   readonly #clock: Clock
-  readonly #maxFrameBytes: number
   readonly #pool = new ChunkPool()
   /** Room for one read; made when first needed. */
   #scratch: Buffer | undefined
@@ -110,26 +91,23 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   epoch = 0
   queuedBytes = 0
 
-  // receiving
-  readonly #in = new Map<number, InLane>()
-  /** Marks met on shared lanes whose dedicated lane has not opened yet. */
-  readonly #marks = new Set<number>()
-  /** Dedicated lanes that wait for their mark. */
-  readonly #waiting = new Map<number, InLane>()
-  readonly rest: LaneRest
-  readonly #take = (lane: InLane, buffer: Uint8Array, start: number, end: number): FrameOutcome =>
-    this.#frame(lane, buffer, start, end)
+  readonly #incoming: LanesIn
 
   constructor(handler: LanesHandler, { clock, maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, scratch }: LanesOptions) {
     this.#handler = handler
     this.#clock = clock
-    this.#maxFrameBytes = maxFrameBytes
     this.#control = new OutLane('control', this.#pool)
     for (let i = 0; i < SHARED_LANES; i++) this.#shared.push(new OutLane('shared', this.#pool))
     this.#scratch = scratch
-    this.rest = new LaneRest(clock, (lane) => this.#resume(lane))
     this.#bulk = new BulkTurns(clock, (lane, limitBytes) => this.#write(lane, limitBytes))
-    this.#streams = new ByteStreamTable(this.#streamCarrier())
+    const carrier = this.#streamCarrier()
+    this.#streams = new ByteStreamTable(carrier)
+    this.#incoming = new LanesIn(clock, carrier, maxFrameBytes, {
+      frames: handler,
+      streams: this.#streams,
+      laneDone: (stream) => this.#laneDone(stream),
+      refuse: ({ code, message }) => this.close(wireCodeOf(code), code, message),
+    })
     this.#open(this.#control, 0)
   }
 
@@ -145,10 +123,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   acceptLanes(): void {
     if (this.#state !== 'control') return
     this.#state = 'open'
-    // Not now: this is called for a control frame, which still lies in the scratch buffer with what follows it.
-    this.#clock.endOfTurn(() => {
-      for (const lane of this.#in.values()) if (lane.kind !== 'control') this.#goOn(lane)
-    })
+    this.#incoming.readAll()
     this.connection.requestFlush()
   }
 
@@ -166,14 +141,16 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     return new Sender(this, shared)
   }
 
+  get rest(): LaneRest {
+    return this.#incoming.rest
+  }
+
   get streams(): ByteStreamTable {
     return this.#streams
   }
 
   figures(): LaneFigures {
-    let heldLanes = 0
-    for (const lane of this.#in.values()) if (lane.paused) heldLanes++
-    return { dedicatedLanes: this.#dedicated.size, heldLanes, queuedBytes: this.queuedBytes }
+    return { dedicatedLanes: this.#dedicated.size, heldLanes: this.#incoming.held, queuedBytes: this.queuedBytes }
   }
 
   flushed(): Promise<void> {
@@ -184,6 +161,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   close(wireCode: number, code: CloseReason['code'], message: string): void {
     if (this.closed) return
     this.#state = 'closing'
+    this.#incoming.end()
     this.connection.close(wireCode, code, message)
   }
 
@@ -218,9 +196,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   promote(shared: OutLane): DedicatedLane | undefined {
     if (this.#dedicated.size >= MAX_DEDICATED_LANES || this.closed) return undefined
     this.#lastMark = (this.#lastMark + 1) >>> 0 || 1
-    const mark = Buffer.allocUnsafe(MARK_BYTES)
-    mark.writeUInt32LE(this.#lastMark)
-    this.#queue(shared, FRAME_MARK, mark, MARK_BYTES, undefined)
+    this.#queue(shared, FRAME_MARK, markBody(this.#lastMark), MARK_BYTES, undefined)
     return this.dedicate(this.#lastMark)
   }
 
@@ -258,14 +234,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   }
 
   onReadable(stream: number): void {
-    let lane = this.#in.get(stream)
-    if (lane === undefined) {
-      if (this.#streams.onReadable(stream)) return
-      lane = new InLane(stream)
-      this.#in.set(stream, lane)
-    }
-    // The peer's first stream (2 or 3) is its control lane; the others wait until it has proven its membership.
-    if (this.#state === 'open' || (stream < 4 && this.#state === 'control')) if (!lane.continues) this.#pump(lane)
+    this.#incoming.onReadable(stream)
   }
 
   onFlush(): void {
@@ -297,8 +266,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
     this.#bulk.close()
     for (const resolve of this.#flushWaiters.splice(0)) resolve()
     for (const lane of [...this.#shared, ...this.#dedicated]) lane.release()
-    this.#in.clear()
-    this.#waiting.clear()
+    this.#incoming.end()
     this.#streams.clear()
     this.#handler.onClosed(reason)
   }
@@ -316,10 +284,7 @@ export class Lanes implements ConnectionHandler, LaneConnection {
   }
 
   #open(lane: OutLane, mark: number): void {
-    const open = Buffer.allocUnsafe(OPEN_BYTES)
-    open[0] = LANE_KINDS.indexOf(lane.kind)
-    open.writeUInt32LE(mark, 1)
-    this.#queue(lane, FRAME_OPEN, open, OPEN_BYTES, undefined)
+    this.#queue(lane, FRAME_OPEN, openBody(lane.kind, mark), OPEN_BYTES, undefined)
   }
 
   /** Writes what the connection takes of a lane; returns how many bytes that were. */
@@ -371,111 +336,6 @@ export class Lanes implements ConnectionHandler, LaneConnection {
       unlist: (lane) => this.#bulk.unlist(lane),
       soon: (fn) => this.#clock.endOfTurn(fn),
     }
-  }
-
-  // ---- receiving
-
-  #pump(lane: InLane): void {
-    if (!this.rest.admits(lane)) return
-    try {
-      this.#scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES)
-      const maxFrameBytes = lane.stream < 4 ? MAX_CONTROL_FRAME_BYTES : this.#maxFrameBytes
-      const result = lane.pump(this.connection, this.#scratch, maxFrameBytes, this.#take)
-      if (result === 'more') {
-        lane.continues = true
-        this.#clock.afterInput(() => {
-          lane.continues = false
-          this.#goOn(lane)
-        })
-      }
-      if (result === 'finished') this.#laneFinished(lane)
-      if (result === 'cutOff') this.#in.delete(lane.stream)
-      if (lane.kind === 'stream') this.#streamBegan(lane)
-    } catch (error) {
-      const known = isSkeinError(error) ? error : protocolError((error as Error).message)
-      this.close(wireCodeOf(known.code), known.code, known.message)
-    }
-  }
-
-  #resume(lane: InLane): void {
-    lane.paused = false
-    this.#goOn(lane)
-  }
-
-  #goOn(lane: InLane): void {
-    if (!this.closed && this.#in.get(lane.stream) === lane) this.#pump(lane)
-  }
-
-  #streamBegan(lane: InLane): void {
-    this.#in.delete(lane.stream)
-    this.#streams.begun(lane.streamNumber, lane.stream, lane.takeRest())
-  }
-
-  #laneFinished(lane: InLane): void {
-    if (lane.kind !== 'dedicated') throw protocolError(`the peer ended its ${lane.kind} lane`)
-    this.#in.delete(lane.stream)
-    const done = Buffer.allocUnsafe(DONE_BYTES)
-    done.writeUIntLE(lane.stream, 0, DONE_BYTES)
-    this.control(FRAME_DONE, done)
-  }
-
-  #frame(lane: InLane, buffer: Uint8Array, start: number, end: number): FrameOutcome {
-    const type = buffer[start] as number
-    if (lane.kind === 'unknown') return this.#laneOpened(lane, type, buffer, start, end)
-    if (type >= FIRST_LANE_FRAME_TYPE) {
-      this.#laneFrame(lane, type, Buffer.from(buffer.buffer, buffer.byteOffset + start + 1, end - start - 1))
-      return 'next'
-    }
-    if (lane.kind === 'control') {
-      this.#handler.onControl(type, buffer, start + 1, end)
-      return this.closed ? 'closed' : 'next'
-    }
-    const hold = this.#handler.onFrame(type, buffer, start + 1, end)
-    if (this.closed) return 'closed'
-    // Light senders share their lane with others, who must not wait for one slow receiver.
-    if (hold === undefined || lane.kind === 'shared') return this.rest.takes(lane) ? 'pause' : 'next'
-    hold.onceRelieved(() => this.#clock.endOfTurn(() => this.#resume(lane)))
-    return 'pause'
-  }
-
-  #laneOpened(lane: InLane, type: number, buffer: Uint8Array, start: number, end: number): FrameOutcome {
-    const kind = LANE_KINDS[buffer[start + 1] as number]
-    if (type !== FRAME_OPEN || end - start !== 1 + OPEN_BYTES || kind === undefined)
-      throw protocolError('a lane does not begin as lanes do')
-    if ((kind === 'control') !== lane.stream < 4) throw protocolError('the control lane is the first one and no other')
-    lane.kind = kind
-    const mark = Buffer.from(buffer.buffer, buffer.byteOffset + start + 2, MARK_BYTES).readUInt32LE()
-    if (kind === 'stream') {
-      lane.streamNumber = mark
-      return 'pause'
-    }
-    if (mark === 0 || this.#marks.delete(mark)) return 'next'
-    if (kind !== 'dedicated' || this.#waiting.has(mark) || this.#waiting.size >= MAX_OPEN_MARKS)
-      throw protocolError('a lane waits for an impossible mark')
-    this.#waiting.set(mark, lane)
-    return 'pause'
-  }
-
-  #laneFrame(lane: InLane, type: number, body: Buffer): void {
-    if (type === FRAME_MARK && lane.kind === 'shared' && body.length === MARK_BYTES)
-      return this.#markMet(body.readUInt32LE())
-    if (type === FRAME_DONE && lane.kind === 'control' && body.length === DONE_BYTES)
-      return this.#laneDone(body.readUIntLE(0, DONE_BYTES))
-    if (type === FRAME_END && lane.kind === 'dedicated' && body.length === 0) return
-    if (lane.kind === 'control' && this.#streams.onFrame(type, body)) return
-    throw protocolError(`lane frame 0x${type.toString(16)} is out of place`)
-  }
-
-  #markMet(mark: number): void {
-    const lane = this.#waiting.get(mark)
-    if (lane === undefined) {
-      if (this.#marks.size >= MAX_OPEN_MARKS) throw protocolError('too many marks without a lane')
-      this.#marks.add(mark)
-      return
-    }
-    this.#waiting.delete(mark)
-    // Not within the shared lane's own parsing: both use the connection's scratch buffer.
-    this.#clock.endOfTurn(() => this.#resume(lane))
   }
 
   /** Everything on a finished lane of ours was delivered: its sender may go on. */

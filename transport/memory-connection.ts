@@ -21,7 +21,8 @@ import {
   peerEndKey,
 } from './memory-packet.ts'
 import { Recovery } from './memory-recovery.ts'
-import { IncomingStreams, OutgoingStreams, type StreamLimits } from './memory-streams.ts'
+import { IncomingStreams } from './memory-streams.ts'
+import { OutgoingStreams, type StreamLimits } from './outgoing-streams.ts'
 import {
   type CloseReason,
   type Connection,
@@ -31,6 +32,7 @@ import {
   type ReadResult,
 } from './transport.ts'
 
+/** Bounds of a connection of the memory network. */
 export interface ConnectionLimits extends StreamLimits {
   /** Bytes that may be under way unacknowledged. Fixed: there is no congestion control. */
   readonly congestionWindowBytes: number
@@ -264,7 +266,9 @@ export class MemoryConnection implements Connection {
         if (frame.type === 'stream' || frame.type === 'reset') {
           if (this.#incoming.receive(frame) && !readable.includes(frame.stream)) readable.push(frame.stream)
         } else if (frame.type === 'hello') this.#named = frame.identity
-        else this.#outgoing.allow(frame)
+        else if (frame.type === 'streams') this.#outgoing.allowStreams(frame.limit)
+        else if (frame.type === 'connectionWindow') this.#outgoing.allowConnection(frame.limit)
+        else if (frame.type === 'streamWindow') this.#outgoing.allowStream(frame.stream, frame.limit)
       }
     }
     if (this.#state === 'connecting') this.#proceed(packet)

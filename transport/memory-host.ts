@@ -11,6 +11,7 @@ const MAX_WAITING_PACKETS = 4096
 /** A timer that rounding let fire too early waits this much longer: enough to move the clock. */
 const ROUNDING_MS = 1e-6
 
+/** What a machine of the memory network does. Paused: timers and packets wait. Crashed: it is gone, and told nobody. */
 export type HostState = 'running' | 'paused' | 'crashed'
 
 /** How a machine's clock differs from the true one. */

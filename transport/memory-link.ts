@@ -3,6 +3,7 @@
  */
 import type { Random } from './random.ts'
 
+/** What one direction of a link does to its packets. */
 export interface LinkConditions {
   /** One-way delay of every packet. */
   readonly delayMs: number

@@ -36,6 +36,7 @@ const DEFAULT_LIMITS: ConnectionLimits = {
   idleTimeoutMs: 10_000,
 }
 
+/** What a `MemoryNetwork` is made with. */
 export interface MemoryNetworkOptions extends Partial<ConnectionLimits> {
   readonly clock: VirtualClock
   readonly random: Random
@@ -45,6 +46,7 @@ export interface MemoryNetworkOptions extends Partial<ConnectionLimits> {
   readonly logLines?: number
 }
 
+/** A port of a memory network: what a node opens there instead of a UDP port. */
 export interface MemoryPortOptions {
   /** Any name or address: one host is one machine. */
   readonly host: string

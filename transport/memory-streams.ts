@@ -1,94 +1,13 @@
 /**
- * The streams of one end of a connection: numbers, order, and the windows that the receiver opens as it reads
- * (RFC 9000, sections 2 to 4). All streams are unidirectional.
+ * The incoming streams of one end of a connection of the memory network: order, though packets come late or twice, and the
+ * windows that open as they are read (RFC 9000, sections 2 to 4).
  */
 import type { Frame } from './memory-packet.ts'
+import { firstStreamOf, type StreamLimits } from './outgoing-streams.ts'
 import type { ReadResult } from './transport.ts'
-
-export interface StreamLimits {
-  /** How far a sender may be ahead of the reader, per stream. */
-  readonly streamWindowBytes: number
-  /** The same over all streams of a connection. */
-  readonly connectionWindowBytes: number
-  /** How many unfinished streams a peer may have open. */
-  readonly maxStreams: number
-}
 
 type StreamFrame = Extract<Frame, { type: 'stream' }>
 type ResetFrame = Extract<Frame, { type: 'reset' }>
-
-/** The lowest two bits of a stream number: unidirectional, opened by initiator or acceptor (RFC 9000, 2.1). */
-const kindOf = (role: 'initiator' | 'acceptor'): number => (role === 'initiator' ? 2 : 3)
-
-interface OutgoingStream {
-  offset: number
-  limit: number
-}
-
-/** What this end sends. */
-export class OutgoingStreams {
-  readonly #kind: number
-  readonly #streamWindowBytes: number
-  /** Open ones; a finished stream needs no state, its last frames take care of themselves. */
-  readonly #open = new Map<number, OutgoingStream>()
-  #opened = 0
-  #maxOpened: number
-  #sentBytes = 0
-  #limitBytes: number
-
-  constructor(role: 'initiator' | 'acceptor', limits: StreamLimits) {
-    this.#kind = kindOf(role)
-    this.#streamWindowBytes = limits.streamWindowBytes
-    this.#maxOpened = limits.maxStreams
-    this.#limitBytes = limits.connectionWindowBytes
-  }
-
-  open(): number {
-    if (this.#opened >= this.#maxOpened) return -1
-    const number = 4 * this.#opened++ + this.#kind
-    this.#open.set(number, { offset: 0, limit: this.#streamWindowBytes })
-    return number
-  }
-
-  /** How many more bytes the windows allow now; undefined for a stream that is not open. */
-  room(number: number): number | undefined {
-    const stream = this.#open.get(number)
-    if (stream === undefined) return undefined
-    return Math.min(stream.limit - stream.offset, this.connectionRoom)
-  }
-
-  /** How many more bytes all streams together may send now. */
-  get connectionRoom(): number {
-    return this.#limitBytes - this.#sentBytes
-  }
-
-  /** Accounts for bytes sent, within `room`; returns their offset. */
-  send(number: number, sizeBytes: number, finish: boolean): number {
-    const stream = this.#open.get(number)!
-    const offset = stream.offset
-    stream.offset += sizeBytes
-    this.#sentBytes += sizeBytes
-    if (finish) this.#open.delete(number)
-    return offset
-  }
-
-  /** How many bytes were sent on a stream that ends here; undefined if it had ended. */
-  reset(number: number): number | undefined {
-    const offset = this.#open.get(number)?.offset
-    this.#open.delete(number)
-    return offset
-  }
-
-  /** Takes in what the peer allows. Limits only grow: an older frame that comes late changes nothing. */
-  allow(frame: Exclude<Frame, StreamFrame | ResetFrame>): void {
-    if (frame.type === 'streams') this.#maxOpened = Math.max(this.#maxOpened, frame.limit)
-    else if (frame.type === 'connectionWindow') this.#limitBytes = Math.max(this.#limitBytes, frame.limit)
-    else if (frame.type === 'streamWindow') {
-      const stream = this.#open.get(frame.stream)
-      if (stream !== undefined) stream.limit = Math.max(stream.limit, frame.limit)
-    }
-  }
-}
 
 interface IncomingStream {
   /** In order, ready to be read; the first one from `readInFirst` on. */
@@ -105,9 +24,8 @@ interface IncomingStream {
   limit: number
 }
 
-/** What this end receives. */
 export class IncomingStreams {
-  readonly #kind: number
+  readonly #first: number
   readonly #limits: StreamLimits
   readonly #open = new Map<number, IncomingStream>()
   /** How many the peer opened; a number below that is not in `#open` was read to its end. */
@@ -123,7 +41,7 @@ export class IncomingStreams {
   readonly #result: ReadResult = { bytes: 0, finished: false, reset: false }
 
   constructor(peerRole: 'initiator' | 'acceptor', limits: StreamLimits) {
-    this.#kind = kindOf(peerRole)
+    this.#first = firstStreamOf(peerRole)
     this.#limits = limits
     this.#maxOpened = limits.maxStreams
     this.#limitBytes = limits.connectionWindowBytes
@@ -217,9 +135,9 @@ export class IncomingStreams {
 
   /** A stream that is open, also if this is the first that is heard of it (which opens all before it: RFC 9000, 3.2). */
   #find(number: number): IncomingStream | undefined {
-    const index = (number - this.#kind) / 4
+    const index = (number - this.#first) / 4
     for (; this.#opened <= index; this.#opened++) {
-      this.#open.set(4 * this.#opened + this.#kind, {
+      this.#open.set(4 * this.#opened + this.#first, {
         ready: [],
         readInFirst: 0,
         receivedBytes: 0,

@@ -30,7 +30,7 @@ const MAX_CONNECTIONS = 10_000
 const MAX_FAREWELLS = 256
 /** UDP's largest payload over IPv4. */
 const MAX_DATAGRAM_BYTES = 65_507
-/** First bytes of the other kinds on a port (DESIGN: one port). */
+/** First bytes of the other kinds on a port. */
 const KRPC_FIRST_BYTE = 0x64
 const PROBE_FIRST_BYTES_END = 0x40
 

@@ -23,6 +23,7 @@
  */
 import ipaddr from 'ipaddr.js'
 import { unmapHost } from './address.ts'
+import { MAX_PACKET_BYTES } from './quiche.ts'
 
 /** MAX_PROBES of RFC 8899 section 5.1.2: more than one, so that a single loss decides nothing. */
 const MAX_PROBES = 3
@@ -132,9 +133,6 @@ export class PathSize {
 /** What lies between two nodes, as far as addresses tell. */
 export type DestinationKind = 'loopback' | 'lan' | 'wan'
 
-/** quiche writes no longer packet: the length field of a long header has two bytes (RFC 9000 section 16). */
-const LARGEST_PACKET_BYTES = 16_383
-
 /** Header of IP without options, plus 8 of UDP. */
 const OVERHEAD_BYTES = { 4: 28, 6: 48 } as const
 
@@ -153,7 +151,7 @@ export const candidatesFor = (
   family: 4 | 6,
   linkBytes: number = ETHERNET_BYTES,
 ): readonly number[] => {
-  if (kind === 'loopback') return [LARGEST_PACKET_BYTES]
+  if (kind === 'loopback') return [MAX_PACKET_BYTES]
   const links: readonly number[] = kind === 'lan' ? LAN_LINK_BYTES : WAN_LINK_BYTES
   return links.filter((bytes) => bytes <= linkBytes).map((bytes) => bytes - OVERHEAD_BYTES[family])
 }

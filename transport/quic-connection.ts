@@ -4,8 +4,8 @@
  * A turn goes: datagrams come in (`receive`), then once for all of them `work` reads what they brought, then one `flush`
  * lets the layer above write and sends the packets. One timer serves all of quiche's deadlines. Streams carry nothing
  * before the peer's certificate was verified; on a resumed connection that is the certificate of the session before, and
- * it is `early` until TLS is done (RFC 8446 2.3). The socket, the table of connections and admission belong to
- * quic-transport.ts; what bytes mean belongs to lanes.ts.
+ * it is `early` until TLS is done (RFC 8446 2.3). The table of connections belongs to quic-host.ts, admission to
+ * quic-listener.ts; what bytes mean belongs to lanes.ts.
  */
 import type { VerifiedPeer } from '../certs/certificate.ts'
 import { isSkeinError } from '../certs/errors.ts'

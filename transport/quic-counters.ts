@@ -30,3 +30,5 @@ export const newCounters = () => ({
   /** Datagrams of other kinds not sent, because this port cannot reach their address. */
   unreachable: 0,
 })
+
+export type QuicCounters = ReturnType<typeof newCounters>

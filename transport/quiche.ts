@@ -20,7 +20,7 @@ const SUPPORTED_PLATFORMS = ['linux-x64 (glibc)', 'darwin-x64', 'darwin-arm64', 
 const APPLICATION_PROTOCOL = 'skein/1'
 /** RFC 9000 14.1: an Initial datagram is at least this long. */
 export const MIN_INITIAL_BYTES = 1200
-/** quiche writes packet lengths as two-byte varints. */
+/** quiche writes packet lengths as two-byte varints (RFC 9000 section 16). */
 export const MAX_PACKET_BYTES = 16_383
 /** Connection ids that the peer has of us; a change of way takes a spare one (RFC 9000 9.5). */
 const CONNECTION_IDS_AT_PEER = 4

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 
+/** Chance, of the machine (`systemRandom`) or repeatable (`seededRandom`). */
 export interface Random {
   /** `count` fresh bytes. */
   bytes(count: number): Uint8Array

@@ -1,24 +1,21 @@
 /**
  * One connection over TLS on TCP: streams with credit of their own, in frames (tcp-frames.ts).
  *
- * It keeps QUIC's promises but one: TCP has a single order, so a lost packet holds up all streams. Little stands in front
- * of what is urgent: a bounded piece in this process, a bounded one under way (tcp-pace.ts). Nothing of a stream is read
- * before the peer's certificate was verified and its word heard (tcp-gate.ts). Sockets, preambles and admission belong to
- * tcp-transport.ts.
+ * It keeps QUIC's promises but one: TCP has a single order, so a lost packet holds up all streams. Nothing of a stream is
+ * read before the peer's certificate was verified and its word heard (tcp-gate.ts). What it sends, and how much at a time, is
+ * in tcp-sender.ts; sockets, preambles and admission belong to tcp-transport.ts.
  */
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { VerifiedPeer } from '../certs/certificate.ts'
 import { isSkeinError, SkeinError } from '../certs/errors.ts'
 import type { Address } from './address.ts'
-import { BulkRoom } from './bulk-room.ts'
 import type { Clock, Timer } from './clock.ts'
-import { boundedCloseMessage, codeOfWire, wireCodeOf } from './close-codes.ts'
-import { OutgoingStreams } from './memory-streams.ts'
-import { IDLE_TIMEOUT_MS, MAX_PEER_STREAMS, STREAM_WINDOW_BYTES } from './path-settings.ts'
-import { FRAME, FrameReader, FrameWriter, limitsOf, MAX_DATA_BYTES } from './tcp-frames.ts'
+import { codeOfWire, wireCodeOf } from './close-codes.ts'
+import { IDLE_TIMEOUT_MS } from './path-settings.ts'
+import { FRAME, FrameReader, limitsOf, MAX_DATA_BYTES } from './tcp-frames.ts'
 import type { TcpGate } from './tcp-gate.ts'
-import { TcpPace } from './tcp-pace.ts'
+import { TcpSender } from './tcp-sender.ts'
 import { TcpIncomingStreams } from './tcp-streams.ts'
 import { bindingOf, certificateOf, codeOfAlert, speaksOurProtocol } from './tcp-tls.ts'
 import {
@@ -30,23 +27,10 @@ import {
   type ReadResult,
 } from './transport.ts'
 
-/** Written here and not yet taken by the kernel, bytes. */
-const SOCKET_BUFFER_BYTES = 256 * 1024
-/** Messages of `sendDatagram` that wait for room. */
-const MAX_DATAGRAMS_WAITING = 64
 /** After this much silence the peer is asked whether it is there, which also keeps the way through a NAT open. */
 const KEEPALIVE_MS = 5000
 /** A goodbye has this long to leave, and the peer to hear it. */
 const FAREWELL_TIMEOUT_MS = 500
-/** The largest close code that fits. */
-const MAX_WIRE_CODE = 2 ** 32 - 1
-
-const LIMITS = {
-  streamWindowBytes: STREAM_WINDOW_BYTES,
-  // As on QUIC (path-settings.ts): a lane that is not read must hold back nobody else.
-  connectionWindowBytes: Number.POSITIVE_INFINITY,
-  maxStreams: MAX_PEER_STREAMS,
-}
 
 /** What the connection needs of its endpoint. */
 export interface TcpConnectionHost {
@@ -72,33 +56,23 @@ export class TcpConnection implements Connection {
   lastHeardMs: number
   readonly #host: TcpConnectionHost
   #state: State = 'connecting'
-  /** What holds the connection: bare TCP first, then TLS on it. */
-  #socket: Socket
   #isSecure = false
   /** Of this TLS connection, until the peer has said its word. */
   #binding: Uint8Array | undefined
-  readonly #outgoing: OutgoingStreams
+  readonly #sender: TcpSender
   readonly #incoming: TcpIncomingStreams
-  readonly #pace = new TcpPace()
-  readonly #bulkRoom = new BulkRoom('loopback')
-  readonly #writer = new FrameWriter()
   readonly #reader = new FrameReader({
     data: (stream, bytes, ends) => this.#receiveData(stream, bytes, ends),
     frame: (type, body) => this.#receiveFrame(type, body),
   })
   /** Streams that became readable with the present chunk. */
   readonly #readable = new Set<number>()
-  readonly #datagrams: Uint8Array[] = []
-  /** The newest ping of the peer that was not answered. */
-  #owedPong: number | undefined
   /** What the peer said when it closed. */
   #peerClose: CloseReason | undefined
   #flushScheduled = false
   /** A flush already happened since input was last waited for. */
   #flushedThisRound = false
   #isFlushing = false
-  /** The layer above was refused something: it hears when there may be room. */
-  #wasRefused = false
   #timer: Timer | undefined
   #reason: CloseReason | undefined
   #lastError: NodeJS.ErrnoException | undefined
@@ -106,9 +80,6 @@ export class TcpConnection implements Connection {
   readonly #flush = (): void => this.flush()
   readonly #newRound = (): void => {
     this.#flushedThisRound = false
-  }
-  readonly #onWritten = (): void => {
-    if (this.#wasRefused && this.#bufferedBytes <= SOCKET_BUFFER_BYTES / 2) this.requestFlush()
   }
   readonly #nothing: ReadResult = { bytes: 0, finished: false, reset: false }
 
@@ -122,8 +93,7 @@ export class TcpConnection implements Connection {
     this.role = role
     this.remote = remote
     this.#host = host
-    this.#socket = socket
-    this.#outgoing = new OutgoingStreams(role, LIMITS)
+    this.#sender = new TcpSender(role, socket, host.clock, () => this.requestFlush())
     this.#incoming = new TcpIncomingStreams(role === 'initiator' ? 'acceptor' : 'initiator')
     this.lastHeardMs = host.clock.now()
     this.#watch(socket)
@@ -134,7 +104,7 @@ export class TcpConnection implements Connection {
 
   /** From now on TLS holds the connection. */
   wrap(tls: TLSSocket): void {
-    this.#socket = tls
+    this.#sender.socket = tls
     this.#watch(tls)
     if (this.#state === 'ended') tls.destroy()
   }
@@ -157,7 +127,7 @@ export class TcpConnection implements Connection {
   }
 
   #open(binding: Uint8Array): void {
-    this.#writer.body(FRAME.word, this.#host.gate.word(this.role, binding))
+    this.#sender.word(this.#host.gate.word(this.role, binding))
     this.#state = 'open'
     this.lastHeardMs = this.#host.clock.now()
     this.#timer?.cancel()
@@ -167,53 +137,29 @@ export class TcpConnection implements Connection {
       this.#flushScheduled = false
       this.requestFlush()
     }
-    this.#ping()
-    this.#send()
+    this.#sender.ping()
+    this.#sender.send()
     this.handler.onOpen()
   }
 
   // ---- what the layer above calls
 
   openStream(_urgent: boolean): number {
-    if (this.#state !== 'open') return -1
-    const stream = this.#outgoing.open()
-    if (stream < 0) this.#wasRefused = true
-    return stream
+    return this.#state === 'open' ? this.#sender.open() : -1
   }
 
   write(stream: number, bytes: Uint8Array, finish: boolean): number {
     if (this.#state !== 'open') return 0
     if (!this.#isFlushing) throw new SkeinError('ERR_SKEIN_BAD_ARGUMENT', 'write was called outside onFlush')
-    const streamRoom = this.#outgoing.room(stream)
-    if (streamRoom === undefined) return 0
-    const taken = Math.max(0, Math.min(bytes.length, streamRoom, this.#roomBytes()))
-    if (taken < bytes.length) this.#wasRefused = true
-    const ends = finish && taken === bytes.length
-    if (taken === 0 && !ends) return 0
-    this.#outgoing.send(stream, taken, ends)
-    let at = 0
-    do {
-      const piece = bytes.subarray(at, Math.min(taken, at + MAX_DATA_BYTES))
-      at += piece.length
-      this.#writer.data(stream, piece, ends && at === taken)
-      this.#pace.writtenBytes += piece.length
-      if (this.#pace.pingIsDue(false)) this.#ping()
-    } while (at < taken)
-    return taken
+    return this.#sender.write(stream, bytes, finish)
   }
 
   blocked(): boolean {
-    const isBlocked = this.#state !== 'open' || this.#roomBytes() <= 0
-    if (isBlocked) this.#wasRefused = true
-    return isBlocked
+    return this.#state !== 'open' || this.#sender.isBlocked()
   }
 
   bulkRoomBytes(writtenBytes: number): number {
-    const { windowBytes, underWayBytes } = this.#pace
-    const freeBytes = windowBytes - underWayBytes
-    return this.#bulkRoom.bytes(this.#host.clock.now(), writtenBytes, freeBytes, windowBytes, MAX_DATA_BYTES, () =>
-      this.#pace.figures(),
-    )
+    return this.#sender.bulkRoomBytes(writtenBytes)
   }
 
   read(stream: number, target: Uint8Array): ReadResult {
@@ -224,9 +170,7 @@ export class TcpConnection implements Connection {
   }
 
   sendDatagram(bytes: Uint8Array): boolean {
-    if (this.#state !== 'open' || bytes.length > MAX_DATAGRAM_BYTES) return false
-    if (this.#datagrams.length >= MAX_DATAGRAMS_WAITING) return false
-    this.#datagrams.push(Uint8Array.from(bytes))
+    if (this.#state !== 'open' || bytes.length > MAX_DATAGRAM_BYTES || !this.#sender.queue(bytes)) return false
     this.requestFlush()
     return true
   }
@@ -234,9 +178,7 @@ export class TcpConnection implements Connection {
   offer(): void {}
 
   reset(stream: number): void {
-    if (this.#state !== 'open' || this.#outgoing.reset(stream) === undefined) return
-    this.#writer.limits(FRAME.reset, stream)
-    this.requestFlush()
+    if (this.#state === 'open' && this.#sender.reset(stream)) this.requestFlush()
   }
 
   requestFlush(): void {
@@ -256,29 +198,23 @@ export class TcpConnection implements Connection {
       this.#flushedThisRound = true
       this.#host.clock.afterInput(this.#newRound)
     }
-    this.#wasRefused = false
-    this.#writeOwn()
+    this.#sender.begin(this.#incoming)
     this.#isFlushing = true
     try {
       this.handler.onFlush()
     } finally {
       this.#isFlushing = false
     }
-    if ((this.#state as State) !== 'open') return
-    if (this.#pace.pingIsDue(true)) this.#ping()
-    this.#send()
+    if ((this.#state as State) === 'open') this.#sender.end()
   }
 
   close(wireCode: number, code: CloseReason['code'], message: string): void {
     if (this.#isOver) return
-    if (this.#isSecure) {
-      this.#writer.close(Math.min(wireCode, MAX_WIRE_CODE), boundedCloseMessage(message))
-      this.#send()
-    }
+    if (this.#isSecure) this.#sender.close(wireCode, message)
     this.#finish({ code, message, byPeer: false, wireCode })
     if (!this.#isSecure) return this.#destroy()
     // What still comes is read and dropped: closing on unread bytes would reset the connection and lose the goodbye.
-    this.#socket.end()
+    this.#sender.socket.end()
     this.#timer = this.#host.clock.after(FAREWELL_TIMEOUT_MS, () => this.#destroy())
   }
 
@@ -288,12 +224,12 @@ export class TcpConnection implements Connection {
   }
 
   get sentBytes(): number {
-    return this.#socket.bytesWritten
+    return this.#sender.socket.bytesWritten
   }
 
   stats(): ConnectionStats {
     return {
-      rttMs: this.#pace.rttMs,
+      rttMs: this.#sender.rttMs,
       sentBytes: this.sentBytes,
       receivedBytes: this.#receivedBytes,
       lostPackets: 0,
@@ -315,13 +251,17 @@ export class TcpConnection implements Connection {
       this.close(wireCodeOf(error.code), error.code, error.message)
       return
     }
-    for (const stream of this.#readable) {
-      this.#readable.delete(stream)
-      if ((this.#state as State) === 'open') this.handler.onReadable(stream)
-    }
+    this.#tellReadable()
     if (this.#peerClose === undefined || this.#isOver) return
     this.#finish(this.#peerClose)
     this.#destroy()
+  }
+
+  #tellReadable(): void {
+    for (const stream of this.#readable) {
+      this.#readable.delete(stream)
+      if (this.#state === 'open') this.handler.onReadable(stream)
+    }
   }
 
   #receiveData(stream: number, bytes: Uint8Array, ends: boolean): void {
@@ -344,20 +284,20 @@ export class TcpConnection implements Connection {
       }
       case FRAME.credit: {
         const [stream, limit] = limitsOf(body) as [number, number]
-        this.#outgoing.allow({ type: 'streamWindow', stream, limit })
-        break
+        return this.#sender.creditStream(stream, limit)
       }
       case FRAME.streams:
-        this.#outgoing.allow({ type: 'streams', limit: limitsOf(body)[0] as number })
-        break
+        return this.#sender.creditStreams(limitsOf(body)[0] as number)
       case FRAME.datagram:
-        this.handler.onDatagram?.(body)
+        // As on QUIC, streams first: a frame before it may announce whom it belongs to, such as a relayed channel.
+        this.#tellReadable()
+        if (this.#state === 'open') this.handler.onDatagram?.(body)
         return
       case FRAME.ping:
-        this.#owedPong = body.readUInt32BE()
+        this.#sender.owePong(body.readUInt32BE())
         return this.requestFlush()
       case FRAME.pong:
-        if (!this.#pace.answered(body.readUInt32BE(), this.lastHeardMs)) {
+        if (!this.#sender.answered(body.readUInt32BE(), this.lastHeardMs)) {
           throw new SkeinError('ERR_SKEIN_PROTOCOL', 'the peer answered a ping that was never sent')
         }
         // There is room for bulk that was not even offered, beside light senders.
@@ -366,10 +306,8 @@ export class TcpConnection implements Connection {
         const wireCode = body.readUInt32BE()
         const message = body.toString('utf8', 4)
         this.#peerClose = { code: codeOfWire(wireCode), message, byPeer: true, wireCode }
-        return
       }
     }
-    if (this.#wasRefused) this.requestFlush()
   }
 
   #receiveWord(word: Buffer): void {
@@ -385,49 +323,6 @@ export class TcpConnection implements Connection {
   /** A handler may end the connection amid a chunk. */
   get #isOver(): boolean {
     return this.#state === 'closing' || this.#state === 'ended'
-  }
-
-  // ---- going out
-
-  get #bufferedBytes(): number {
-    return this.#writer.bytes + this.#socket.writableLength
-  }
-
-  #roomBytes(): number {
-    return Math.min(SOCKET_BUFFER_BYTES - this.#bufferedBytes, this.#pace.windowBytes - this.#pace.underWayBytes)
-  }
-
-  /** What the connection itself has to say, and datagrams as far as there is room. */
-  #writeOwn(): void {
-    // A peer that asks much and reads nothing is answered when it has read.
-    if (this.#bufferedBytes >= SOCKET_BUFFER_BYTES) {
-      this.#wasRefused = true
-      return
-    }
-    if (this.#owedPong !== undefined) this.#writer.ping(FRAME.pong, this.#owedPong)
-    this.#owedPong = undefined
-    this.#incoming.tell(
-      (limit) => this.#writer.limits(FRAME.streams, limit),
-      (stream, limit) => this.#writer.limits(FRAME.credit, stream, limit),
-    )
-    while (this.#datagrams.length > 0 && this.#roomBytes() > 0) {
-      const bytes = this.#datagrams.shift() as Uint8Array
-      this.#writer.body(FRAME.datagram, bytes)
-      this.#pace.writtenBytes += bytes.length
-    }
-    if (this.#datagrams.length > 0) this.#wasRefused = true
-  }
-
-  #ping(): void {
-    const number = this.#pace.ping(this.#host.clock.now())
-    if (number !== undefined) this.#writer.ping(FRAME.ping, number)
-  }
-
-  #send(): void {
-    if (this.#writer.bytes === 0) return
-    const pieces = this.#writer.take()
-    if (!this.#socket.writable) return
-    for (const piece of pieces) this.#socket.write(piece, this.#onWritten)
   }
 
   // ---- the end
@@ -460,8 +355,8 @@ export class TcpConnection implements Connection {
           return this.#fail('ERR_SKEIN_CONNECTION_LOST', message, false)
         }
         if (silentMs() >= KEEPALIVE_MS) {
-          this.#ping()
-          this.#send()
+          this.#sender.ping()
+          this.#sender.send()
         }
         this.#watchSilence()
       },
@@ -480,7 +375,6 @@ export class TcpConnection implements Connection {
     this.#reason = reason
     this.#state = 'closing'
     this.#timer?.cancel()
-    this.#datagrams.length = 0
     this.#host.clock.endOfTurn(() => this.handler.onClosed(reason))
   }
 
@@ -488,7 +382,7 @@ export class TcpConnection implements Connection {
     if (this.#state === 'ended') return
     this.#state = 'ended'
     this.#timer?.cancel()
-    this.#socket.destroy()
+    this.#sender.socket.destroy()
     this.#host.ended(this)
   }
 }

@@ -1,12 +1,13 @@
 /**
  * The incoming streams of one TCP connection: their bytes in order, ready to be read, and the credit that holds each
- * sender back. Bytes come in order, so there are no gaps as in memory-streams.ts (whose outgoing half serves here too);
- * but they come from somebody who may break every rule, so each frame is judged.
+ * sender back. Bytes come in order, so there are no gaps as in memory-streams.ts; but they come from somebody who may
+ * break every rule, so each frame is judged.
  *
  * Memory: a stream keeps at most its window, plus one piece of PIECE_BYTES for small frames; streams are bounded in
  * number. All streams are unidirectional and numbered as QUIC's (RFC 9000, 2.1).
  */
 import { SkeinError } from '../certs/errors.ts'
+import { firstStreamOf } from './outgoing-streams.ts'
 import { MAX_PEER_STREAMS, STREAM_WINDOW_BYTES } from './path-settings.ts'
 import type { ReadResult } from './transport.ts'
 
@@ -39,8 +40,8 @@ const newStream = (): IncomingStream => ({
 const broken = (message: string): SkeinError => new SkeinError('ERR_SKEIN_PROTOCOL', message)
 
 export class TcpIncomingStreams {
-  /** The lowest two bits of a number: who opened the stream. */
-  readonly #kind: number
+  /** The lowest two bits of all numbers. */
+  readonly #first: number
   readonly #open = new Map<number, IncomingStream>()
   /** How many the peer opened; a lower one that is not in `#open` is over. */
   #opened = 0
@@ -52,7 +53,7 @@ export class TcpIncomingStreams {
   readonly #result: ReadResult = { bytes: 0, finished: false, reset: false }
 
   constructor(peerRole: 'initiator' | 'acceptor') {
-    this.#kind = peerRole === 'initiator' ? 2 : 3
+    this.#first = firstStreamOf(peerRole)
   }
 
   /** Takes a piece of a stream; the bytes are only lent. Throws ERR_SKEIN_PROTOCOL. */
@@ -115,10 +116,10 @@ export class TcpIncomingStreams {
 
   /** A stream opens all before it that had not begun (RFC 9000, 3.2). */
   #find(number: number): IncomingStream {
-    if (number % 4 !== this.#kind) throw broken(`stream ${number} is not the peer's to write`)
-    const index = (number - this.#kind) / 4
+    if (number % 4 !== this.#first) throw broken(`stream ${number} is not the peer's to write`)
+    const index = (number - this.#first) / 4
     if (index >= this.#maxOpened) throw broken(`the peer opened more than ${MAX_PEER_STREAMS} streams`)
-    for (; this.#opened <= index; this.#opened++) this.#open.set(4 * this.#opened + this.#kind, newStream())
+    for (; this.#opened <= index; this.#opened++) this.#open.set(4 * this.#opened + this.#first, newStream())
     const stream = this.#open.get(number)
     if (stream?.state !== 'open') throw broken(`stream ${number} has ended`)
     return stream

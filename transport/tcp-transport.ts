@@ -106,11 +106,12 @@ export class TcpTransport implements Transport, TcpConnectionHost {
   connect(remote: Address, handler: ConnectionHandler, options: ConnectOptions = {}): Connection {
     if (this.#closing !== undefined) return this.#failed(remote, handler, 'ERR_SKEIN_STOPPED', 'this port is closed')
     const isAnywhere = this.#host === '::' || this.#host === '0.0.0.0'
-    if (wireAddress(remote, this.#host, this.#host === '::') === undefined) {
+    const to = wireAddress(remote, this.#host, this.#host === '::')
+    if (to === undefined) {
       const message = `${formatAddress(remote)} cannot be reached from ${this.#host}`
       return this.#failed(remote, handler, 'ERR_SKEIN_BAD_ADDRESS', message)
     }
-    const socket = connect({ ...remote, noDelay: true, ...(isAnywhere ? {} : { localAddress: this.#host }) })
+    const socket = connect({ ...to, noDelay: true, ...(isAnywhere ? {} : { localAddress: this.#host }) })
     const timeoutMs = options.timeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS
     const connection = new TcpConnection('initiator', socket, remote, this, timeoutMs)
     connection.handler = handler

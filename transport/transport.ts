@@ -34,6 +34,7 @@ export interface ReadResult {
   reset: boolean
 }
 
+/** What a connection tells its owner. `onClosed` comes once, and nothing after it. */
 export interface ConnectionHandler {
   /** `peer` is verified, and streams may be opened and written from now on. TLS is done, unless the connection is `early`. */
   onOpen(): void
@@ -102,6 +103,7 @@ export interface Connection {
   stats(): ConnectionStats
 }
 
+/** Figures of a connection, counted from its start. */
 export interface ConnectionStats {
   /** Smoothed round trip, whole milliseconds on QUIC. */
   readonly rttMs: number
@@ -115,9 +117,10 @@ export interface ConnectionStats {
 /** Longest message for `Connection.sendDatagram`, bytes: a relayed packet of the size QUIC begins with, and its head. */
 export const MAX_DATAGRAM_BYTES = 1280
 
-/** Kinds of datagram that share the port with QUIC (DESIGN: one port). */
+/** Kinds of datagram that share the port with QUIC. */
 export type DatagramKind = 'krpc' | 'probe'
 
+/** How a dial is made. */
 export interface ConnectOptions {
   readonly timeoutMs?: number
   /** Who is expected there: what is remembered of an earlier connection to it makes the new one quicker. */
@@ -128,6 +131,7 @@ export interface ConnectOptions {
   readonly way?: Way
 }
 
+/** A carrier: one port with all its connections, whether over QUIC, TLS on TCP, or in memory. */
 export interface Transport {
   readonly kind: 'quic' | 'tcp' | 'memory'
   /** Dials with carrier 'tcp' are possible; on kind 'tcp' all of them are. */

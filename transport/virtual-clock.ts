@@ -50,6 +50,7 @@ class Event implements Timer {
 
 const isBefore = (a: Event, b: Event): boolean => a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order)
 
+/** When `VirtualClock.run` stops. */
 export interface RunOptions {
   /** Stop when the next event lies behind this virtual time; the clock then stands at it. */
   readonly untilMs?: number

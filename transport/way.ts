@@ -11,6 +11,7 @@ import type { Address } from './address.ts'
 /** port: straight from the node's port; socket: straight, from another socket; relay: inside the connection to another node. */
 export type WayKind = 'port' | 'socket' | 'relay'
 
+/** How datagrams get to a peer: straight from the port, from a socket of its own, or through a relay. */
 export interface Way {
   readonly kind: WayKind
   /** Equal for equal ways of one transport. */

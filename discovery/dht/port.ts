@@ -15,6 +15,7 @@ import { type Family, familyOf } from './compact-address.ts'
 import { Dht } from './dht.ts'
 import type { SavedTable } from './table-file.ts'
 
+/** What a DHT node takes, also one on the port of a transport. */
 export interface DhtNodeOptions {
   readonly clock: Clock
   readonly random: Random
@@ -33,6 +34,7 @@ export const dhtOn = (transport: Transport, { saved, ...options }: DhtNodeOption
   return dht
 }
 
+/** What `openDhtPort` takes. */
 export interface DhtPortOptions extends DhtNodeOptions {
   /** Literal address to bind; '::' serves IPv4 as well. */
   readonly host: string

@@ -61,6 +61,7 @@ const START_DEADLINE_MS = 2000
 /** `stop` waits no longer for the record to be taken back. */
 const FAREWELL_MS = 250
 
+/** What `dhtSource` takes. */
 export interface RendezvousOptions {
   /** Stopped with the source. */
   readonly dht: RendezvousDht

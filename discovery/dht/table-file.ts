@@ -16,6 +16,7 @@ export const MAX_SAVED_CONTACTS = 512
 const MAX_FILE_BYTES = 64 * 1024
 const VERSION = 1
 
+/** What a DHT node keeps for its next run. */
 export interface SavedTable {
   /** The node's own id: with it the contacts stay its neighbours. */
   readonly id: DhtKey

@@ -56,6 +56,7 @@ export interface SocketHandler {
   onError(reason: string): void
 }
 
+/** A socket of multicast DNS on one interface. */
 export interface MulticastSocket {
   /** To the multicast group, or to one host. */
   send(packet: Packet, to?: Address): void

@@ -26,6 +26,7 @@ const STOP_DEADLINE_MS = 500
 const ADVICE =
   'Docker bridges, WSL2 and most Kubernetes networks carry no multicast between machines, and a firewall may block UDP port 5353; give seeds there'
 
+/** What `mdnsSource` takes. */
 export interface MdnsOptions {
   readonly clock: Clock
   readonly random: Random

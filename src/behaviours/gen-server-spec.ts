@@ -21,6 +21,7 @@ export interface TimeoutMessage {
 /** What follows from `init`: a state, or the end. */
 export type Initial<State, Continue = never> = Started<State, Continue> | { readonly stop: Reason }
 
+/** The state to begin with, and what comes first. */
 interface Started<State, Continue> {
   readonly state: State
   /** `handleContinue` is given this before any message. */

@@ -17,11 +17,13 @@ export type TaskFunction<T> = (self: Self<unknown>) => Promise<T> | T
 /** What a task gets to end in order, as a worker of a supervisor does. */
 const DEFAULT_SHUTDOWN_MS = 5000
 
+/** What `startTask` takes. */
 export interface TaskOptions {
   /** Whether task and owner end with each other. Default: true. */
   readonly linked?: boolean
 }
 
+/** What `taskMap` takes. */
 export interface TaskMapOptions extends TaskOptions {
   /** Tasks at once. Default: 8. */
   readonly concurrency?: number

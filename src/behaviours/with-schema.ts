@@ -3,6 +3,7 @@ import { type Behaviour, checkBehaviour } from '../process/behaviour.ts'
 import type { RequestOf, SendOf } from '../process/protocol.ts'
 import { checkSchemas, type StandardSchema } from '../process/schema.ts'
 
+/** What `withSchema` checks of what arrives from other nodes. */
 export interface FunctionSchemas<M> {
   /** Of what is sent or cast: a plain function does not tell them apart. */
   readonly message?: StandardSchema<unknown, SendOf<M>>

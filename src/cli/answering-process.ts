@@ -11,22 +11,26 @@ export type Answers<Q extends Questions<Q>> = {
   readonly [K in keyof Q]: (ask: Q[K]['ask']) => Promise<Q[K]['answer']>
 }
 
-/** Resolves when `last` has been answered. */
+/** Resolves when `last` has been answered. `orphaned` runs when the parent is gone, before this process ends of it. */
 export const answerQuestions = async <Q extends Questions<Q>>(
   answers: Answers<Q>,
   last: keyof Q & string,
+  orphaned: () => void = () => {},
 ): Promise<void> => {
   // Ctrl-C reaches the whole group of processes; the parent decides what it means.
   process.on('SIGINT', () => {})
-  const orphaned = (): void => process.exit(1)
-  process.once('disconnect', orphaned)
+  const end = (): void => {
+    orphaned()
+    process.exit(1)
+  }
+  process.once('disconnect', end)
   await new Promise<void>((resolve) => {
     process.on('message', (message) => {
       const ask = message as Ask
       void answer(answers, ask).then(() => ask.question === last && resolve())
     })
   })
-  process.off('disconnect', orphaned)
+  process.off('disconnect', end)
   process.disconnect?.()
 }
 

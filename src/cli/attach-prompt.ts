@@ -115,7 +115,7 @@ class Lines {
       return
     }
     // To the beginning of the line, and clear it (ECMA-48 section 8.3.41).
-    stdout.write(`\r\u001b[K${text}`)
+    stdout.write(stdout.isTTY ? `\r\u001b[K${text}` : text)
     this.#reader.prompt(true)
   }
 
@@ -131,7 +131,8 @@ class Lines {
       try {
         if (!this.#command(line)) await this.#evaluate(line)
       } catch (error) {
-        printLine(visible(safeMessage(error)))
+        // Who has left does not wait for what was asked last, which fails then.
+        if (!this.#isOver) printLine(visible(safeMessage(error)))
         this.#code = ''
       }
     }
@@ -163,7 +164,8 @@ class Lines {
     const evaluated = await this.#remote.evaluate(this.#code, {
       format: 'text',
       columns: stdout.columns,
-      colours: stdout.hasColors(),
+      // The output may go on to another program.
+      colours: stdout.isTTY && stdout.hasColors(),
     })
     if (evaluated.type === 'incomplete') return
     this.#code = ''

@@ -23,9 +23,9 @@ import type { SystemMessage } from '../signals.ts'
 import { type Listener, nodeListener } from './node-listener.ts'
 
 const ASK_TIMEOUT_MS = 5000
-/** What a node may say at once, with the note that something was left out. */
+/** What a node may say at once, with the note that something was left out, and colours. */
 const MAX_SHOWN = MAX_TEXT_LENGTH + 1000
-/** A note of what was cut, and colours, beside the text. */
+/** Of a version, or of a word that is completed. */
 const MAX_NAME = 200
 
 type ReplyTo<T extends AttachReply['type']> = Extract<AttachReply, { type: T }>

@@ -6,14 +6,14 @@
  * since what one process sends to another arrives in order (docs/guarantees.md). Senders heed backpressure. What it does
  * not do: load the node from several machines at once; `npm run bench` of the repository measures more, and alone.
  */
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { isSkeinError, SkeinError } from '../../certs/errors.ts'
 import { formatAddress } from '../../transport/address.ts'
 import type { SkeinNode } from '../node.ts'
 import type { RemoteName } from '../pid.ts'
 import type { Self } from '../process/self.ts'
 import { addHelp } from './help.ts'
-import { addClusterOptions, type ClusterOptions } from './options.ts'
+import { addClusterOptions, type ClusterOptions, parseProcessName } from './options.ts'
 import { duration, printJson, printLine, table } from './output.ts'
 import { withProgress } from './progress.ts'
 import { parseSpan } from './time-span.ts'
@@ -55,7 +55,7 @@ export const addBench = (program: Command): void => {
     .description('measure round trips, messages and bytes per second between this machine and a node')
     .argument('<name>', 'name, name@host or ip:port of the node')
     .option('--for <time>', 'how long each of the three measurements lasts, such as 5s (default: 2s)', parseSpan)
-    .option('--process <name>', 'a process there that answers calls (default: echo)', parseProcess)
+    .option('--process <name>', 'a process there that answers calls (default: echo)', parseProcessName)
   addHelp(
     addClusterOptions(command).action((target: string, options: BenchOptions) => bench(target, options)),
     [
@@ -65,11 +65,6 @@ export const addBench = (program: Command): void => {
     ],
     'Nodes of "skein start" have a process echo. A program of your own needs one that replies to calls, and reads what is sent.',
   )
-}
-
-const parseProcess = (text: string): string => {
-  if (/^[A-Za-z0-9_.-]{1,64}$/.test(text)) return text
-  throw new InvalidArgumentError('It must be 1 to 64 letters, digits, "-", "_" or ".".')
 }
 
 const bench = (target: string, { for: spanMs = DEFAULT_SPAN_MS, process: name = 'echo', ...options }: BenchOptions) =>

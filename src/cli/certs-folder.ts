@@ -7,6 +7,7 @@
 import { access, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Authority, createAuthority, loadAuthority, parseAuthorities } from '../../certs/authorities.ts'
+import type { Period } from '../../certs/certificate.ts'
 import { isSkeinError, SkeinError } from '../../certs/errors.ts'
 import { createIdentity, inspectIdentity, readIdentity, renewIdentity, saveIdentity } from '../../certs/identity.ts'
 import { makeSecretFile, readSecretFile } from '../../certs/secret-file.ts'
@@ -17,14 +18,12 @@ const KEY_FILE = 'ca-key.pem'
 const READABLE_FILE = 0o644
 
 /** What a certificate says, as it is shown. */
-export interface CertificateReport {
+export interface CertificateReport extends Period {
   readonly file: string
   readonly kind: 'authority' | 'node'
   readonly id: string
   /** Who has signed it; undefined: its own key. */
   readonly signedBy: string | undefined
-  readonly notBeforeMs: number
-  readonly notAfterMs: number
 }
 
 export const certificateFile = (folder: string): string => join(folder, CERTIFICATE_FILE)
@@ -76,7 +75,11 @@ export const issueTo = async (
   await saveIdentity(file, await (found === undefined ? createIdentity(options) : renewIdentity(found, options)))
 }
 
-/** A new certificate for the identity in `file`, by whoever has signed the one that it has. */
+/**
+ * A new certificate for the identity in `file`, by the authority that has signed the one that it has.
+ *
+ * Throws ERR_SKEIN_BAD_IDENTITY if none has: the node renews that by itself, and would write over one from here.
+ */
 export const renewIn = async (
   file: string,
   open: () => Promise<Authority>,
@@ -85,7 +88,11 @@ export const renewIn = async (
 ): Promise<void> => {
   const found = await readIdentity(file)
   if (found === undefined) throw noFile(file)
-  if (found.authority === undefined) return saveIdentity(file, await renewIdentity(found, { wallNowMs, validForMs }))
+  if (found.authority === undefined) {
+    throw new SkeinError('ERR_SKEIN_BAD_IDENTITY', `${file} has a certificate that no authority has signed.`, {
+      hint: `The node renews that one itself. To have an authority sign: skein certs issue ${file}`,
+    })
+  }
   const authority = await open()
   if (authority.id !== found.authority) {
     const text = `${file} has a certificate by ${found.authority}, and this authority is ${authority.id}.`

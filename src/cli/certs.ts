@@ -5,7 +5,8 @@
  * the authority, never the key of the authority. Nothing here talks to the network.
  */
 import { join } from 'node:path'
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
+import { endsSoon } from '../../certs/certificate.ts'
 import { configFolder } from '../../certs/config-folder.ts'
 import { processEnvironment } from '../config.ts'
 import {
@@ -18,6 +19,7 @@ import {
   reportsOn,
 } from './certs-folder.ts'
 import { addHelp } from './help.ts'
+import { jsonOption, parseWithin } from './options.ts'
 import { palette, printJson, printLine } from './output.ts'
 
 const DAY_MS = 24 * 60 * 60_000
@@ -25,8 +27,6 @@ const AUTHORITY_DAYS = 3650
 const CERTIFICATE_DAYS = 365
 /** Centuries are of no use to anybody. */
 const MAX_DAYS = 36_500
-/** Fewer are marked. */
-const FEW_DAYS = 14
 
 interface CertsOptions {
   readonly folder?: string
@@ -69,8 +69,10 @@ export const addCerts = (program: Command): void => {
     .argument('<file...>', 'files with key and certificate, as the option identity takes them')
   addOptions(issue, CERTIFICATE_DAYS).action(async (files: readonly string[], options: CertsOptions) => {
     const authority = await openAuthority(folderOf(options))
-    for (const file of files) await issueTo(file, authority, Date.now(), daysOf(options, CERTIFICATE_DAYS))
-    await show(files, options)
+    for (const file of files) {
+      await issueTo(file, authority, Date.now(), daysOf(options, CERTIFICATE_DAYS))
+      await show([file], options)
+    }
   })
   addHelp(issue, [
     { command: 'skein certs issue a.pem b.pem', does: 'for two nodes' },
@@ -93,30 +95,34 @@ export const addCerts = (program: Command): void => {
 
   const renewing = certs
     .command('renew')
-    .description('sign anew for the same key, by whoever signed before; a running node takes it up within an hour')
-    .argument('<file...>', 'files with key and certificate')
+    .description('sign anew for the same key, by the authority that signed before')
+    .argument('<file...>', 'files with key and certificate, as "skein certs issue" made them')
   addOptions(renewing, CERTIFICATE_DAYS).action(async (files: readonly string[], options: CertsOptions) => {
     const open = () => openAuthority(folderOf(options))
-    for (const file of files) await renewIn(file, open, Date.now(), daysOf(options, CERTIFICATE_DAYS))
-    await show(files, options)
+    for (const file of files) {
+      await renewIn(file, open, Date.now(), daysOf(options, CERTIFICATE_DAYS))
+      await show([file], options)
+    }
   })
-  addHelp(renewing, [
-    { command: 'skein certs renew a.pem', does: 'for another year' },
-    { command: 'skein certs renew *.pem --folder shop', does: 'for all nodes of that authority' },
-  ])
+  addHelp(
+    renewing,
+    [
+      { command: 'skein certs renew a.pem', does: 'for another year' },
+      { command: 'skein certs renew *.pem --folder shop', does: 'for all nodes of that authority' },
+    ],
+    `A node that runs with the file takes the new certificate up within an hour. One that no authority has signed is
+refused: the node itself renews it.`,
+  )
 }
 
 const addOptions = (command: Command, days?: number): Command => {
   command.option('--folder <folder>', `folder of the authority (default: ${join('~', '.config', 'skein', 'ca')})`)
   if (days !== undefined)
     command.option('--days <days>', `how long the certificate lasts (default: ${days})`, parseDays)
-  return command.option('--json', 'print one JSON value per line')
+  return command.addOption(jsonOption())
 }
 
-const parseDays = (text: string): number => {
-  if (/^\d{1,5}$/.test(text) && Number(text) > 0 && Number(text) <= MAX_DAYS) return Number(text)
-  throw new InvalidArgumentError(`It must be 1 to ${MAX_DAYS}.`)
-}
+const parseDays = parseWithin(1, MAX_DAYS)
 
 const folderOf = ({ folder }: CertsOptions): string => folder ?? join(configFolder(processEnvironment()), 'ca')
 
@@ -133,6 +139,13 @@ const show = async (files: readonly string[], { json = false }: CertsOptions): P
 
 const daysLeft = ({ notAfterMs }: CertificateReport): number => Math.floor((notAfterMs - Date.now()) / DAY_MS)
 
+const stateOf = (report: CertificateReport): string => {
+  const { bad, good } = palette()
+  const left = daysLeft(report)
+  if (left < 0) return bad('has ended')
+  return (endsSoon(report, Date.now()) ? bad : good)(`${left} ${left === 1 ? 'day' : 'days'} left`)
+}
+
 const dateOf = (ms: number): string => new Date(ms).toISOString()
 
 const toPrinted = (report: CertificateReport) => ({
@@ -146,13 +159,10 @@ const toPrinted = (report: CertificateReport) => ({
 })
 
 const linesOf = (report: CertificateReport): string[] => {
-  const { bold, bad, good } = palette()
-  const left = daysLeft(report)
-  const state = left < 0 ? bad('has ended') : left < FEW_DAYS ? bad(`${left} days left`) : good(`${left} days left`)
   return [
-    bold(report.file),
+    palette().bold(report.file),
     `  ${report.kind.padEnd(10)}  ${report.id}`,
     `  signed by   ${report.signedBy ?? 'its own key'}`,
-    `  valid       ${dateOf(report.notBeforeMs)} to ${dateOf(report.notAfterMs)}, ${state}`,
+    `  valid       ${dateOf(report.notBeforeMs)} to ${dateOf(report.notAfterMs)}, ${stateOf(report)}`,
   ]
 }

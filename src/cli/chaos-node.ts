@@ -33,7 +33,15 @@ const run = (): Promise<void> => {
       if (defects++ < MAX_DEFECTS) report({ type: 'defect', text: `${kind}: ${String(error)}` })
     })
   }
-  return answerQuestions<ChaosQuestions>(new ChaosNode().answers, 'stop')
+  return answerQuestions<ChaosQuestions>(new ChaosNode().answers, 'stop', wakeFrozen)
+}
+
+/**
+ * Who is frozen cannot see that the parent was killed, and would stay for ever. So the others wake all of their process
+ * group; whoever of it runs anyway does not notice. Windows has no frozen ones.
+ */
+const wakeFrozen = (): void => {
+  if (process.platform !== 'win32') process.kill(0, 'SIGCONT')
 }
 
 const report = (event: ChaosEvent): void => void tell({ type: 'event', event })

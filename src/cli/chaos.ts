@@ -9,7 +9,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { type Random, seededRandom, systemRandom } from '../../transport/random.ts'
 import { below, commit, inWords, planFaults } from './chaos-faults.ts'
 import { ChaosJudge } from './chaos-judge.ts'
@@ -18,6 +18,7 @@ import { CHAOS_NAMES } from './chaos-protocol.ts'
 import { randomHex } from './demo-stage.ts'
 import { Failed } from './failure.ts'
 import { addHelp } from './help.ts'
+import { jsonOption, parseWithin } from './options.ts'
 import { duration, palette, printJson, printLine } from './output.ts'
 import { parseSpan, spanInWords } from './time-span.ts'
 
@@ -26,8 +27,8 @@ const NODES_RANGE: readonly [number, number] = [3, 16]
 const DEFAULT_SPAN_MS = 60_000
 const MAX_SEED = 0xffff_ffff
 /**
- * All agree within this after everything is undone, or it is a violation. Dials are repeated 30 s apart at most, and on a
- * busy machine two may fail.
+ * All agree within this after everything is undone, or it is a violation. Dials are repeated up to 37.5 s apart (mesh.ts),
+ * and on a busy machine two may fail.
  */
 const AGREEMENT_LIMIT_MS = 90_000
 const LOOK_INTERVAL_MS = 100
@@ -51,7 +52,7 @@ export const addChaos = (program: Command, entry: string): void => {
     .option('--nodes <count>', `how many, ${NODES_RANGE.join(' to ')} (default: ${DEFAULT_NODES})`, parseNodes)
     .option('--for <time>', 'how long, such as 30s, 10m or 2h (default: 1m)', parseSpan)
     .option('--seed <number>', 'repeats the plan of a run that printed it (default: made up)', parseSeed)
-    .option('--json', 'print one JSON value per line')
+    .addOption(jsonOption())
     .action((options: ChaosOptions) => chaos(entry, options))
   addHelp(
     command,
@@ -65,13 +66,6 @@ fault, no process ends by itself. Your own nodes are left alone.`,
   )
 }
 
-const parseWithin =
-  (least: number, most: number) =>
-  (text: string): number => {
-    const number = Number(text)
-    if (/^\d{1,10}$/.test(text) && number >= least && number <= most) return number
-    throw new InvalidArgumentError(`It must be ${least} to ${most}.`)
-  }
 const parseNodes = parseWithin(...NODES_RANGE)
 const parseSeed = parseWithin(0, MAX_SEED)
 

@@ -12,6 +12,7 @@ import type { DemoEvent } from './demo-protocol.ts'
 import { DemoStage, type NodeUp, type Player, randomHex, sawDown, sawUp } from './demo-stage.ts'
 import { Failed } from './failure.ts'
 import { addHelp } from './help.ts'
+import { jsonOption } from './options.ts'
 import { duration, firstSentence, invocation, palette, printJson, printLine } from './output.ts'
 
 /** `npm start` is to be over within 30 s, clearing up included. */
@@ -31,7 +32,7 @@ export const addDemo = (program: Command, entry: string): void => {
   const command = program
     .command('demo')
     .description('three nodes on this machine find each other, talk, and lose one of them')
-    .option('--json', 'print one JSON value per line')
+    .addOption(jsonOption())
     .action(({ json = false }: { readonly json?: boolean }) => run(entry, json))
   addHelp(command, [{ command: 'skein demo', does: 'takes some 10 s and leaves nothing behind' }])
 }

@@ -14,7 +14,7 @@ const MAX_TOLD = 4000
 const ATTACHED = { opened: 'may evaluate code here now', evaluated: 'evaluated', closed: 'has left' } as const
 
 /** For the beginning of a line. */
-export const timeOfDay = (): string => new Date().toTimeString().slice(0, 8)
+export const timeOfDay = (atMs = Date.now()): string => new Date(atMs).toTimeString().slice(0, 8)
 
 /** Undefined where there is nothing to tell a person. */
 export const eventText = (event: NodeEvent, paint: Palette): string | undefined => {

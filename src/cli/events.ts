@@ -11,10 +11,11 @@ import type { Self } from '../process/self.ts'
 import { safeMessage, safeText } from '../safe-text.ts'
 import { SYSTEM_PROCESS, type SystemReply } from '../system-process.ts'
 import { timeOfDay, toldText } from './event-text.ts'
+import { EVENT_TYPES } from './event-types.ts'
 import { addHelp } from './help.ts'
 import { type Listener, nodeListener } from './node-listener.ts'
-import { addClusterOptions, appended, type ClusterOptions } from './options.ts'
-import { palette, printJson, printLine } from './output.ts'
+import { addClusterOptions, appended, type ClusterOptions, parseChoice } from './options.ts'
+import { palette, printJson, printLine, visible } from './output.ts'
 import { interrupted, type Tool, withTool } from './tool-node.ts'
 
 /** A large cluster tells more than anybody reads: beyond it nodes are named instead. */
@@ -30,7 +31,11 @@ export const addEvents = (program: Command): void => {
     .command('events')
     .description('follow what happens to a node, or to all nodes, until Ctrl-C')
     .argument('[name]', 'name, name@host or ip:port (default: all nodes of the cluster)')
-    .addOption(new Option('--type <type>', 'only events of this type; may be repeated').argParser(appended))
+    .addOption(
+      new Option('--type <type>', 'only events of this type; may be repeated')
+        .choices(EVENT_TYPES)
+        .argParser(parseType),
+    )
   addClusterOptions(command).action((target: string | undefined, options: EventsOptions) =>
     withTool(options, (tool) => events(tool, target, options)),
   )
@@ -45,6 +50,9 @@ export const addEvents = (program: Command): void => {
     'A node tells its events to whoever its option "allow" lets observe everything.',
   )
 }
+
+const parseType = (text: string, before: readonly string[] | undefined): readonly string[] =>
+  appended(parseChoice(text, EVENT_TYPES), before)
 
 const events = async (tool: Tool, target: string | undefined, options: EventsOptions): Promise<void> => {
   const names = target === undefined ? (await tool.members()).map(({ name }) => name) : [await tool.reach(target)]
@@ -104,9 +112,10 @@ class Follower {
     // Whoever came up a moment ago knows us, and may not yet be connected from here.
     await this.#tool.node.connect(name)
     const target = { name: SYSTEM_PROCESS, node: name }
-    const reply = (await self.call(target, { type: 'follow' }, { timeoutMs: FOLLOW_TIMEOUT_MS })) as SystemReply
-    if (reply.type === 'busy') throw new SkeinError('ERR_SKEIN_LIMIT', `Too many follow ${name} already.`)
-    if (reply.type !== 'following') {
+    const reply: unknown = await self.call(target, { type: 'follow' }, { timeoutMs: FOLLOW_TIMEOUT_MS })
+    const { type } = Object(reply) as Partial<SystemReply>
+    if (type === 'busy') throw new SkeinError('ERR_SKEIN_LIMIT', `Too many follow ${name} already.`)
+    if (type !== 'following') {
       throw new SkeinError('ERR_SKEIN_UNSUPPORTED', `${name} is too old: it does not tell its events.`)
     }
     self.monitor(target)
@@ -133,7 +142,12 @@ class Follower {
   #tell(source: string, event: unknown): void {
     const type = typeof event === 'object' && event !== null && 'type' in event ? event.type : undefined
     if (this.#types?.includes(safeText(type)) === false) return
-    if (this.#json) printJson({ at: new Date().toISOString(), source, event })
-    else printLine(`${this.#paint.dim(timeOfDay())}  ${this.#paint.bold(source)}  ${toldText(event, this.#paint)}`)
+    if (this.#json) {
+      printJson({ at: new Date().toISOString(), source, event })
+      return
+    }
+    // Names of nodes that a member told of, too, until they are connected.
+    const name = this.#paint.bold(visible(source))
+    printLine(`${this.#paint.dim(timeOfDay())}  ${name}  ${toldText(event, this.#paint)}`)
   }
 }

@@ -14,6 +14,7 @@ import { createHash } from 'node:crypto'
 import { SkeinError } from '../../certs/errors.ts'
 import { hkdfSha256 } from '../../certs/keys.ts'
 import { type Address, formatAddress, parseHostPort } from '../../transport/address.ts'
+import { DEFAULT_PORT } from '../discovery-config.ts'
 
 export const SECRET_BYTES = 32
 /** Addresses in a token: enough for every interface that matters, and the line stays one that can be pasted. */
@@ -27,6 +28,8 @@ const CHECKSUM_BYTES = 4
 const MAX_ADDRESSES_BYTES = MAX_TOKEN_ADDRESSES * 260
 /** Four characters stand for three bytes. */
 const MAX_TOKEN_CHARACTERS = Math.ceil(((HEAD_BYTES + MAX_ADDRESSES_BYTES + CHECKSUM_BYTES) * 4) / 3)
+/** What hosts and ports are written with, and nothing that means more to a shell or a terminal: they are printed. */
+const ADDRESS = /^[\w.:%[\]-]{1,300}$/
 const CLUSTER_TAG_BYTES = 8
 const COOKIE_BYTES = 32
 
@@ -82,12 +85,24 @@ export const meetingPlaceOf = (secret: Uint8Array): MeetingPlace => {
   }
 }
 
+/** An address as invitations hand it over: host:port, [v6]:port or a host, in ASCII. */
+export const isPlainAddress = (text: string): boolean => {
+  if (!ADDRESS.test(text)) return false
+  try {
+    parseHostPort(text, DEFAULT_PORT)
+    return true
+  } catch {
+    return false
+  }
+}
+
 const addressIn = (text: string): Address => {
   try {
-    return parseHostPort(text)
+    if (ADDRESS.test(text)) return parseHostPort(text)
   } catch {
-    throw bad('it holds something that is no address')
+    // As any other text.
   }
+  throw bad('it holds something that is no address')
 }
 
 const checksumOf = (bytes: Uint8Array): Buffer =>

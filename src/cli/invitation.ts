@@ -11,24 +11,20 @@ import { usableCookie } from '../../certs/cookie.ts'
 import { isSkeinError, SkeinError } from '../../certs/errors.ts'
 import { Keyring } from '../../certs/keyring.ts'
 import { deriveKeys } from '../../certs/keys.ts'
-import { parseHostPort } from '../../transport/address.ts'
 import { genServer } from '../behaviours/gen-server.ts'
 import { isShortName } from '../cluster/node-name.ts'
 import { type Config, processEnvironment, resolveConfig, type StartOptions } from '../config.ts'
 import { loadConfig } from '../config-file.ts'
-import { DEFAULT_PORT } from '../discovery-config.ts'
 import type { SkeinNode } from '../node.ts'
 import type { Behaviour } from '../process/behaviour.ts'
 import { startConfigured } from '../start.ts'
-import type { MeetingPlace } from './invitation-token.ts'
+import { isPlainAddress, type MeetingPlace } from './invitation-token.ts'
 
 export const INVITATION_PROCESS = 'skein.invitation'
 /** Addresses of members that are handed over: the first that answers tells of all others. */
 export const MAX_SEEDS = 16
 
 const REDEEM_TIMEOUT_MS = 5000
-/** What hosts and ports are written with, and nothing that means more to a shell: one of them is printed as a command to type. */
-const ADDRESS = /^[\w.:%[\]-]{1,300}$/
 
 /** What the invited one needs to be a member. */
 export interface Handover {
@@ -152,15 +148,7 @@ const checkAddresses = (value: unknown): readonly string[] => {
   return value
 }
 
-const isAddress = (text: unknown): text is string => {
-  if (typeof text !== 'string' || !ADDRESS.test(text)) return false
-  try {
-    parseHostPort(text, DEFAULT_PORT)
-    return true
-  } catch {
-    return false
-  }
-}
+const isAddress = (value: unknown): value is string => typeof value === 'string' && isPlainAddress(value)
 
 const badReply = (why: string): SkeinError =>
   new SkeinError('ERR_SKEIN_BAD_REPLY', `What the inviting node handed over cannot be used: ${why}.`)

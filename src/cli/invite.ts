@@ -25,7 +25,14 @@ import {
   MAX_SEEDS,
   startMeetingNode,
 } from './invitation.ts'
-import { encodeToken, type Invitation, MAX_TOKEN_ADDRESSES, meetingPlaceOf, SECRET_BYTES } from './invitation-token.ts'
+import {
+  encodeToken,
+  type Invitation,
+  isPlainAddress,
+  MAX_TOKEN_ADDRESSES,
+  meetingPlaceOf,
+  SECRET_BYTES,
+} from './invitation-token.ts'
 import { addClusterOptions, appended, type ClusterOptions, findCookie, parsePort, toSettings } from './options.ts'
 import { invocation, palette, printJson, printLine } from './output.ts'
 import { parseSpan, spanInWords } from './time-span.ts'
@@ -159,12 +166,22 @@ const tokenAddresses = ({ addresses: own }: SkeinNode, given: readonly string[])
 
 /** What makes a member, from a member that runs. */
 const handoverOf = async (options: InviteOptions): Promise<Handover> => {
+  mustBePlain([...(options.address ?? []), ...(options.seed ?? []), ...(options.dht ?? [])])
   await mustLetInByCookie(options)
   const { cookie } = await findCookie(options)
   const given = (options.address ?? []).map((text) => parseHostPort(text, DEFAULT_PORT).host)
   return withTool(options, async (tool) => {
     const seeds = seedsOf(await connectedMembers(tool), given, options.seed ?? [])
     return { cluster: tool.cluster, cookie, seeds, dht: (options.dht ?? []).slice(0, MAX_SEEDS) }
+  })
+}
+
+/** Others would be refused by the invited one, when the invitation is used up. */
+const mustBePlain = (addresses: readonly string[]): void => {
+  const odd = addresses.find((text) => !isPlainAddress(text))
+  if (odd === undefined) return
+  throw new SkeinError('ERR_SKEIN_BAD_ADDRESS', `"${odd.slice(0, 120)}" is no address that an invitation can hold.`, {
+    hint: 'Give an IP address or a host name in ASCII, as in 203.0.113.7 or host.example:4433.',
   })
 }
 

@@ -17,9 +17,9 @@ import { DEFAULT_CLUSTER, processEnvironment } from '../config.ts'
 import { addHelp } from './help.ts'
 import { expired, type Handover, redeem, startMeetingNode } from './invitation.ts'
 import { decodeToken, type Invitation, meetingPlaceOf } from './invitation-token.ts'
-import { addClusterOptions, parsePort, toSettings } from './options.ts'
+import { addClusterOptions, toSettings } from './options.ts'
 import { invocation, printLine } from './output.ts'
-import { type StartCommandOptions, stay } from './start.ts'
+import { addNodeOptions, type StartCommandOptions, stay } from './start.ts'
 import { Tool } from './tool-node.ts'
 
 const NEWLINE = 0x0a
@@ -30,11 +30,8 @@ export const addJoin = (program: Command): void => {
     .command('join')
     .description('become a member by the line that "skein invite" printed, and stay')
     .argument('<token>', 'what stands behind "join" in that line')
-    .option('--name <name>', 'name of the node (default: made up)')
-    .option('--port <port>', 'UDP port (default: 4433, or any free one if that is busy)', parsePort)
-    .option('--health-port <port>', 'serve /live, /ready and /metrics on this TCP port of 127.0.0.1', parsePort)
   addHelp(
-    addClusterOptions(command).action(run),
+    addClusterOptions(addNodeOptions(command)).action(run),
     [
       { command: 'skein join AWkV...', does: 'the line from the other machine' },
       { command: 'skein join AWkV... --name b', does: 'under a name of your choice' },

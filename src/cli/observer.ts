@@ -7,6 +7,7 @@ import { isIP } from 'node:net'
 import { type Command, InvalidArgumentError } from 'commander'
 import { isSkeinError } from '../../certs/errors.ts'
 import { systemRandom } from '../../transport/random.ts'
+import { timeOfDay } from './event-text.ts'
 import { addHelp } from './help.ts'
 import { ClusterWatch } from './observer/cluster-watch.ts'
 import { EventLog } from './observer/event-log.ts'
@@ -111,5 +112,5 @@ const lineOf = ({ at, node, text, level }: LogEntry): string => {
   const paint = palette()
   const colour = level === 'bad' ? paint.bad : level === 'good' ? paint.good : (plain: string) => plain
   const shown = visible(`${node}: ${text}`)
-  return `${paint.dim(new Date(at).toTimeString().slice(0, 8))}  ${colour(shown)}`
+  return `${paint.dim(timeOfDay(at))}  ${colour(shown)}`
 }

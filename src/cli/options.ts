@@ -4,6 +4,7 @@
 import { hostname } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type ResolvedCookie, resolveCookie } from '../../certs/cookie.ts'
+import { isShortName } from '../cluster/node-name.ts'
 import { LOG_LEVELS, type LogLevel, processEnvironment, type StartOptions } from '../config.ts'
 import { loadConfig } from '../config-file.ts'
 import { nearestOf } from '../nearest-name.ts'
@@ -36,8 +37,10 @@ export const addClusterOptions = (command: Command): Command => {
     new Option('--config <file>', 'JSON file with settings; docs/configuration.md lists them'),
     new Option('--seed <host:port>', 'a node to try in any case; may be repeated').argParser(appended),
     new Option('--dht <host:port>', 'a node of the DHT to begin with; may be repeated').argParser(appended),
-    choiceOption('--log-level <level>', 'what goes to stderr as log', LOG_LEVELS),
-    new Option('--json', 'print one JSON value per line'),
+    new Option('--log-level <level>', 'what goes to stderr as log')
+      .choices(LOG_LEVELS)
+      .argParser((text: string) => parseChoice(text, LOG_LEVELS)),
+    jsonOption(),
   ]
   // A command may have another meaning for one of them.
   const taken = command.options.map(({ long }) => long)
@@ -47,14 +50,16 @@ export const addClusterOptions = (command: Command): Command => {
   return command
 }
 
-/** An option with one of these values; a misspelt one is answered with the nearest. */
-const choiceOption = (flags: string, description: string, values: readonly string[]): Option =>
-  new Option(flags, description).choices(values).argParser((text: string) => {
-    if (values.includes(text)) return text
-    const nearest = nearestOf(text, values)
-    const meant = nearest === undefined ? '' : `\n(Did you mean ${nearest}?)`
-    throw new InvalidArgumentError(`It must be one of ${values.join(', ')}.${meant}`)
-  })
+/** For commands that are no tools of a cluster as well. */
+export const jsonOption = (): Option => new Option('--json', 'print one JSON value per line')
+
+/** One of these values; a misspelt one is answered with the nearest. */
+export const parseChoice = (text: string, values: readonly string[]): string => {
+  if (values.includes(text)) return text
+  const nearest = nearestOf(text, values)
+  const meant = nearest === undefined ? '' : `\n(Did you mean ${nearest}?)`
+  throw new InvalidArgumentError(`It must be one of ${values.join(', ')}.${meant}`)
+}
 
 /** For options that may be repeated. */
 export const appended = (text: string, before: readonly string[] | undefined): readonly string[] => [
@@ -62,9 +67,21 @@ export const appended = (text: string, before: readonly string[] | undefined): r
   text,
 ]
 
-export const parsePort = (text: string): number => {
-  if (/^\d{1,5}$/.test(text) && Number(text) <= MAX_PORT) return Number(text)
-  throw new InvalidArgumentError(`It must be 0 to ${MAX_PORT}.`)
+/** A whole number in a range. */
+export const parseWithin =
+  (least: number, most: number) =>
+  (text: string): number => {
+    const number = Number(text)
+    if (/^\d{1,10}$/.test(text) && number >= least && number <= most) return number
+    throw new InvalidArgumentError(`It must be ${least} to ${most}.`)
+  }
+
+export const parsePort = parseWithin(0, MAX_PORT)
+
+/** What a process can be registered as. */
+export const parseProcessName = (text: string): string => {
+  if (isShortName(text)) return text
+  throw new InvalidArgumentError('It must be 1 to 64 letters, digits, "-", "_" or ".".')
 }
 
 export const parseMilliseconds = (text: string): number => {

@@ -6,7 +6,7 @@ import { isSkeinError, SkeinError } from '../../certs/errors.ts'
 import type { Pid } from '../pid.ts'
 import { hintAmong } from './failure.ts'
 import { addHelp } from './help.ts'
-import { addClusterOptions, type ClusterOptions, parseMilliseconds } from './options.ts'
+import { addClusterOptions, type ClusterOptions, parseMilliseconds, parseProcessName } from './options.ts'
 import { printJson, printLine } from './output.ts'
 import { parseJson } from './parse-json.ts'
 import { withProgress } from './progress.ts'
@@ -25,7 +25,7 @@ export const addSpawn = (program: Command): void => {
     .argument('<name>', 'name, name@host or ip:port of the node')
     .argument('<behaviour>', 'name under which the node offers it: node.behaviour(name, ...)')
     .argument('[json...]', 'its arguments', collected)
-    .option('--as <name>', 'register the process under this name')
+    .option('--as <name>', 'register the process under this name', parseProcessName)
     .option('--behaviour-version <version>', 'only this version of the behaviour')
     .option('--timeout <ms>', 'how long it may take to start (default: 5000)', parseMilliseconds)
   addClusterOptions(command).action(

@@ -31,15 +31,19 @@ export interface StartCommandOptions extends ClusterOptions {
   readonly attach?: boolean
 }
 
-export const addStart = (program: Command): void => {
-  const command = program
-    .command('start')
-    .description('start a node that stays, and print what happens to it')
+/** What every command takes that becomes a node which stays. */
+export const addNodeOptions = (command: Command): Command =>
+  command
     .option('--name <name>', 'name of the node (default: made up)')
-    .option('--bootstrap', 'start a node of the DHT and nothing else: it needs no cookie and joins no cluster')
     .option('--port <port>', 'UDP port (default: 4433, or any free one if that is busy)', parsePort)
-  command.option('--health-port <port>', 'serve /live, /ready and /metrics on this TCP port of 127.0.0.1', parsePort)
-  command.option('--attach', 'let members evaluate code in this node (skein attach)')
+    .option('--health-port <port>', 'serve /live, /ready and /metrics on this TCP port of 127.0.0.1', parsePort)
+
+export const addStart = (program: Command): void => {
+  const command = addNodeOptions(
+    program.command('start').description('start a node that stays, and print what happens to it'),
+  )
+    .option('--bootstrap', 'start a node of the DHT and nothing else: it needs no cookie and joins no cluster')
+    .option('--attach', 'let members evaluate code in this node (skein attach)')
   addClusterOptions(command).action(run)
   addHelp(
     command,

@@ -200,7 +200,9 @@ export class Tool {
       .map(({ source, state, detail }) => ({ what: source, code: state, message: detail }))
     return new SkeinError('ERR_SKEIN_CONNECT_FAILED', `No node of cluster "${this.cluster}" answered.`, {
       attempts: [...attempts, ...searched],
-      hint: 'Start one with "skein start --name a". If one runs, cluster and cookie must be the same here: nodes are silent to strangers.',
+      hint: attempts.some(({ code }) => code === 'ERR_SKEIN_CERT_UNTRUSTED')
+        ? 'This cluster asks for certificates. Where its authority is: skein certs issue tools.pem; then give this command --identity tools.pem.'
+        : 'Start one with "skein start --name a". If one runs, cluster and cookie must be the same here: nodes are silent to strangers.',
     })
   }
 }

@@ -111,15 +111,22 @@ const watch = async (
   let picture = pictureOf()
   let closer: Closer = NOTHING_CLOSER
   const draw = (canvas: Canvas): void => canvas.draw(screen({ ...picture, ...closer }, state, canvas.size, paint))
+  /** Of what is looked at nothing has been found yet: that is shown in a held picture too. */
+  let isNew = true
   let isLooking = false
   const look = async (): Promise<void> => {
     if (isLooking) return
     isLooking = true
-    const seen = state
-    const found = await lookCloser(tool, seen)
+    let seen: TopState
+    do {
+      seen = state
+      const found = await lookCloser(tool, seen)
+      if (isOther(seen, state) || (state.isPaused && !isNew)) continue
+      closer = found
+      isNew = false
+      // Something else may be looked at by now.
+    } while (isOther(seen, state))
     isLooking = false
-    // Something else may be looked at by now.
-    if (seen.process === state.process && seen.node === state.node && !state.isPaused) closer = found
   }
   const canvas = openCanvas(
     (key) => {
@@ -128,9 +135,10 @@ const watch = async (
         pace.end()
         return
       }
-      const isOther = next.process !== state.process || next.node !== state.node
+      const leads = isOther(state, next)
       state = next
-      if (isOther) {
+      if (leads) {
+        isNew = true
         closer = next.node === undefined ? NOTHING_CLOSER : { ...closer, detail: undefined }
         void look().then(() => draw(canvas))
       }
@@ -145,7 +153,7 @@ const watch = async (
     do {
       // A node that is slow to tell more keeps the picture waiting no longer than a round.
       void look().then(() => draw(canvas))
-      await Promise.race([samples.round(), pace.over])
+      await pace.orOver(samples.round())
       if (!state.isPaused) picture = pictureOf()
       draw(canvas)
     } while (await pace.next(everyMs))
@@ -154,6 +162,9 @@ const watch = async (
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.removeListener(signal, stop)
   }
 }
+
+/** Another node or process is looked at. */
+const isOther = (one: TopState, other: TopState): boolean => one.process !== other.process || one.node !== other.node
 
 /** What is asked of the node or process that is looked at. */
 type Closer = Pick<Picture, 'detail' | 'more'>
@@ -189,31 +200,33 @@ const processesOf = async (tool: Tool, node: string): Promise<Picture['more']> =
   }
 }
 
-/** The time between two looks, which the end cuts short. */
+/** The time between two looks, which the end cuts short. One waits for it at a time. */
 class Pace {
-  /** Resolves with the end. */
-  readonly over: Promise<void>
   #isOver = false
   #end: () => void = () => {}
-
-  constructor() {
-    this.over = new Promise((resolve) => {
-      this.#end = resolve
-    })
-  }
 
   end(): void {
     this.#isOver = true
     this.#end()
   }
 
+  /** Waits for the work, or until it is over. A race would keep something of each look until then. */
+  orOver(work: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#end = resolve
+      if (this.#isOver) resolve()
+      work.then(resolve, reject)
+    })
+  }
+
   /** False: it is over. */
   async next(ms: number): Promise<boolean> {
     let timer: NodeJS.Timeout | undefined
-    const pause = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, ms)
-    })
-    await Promise.race([pause, this.over])
+    await this.orOver(
+      new Promise((resolve) => {
+        timer = setTimeout(resolve, ms)
+      }),
+    )
     clearTimeout(timer)
     return !this.#isOver
   }

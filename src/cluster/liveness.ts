@@ -9,6 +9,7 @@
  * the classic false alarm. Lifeguard (Dadgar, Phillips and Currey 2018) has the measurements. What it does not do: ask others.
  */
 
+/** How often a node gives a sign of life, and how long silence lasts that means down; milliseconds. */
 export interface LivenessPreset {
   readonly tickIntervalMs: number
   readonly downAfterMs: number
@@ -28,6 +29,7 @@ export const LIVENESS_PRESETS = {
   edge: { tickIntervalMs: 4000, downAfterMs: 24_000 },
 } as const satisfies Readonly<Record<string, LivenessPreset>>
 
+/** How far nodes are from each other: values of the option `liveness`. */
 export type LivenessPresetName = keyof typeof LIVENESS_PRESETS
 
 /** Checks per tick interval: a verdict is late by at most one check. */

@@ -4,9 +4,9 @@
  * So that two nodes which find each other at once do not both dial, the one that started later goes first and the other
  * gives it a moment: a newcomer finds those who are there before they can know of it. Failures back off, doubling from 1
  * to 30 s with jitter, for mere addresses from the DHT to 5 minutes, and end when the node is connected by whatever way. A
- * member that was lost in silence is dialled more often for a while, since networks that split heal. A node that was
- * disconnected on purpose is left alone until somebody asks for it. What it does not do: find nodes, or decide who may
- * join.
+ * member that was lost in silence is dialled more often for a while, since networks that split heal, and so are seeds and
+ * the like by a node that is connected to nobody. A node that was disconnected on purpose is left alone until somebody asks
+ * for it. What it does not do: find nodes, or decide who may join.
  */
 import { type ErrorCode, isSkeinError } from '../../certs/errors.ts'
 import type { KnownNode } from '../../discovery/table.ts'
@@ -22,6 +22,10 @@ const MAX_BACKOFF_MS = 30_000
 /** For a member that was lost in silence, in the first minutes: after a partition everybody is back within seconds. */
 const MAX_REJOIN_BACKOFF_MS = 2000
 const REJOIN_MS = 10 * 60_000
+/** A node that is connected to nobody makes about one dial a second in all, as one that knows thirty others does anyway, */
+const ALONE_DIAL_INTERVAL_MS = 1000
+/** and dials no node more often than this: many may have been started at once, before the one they know. */
+const MIN_ALONE_BACKOFF_MS = 5000
 /** For so long a member that was lost in silence is not forgotten, however often dialling it fails. */
 const LOST_MEMBER_MEMORY_MS = 60 * 60_000
 /** For an address that anybody may have put into the DHT, or that outlived its node there. */
@@ -81,6 +85,8 @@ export class Mesh {
   readonly #apart = new Set<string>()
   /** Hearsay that nobody answered at, by key: how often in a row. The one that failed last is the last. */
   readonly #silent = new Map<string, number>()
+  /** Nodes that are connected. */
+  #connected = 0
   #timer: Timer | undefined
   #timerAtMs = Number.POSITIVE_INFINITY
   #dialling = 0
@@ -124,6 +130,7 @@ export class Mesh {
   }
 
   up(id: string): void {
+    this.#connected++
     this.#noLongerApart(id)
     const candidate = this.#candidates.get(id)
     if (candidate === undefined) return
@@ -132,6 +139,7 @@ export class Mesh {
   }
 
   down(id: string, reason: DownReason): void {
+    this.#connected--
     if (reason === 'disconnect' && this.#candidates.has(id)) this.#parted.add(id)
     if (reason === 'overlapping_partition' && this.#candidates.has(id)) this.#apart.add(id)
     if (reason === 'shutdown') this.#host.forget(id)
@@ -248,11 +256,12 @@ export class Mesh {
       }
     } catch (error) {
       candidate.failures++
+      const wasSilent = isSilence(error)
       candidate.dueMs = endedWith(error, 'ERR_SKEIN_SELF')
         ? Number.POSITIVE_INFINITY
-        : this.#clock.now() + this.#backoffMs(candidate)
+        : this.#clock.now() + this.#backoffMs(candidate, wasSilent)
       if (isHearsay(node)) this.#noteSilence(node.key, candidate.failures)
-      if (isSilence(error)) this.#host.silent(node)
+      if (wasSilent) this.#host.silent(node)
       // Another key at its address: it was replaced, and what members told of it is out of date.
       const isGone = candidate.failures >= MAX_FAILURES && !this.#wasLostWithin(candidate, LOST_MEMBER_MEMORY_MS)
       const isStale = isGone || endedWith(error, 'ERR_SKEIN_CERT_FOREIGN')
@@ -273,12 +282,18 @@ export class Mesh {
     }
   }
 
-  #backoffMs(candidate: Candidate): number {
-    const { node, failures } = candidate
-    const usualMs = isHearsay(node) ? MAX_HEARSAY_BACKOFF_MS : MAX_BACKOFF_MS
-    const maxMs = this.#wasLostWithin(candidate, REJOIN_MS) ? MAX_REJOIN_BACKOFF_MS : usualMs
-    const fullMs = Math.min(MIN_BACKOFF_MS * 2 ** (failures - 1), maxMs)
+  #backoffMs(candidate: Candidate, wasSilent = false): number {
+    const fullMs = Math.min(MIN_BACKOFF_MS * 2 ** (candidate.failures - 1), this.#maxBackoffMs(candidate, wasSilent))
     return fullMs * (0.75 + 0.5 * this.#random.float())
+  }
+
+  #maxBackoffMs(candidate: Candidate, wasSilent: boolean): number {
+    const { node } = candidate
+    if (this.#wasLostWithin(candidate, REJOIN_MS)) return MAX_REJOIN_BACKOFF_MS
+    if (isHearsay(node)) return MAX_HEARSAY_BACKOFF_MS
+    if (this.#connected > 0 || !wasSilent || !isFirstHand(node)) return MAX_BACKOFF_MS
+    const aloneMs = Math.max(this.#candidates.size * ALONE_DIAL_INTERVAL_MS, MIN_ALONE_BACKOFF_MS)
+    return Math.min(aloneMs, MAX_BACKOFF_MS)
   }
 
   #wasLostWithin({ lostMs }: Candidate, ms: number): boolean {
@@ -302,6 +317,9 @@ export const wasLost = (reason: DownReason): boolean => reason === 'net_tick_tim
 
 /** An address and nothing more, from the DHT's meeting point alone. */
 const isHearsay = ({ id, sources }: KnownNode): boolean => id === undefined && sources.every((one) => one === 'dht')
+
+/** It tells of itself on this network, or somebody configured it: no rumour. */
+const isFirstHand = ({ sources }: KnownNode): boolean => sources.some((one) => one !== 'dht' && one !== 'peers')
 
 const endedWith = (error: unknown, code: ErrorCode): boolean =>
   isSkeinError(error) && (error.code === code || error.attempts.some((attempt) => attempt.code === code))

@@ -3,14 +3,12 @@
  * certificate in its period. It is only looked at; loading it is what renews it.
  */
 
-import { CLOCK_SKEW_TOLERANCE_MS } from '../../certs/certificate.ts'
+import { CLOCK_SKEW_TOLERANCE_MS, endsSoon } from '../../certs/certificate.ts'
 import { isSkeinError } from '../../certs/errors.ts'
 import { inspectIdentity, type SavedPeriod } from '../../certs/identity.ts'
 import { type Finding, failed, ok, skipped, unexpected, warning } from './finding.ts'
 
 const DAY_MS = 24 * 60 * 60_000
-/** A node that has run for so long that its certificate is near the end should start again. */
-const SOON_MS = 14 * DAY_MS
 
 export const checkIdentity = async (file: string | undefined, wallNowMs: number): Promise<readonly Finding[]> => {
   if (file === undefined) {
@@ -52,7 +50,8 @@ export const checkIdentity = async (file: string | undefined, wallNowMs: number)
     ]
   }
   const what = `${file} holds key and certificate of node ${nodeId}, valid until ${ends}`
-  if (notAfterMs - wallNowMs > SOON_MS) return [ok('identity', what)]
+  // A node that has run for so long that its certificate is near the end should start again.
+  if (!endsSoon(period, wallNowMs)) return [ok('identity', what)]
   const why = `In ${days(notAfterMs - wallNowMs)} other nodes begin to refuse a node that still runs with it.`
   return [warning('certificate', what, why, renewal ?? 'Start the node again before then: it renews the certificate.')]
 }

@@ -12,6 +12,7 @@ const BEAT_MS = 500
 /** Beats over which the greatest lag is told: ten seconds. */
 const BEATS = 20
 
+/** How busy the event loop of a node is, and how late it runs. */
 export interface EventLoopFigures {
   /** 0 to 1, since the last ten seconds or so. */
   readonly utilisation: number

@@ -1,11 +1,10 @@
 /**
  * A small HTTP server for whoever looks after the node: /live, /ready and /metrics.
  *
- * It answers GET and HEAD, reads no bodies, and is bounded in everything a client could hold on to. It is not meant for
- * the world: it listens on this machine alone unless told otherwise, and has no secrets to ask for. It closes with the
- * node.
+ * It is not meant for the world: it listens on this machine alone unless told otherwise, and has no secrets to ask for. It
+ * closes with the node. Its bounds are those of small-server.ts.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { SkeinError } from '../../certs/errors.ts'
 import { isPort } from '../../transport/address.ts'
@@ -14,16 +13,11 @@ import { safeMessage } from '../safe-text.ts'
 import { SYSTEM_PROCESS } from '../system-process.ts'
 import type { Observer } from './observer.ts'
 import { PROMETHEUS_CONTENT_TYPE, prometheusText } from './prometheus.ts'
+import { carriesBody, closeServer, listen, smallServer } from './small-server.ts'
 
 const DEFAULT_HOST = '127.0.0.1'
-const MAX_CONNECTIONS = 64
-const MAX_HEADER_BYTES = 8 * 1024
-const MAX_REQUESTS_PER_CONNECTION = 1000
-/** For the head of a request, and for a connection without one. */
-const REQUEST_TIMEOUT_MS = 5000
-/** For a connection on which nothing moves; longer than any answer takes. */
+/** Longer than any answer takes. */
 const IDLE_TIMEOUT_MS = 10_000
-const CHECK_INTERVAL_MS = 1000
 /** The program's own answer, and that of the process `skein`. */
 const READY_TIMEOUT_MS = 1000
 const MAX_REASON_TEXT = 200
@@ -31,6 +25,7 @@ const MAX_REASON_TEXT = 200
 /** Gives true, or why the program is not ready; false where there is nothing to say. */
 export type ReadyCheck = () => boolean | string | Promise<boolean | string>
 
+/** What `startHealthServer` takes. */
 export interface HealthServerOptions {
   /** 0 takes any free one. */
   readonly port: number
@@ -40,6 +35,7 @@ export interface HealthServerOptions {
   readonly ready?: ReadyCheck
 }
 
+/** A server of /live, /ready and /metrics. */
 export interface HealthServer {
   readonly host: string
   readonly port: number
@@ -86,32 +82,17 @@ export const startHealthServer = async (
   }
   if (!node.isAlive) throw stopped()
   const { clock } = node.observer
-  const server = createServer(
-    {
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      headersTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: REQUEST_TIMEOUT_MS,
-      connectionsCheckingInterval: CHECK_INTERVAL_MS,
-      maxHeaderSize: MAX_HEADER_BYTES,
-    },
+  const server = smallServer(IDLE_TIMEOUT_MS)
+  server.on(
+    'request',
     (request, response) => void serve(request, response, () => answerTo(node, clock, request, ready)),
   )
-  server.maxConnections = MAX_CONNECTIONS
-  server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION
-  // Who does not read its answers: the other timeouts are about requests only.
-  server.timeout = IDLE_TIMEOUT_MS
-  await listen(server, port, host)
+  await listen(server, host, port, 'The health server')
   let closing: Promise<void> | undefined
   const close = (): Promise<void> => {
-    closing ??= new Promise((resolve) => {
-      server.close(() => resolve())
-      server.closeAllConnections()
-    })
+    closing ??= closeServer(server)
     return closing
   }
-  // What a client breaks, it breaks for itself.
-  server.on('clientError', (_error, socket) => socket.destroy())
-  server.on('error', () => {})
   const { port: bound } = server.address() as AddressInfo
   let takeBack: () => void
   try {
@@ -129,19 +110,6 @@ export const startHealthServer = async (
 }
 
 const stopped = (): SkeinError => new SkeinError('ERR_SKEIN_STOPPED', 'The node has been stopped.')
-
-const listen = (server: Server, port: number, host: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const failed = (error: NodeJS.ErrnoException): void => {
-      const code = error.code === 'EADDRINUSE' ? 'ERR_SKEIN_PORT_BUSY' : 'ERR_SKEIN_BIND'
-      reject(new SkeinError(code, `The health server cannot listen on ${host} port ${port}.`, { cause: error }))
-    }
-    server.once('error', failed)
-    server.listen({ port, host, exclusive: true }, () => {
-      server.off('error', failed)
-      resolve()
-    })
-  })
 
 const serve = async (
   request: IncomingMessage,
@@ -191,9 +159,6 @@ const answerTo = async (
       return text(404, 'there are /live, /ready and /metrics')
   }
 }
-
-const carriesBody = ({ headers }: IncomingMessage): boolean =>
-  headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
 
 /** Empty for a node that is ready. */
 const reasonsAgainst = async (

@@ -25,6 +25,7 @@ const DURATION_BUCKETS: readonly number[] = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ]
 
+/** What tells the series of one metric apart, as `{ queue: 'mail' }`. */
 export type Labels = Readonly<Record<string, string>>
 
 /** A number, with what tells it from others of the same metric. */

@@ -27,6 +27,7 @@ const MIN_INTERVAL_MS = 10
 /** Those that want to know of the end of the node. */
 const MAX_STOP_LISTENERS = 256
 
+/** What `node.observer.snapshot` takes. Times are milliseconds. */
 export interface SnapshotOptions {
   /** For each node. Default: 5000. */
   readonly timeoutMs?: number
@@ -34,6 +35,7 @@ export interface SnapshotOptions {
   readonly nodes?: readonly string[]
 }
 
+/** What `node.observer.poll` takes. */
 export interface PollOptions extends SnapshotOptions {
   /** From the beginning of one snapshot to that of the next, unless the reader takes longer. Default: 1000. */
   readonly intervalMs?: number
@@ -41,6 +43,7 @@ export interface PollOptions extends SnapshotOptions {
   readonly signal?: AbortSignal
 }
 
+/** What `node.observer.processes` takes. */
 export interface ProcessesOptions {
   /** The number of the last process of the page before. Default: 0, the first page. */
   readonly after?: number
@@ -53,6 +56,7 @@ export type ObservedNode =
   | { readonly node: string; readonly status: 'ok'; readonly snapshot: NodeSnapshot }
   | { readonly node: string; readonly status: 'failed'; readonly code: string; readonly message: string }
 
+/** What `node.observer.snapshot()` gives: every node that was asked, also those that did not answer. */
 export interface ClusterSnapshot {
   /** When it was asked for, milliseconds since 1970. */
   readonly at: number

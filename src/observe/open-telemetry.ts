@@ -84,6 +84,7 @@ interface Api {
   }
 }
 
+/** What `openTelemetry` takes. */
 export interface TelemetryOptions {
   /** The module `@opentelemetry/api`. Default: it is imported. */
   readonly api?: OpenTelemetryApi
@@ -101,6 +102,7 @@ export interface TelemetryNode {
   }
 }
 
+/** What `openTelemetry` gives. */
 export interface Telemetry {
   /** No more spans and metrics of this node. Idempotent; the end of the node does it too. */
   stop(): void

@@ -1,6 +1,6 @@
 /**
  * Cuts any value to plain data of a bounded size: for what services and other nodes tell of themselves. Sans-io, never
- * throws for what it is given (an accessor that throws gives undefined).
+ * throws for what it is given: an accessor that throws, or a proxy that lets nobody look at it, gives undefined.
  */
 import { types } from 'node:util'
 import { Pid } from '../pid.ts'
@@ -23,6 +23,14 @@ export const plain = (value: unknown, room = plainRoom()): unknown => cut(value,
 
 const cut = (value: unknown, depth: number, budget: { left: number }): unknown => {
   budget.left--
+  try {
+    return cutOne(value, depth, budget)
+  } catch {
+    return undefined
+  }
+}
+
+const cutOne = (value: unknown, depth: number, budget: { left: number }): unknown => {
   if (typeof value === 'string') return value.slice(0, MAX_TEXT)
   if (typeof value === 'number' || typeof value === 'boolean' || value === null) return value
   if (typeof value === 'bigint') return BigInt.asIntN(MAX_BIGINT_BITS, value) === value ? value.toString() : '...'

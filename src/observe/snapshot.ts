@@ -33,6 +33,7 @@ export interface SupervisionTree {
   })[]
 }
 
+/** What one node tells of itself at one moment. Lists are cut to bounds; the counts beside them are not. */
 export interface NodeSnapshot {
   /** name@host */
   readonly node: string

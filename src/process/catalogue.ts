@@ -13,6 +13,7 @@ const MAX_COMPARED_NAMES = 100
 /** A behaviour whose arguments come from afar: it has to take what it gets. */
 export type NamedBehaviour = Behaviour<unknown, unknown[]>
 
+/** What `node.behaviour` takes beside name and behaviour. */
 export interface BehaviourOptions {
   /** 1 to 64 letters, digits and `.+:~_-`, such as 2.1.0: told to the other nodes, who may ask for exactly this one. */
   readonly version?: string

@@ -7,6 +7,7 @@ import type { Clock, Timer } from '../../transport/clock.ts'
 /** OTP's default for gen_server calls. */
 export const DEFAULT_PATIENCE_MS = 5000
 
+/** How long to wait. */
 export interface PatienceOptions {
   /** Milliseconds, Infinity for no limit. Default: 5000. */
   readonly timeoutMs?: number

@@ -15,6 +15,7 @@ export const PAGE_PROCESSES = 100
 /** Links, monitors and watchers told, of each. */
 export const MAX_BONDS_TOLD = 64
 
+/** Up to 100 processes of a node: `node.observer.processes`. The last number goes into `after` of the next page. */
 export interface ProcessPage {
   /** In the order of their numbers, which is that of their birth. */
   readonly processes: readonly ProcessGlance[]
@@ -31,12 +32,14 @@ export interface Bond {
   readonly name: string | undefined
 }
 
+/** Links, monitors or watchers of a process. */
 export interface Bonds {
   readonly count: number
   /** The first 64. */
   readonly list: readonly Bond[]
 }
 
+/** One process with its bonds: `node.observer.process`. */
 export interface ProcessDetail extends ProcessGlance {
   /** What its behaviour calls itself. */
   readonly behaviour: string | undefined

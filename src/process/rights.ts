@@ -47,6 +47,7 @@ export interface AllowRule {
 
 /** What holds where no rule says anything: default is everything, strict is nothing. */
 export const PRESETS = ['default', 'strict'] as const
+/** What the option `allow` lets others do where no rule says anything: everything (default), or nothing (strict). */
 export type Preset = (typeof PRESETS)[number]
 
 /** The option `allow`. A list alone has the preset default. */

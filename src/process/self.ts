@@ -33,6 +33,7 @@ import type { Tracing } from './tracing.ts'
 
 const MAX_LABEL_LENGTH = 255
 
+/** What `self.receive` takes. */
 export interface ReceiveOptions {
   /** Milliseconds; 0 looks once. Default: Infinity. */
   readonly timeoutMs?: number
@@ -125,6 +126,7 @@ export class Self<M = unknown> implements AsyncIterable<M, never> {
     return { process: this.#process, services: this.#services }
   }
 
+  /** The address of this process, on every node. */
   get pid(): Pid<M> {
     return this.#process.pid as Pid as Pid<M>
   }
@@ -242,6 +244,7 @@ export class Self<M = unknown> implements AsyncIterable<M, never> {
     return this.#alive && this.#services.calls.reply(this.#process, from, value)
   }
 
+  /** From now on the end of either is an exit signal to the other; one with noproc or noconnection where there is nobody. */
   link(pid: AnyPid): void {
     if (this.#alive) this.#services.links.link(this.#process, pid)
   }
@@ -279,6 +282,7 @@ export class Self<M = unknown> implements AsyncIterable<M, never> {
     throw this.#process.endedError()
   }
 
+  /** Starts a process of this node, of which this one hears no more. Throws ERR_SKEIN_LIMIT or _PROCESS_ENDED. */
   spawn<N, A extends unknown[] = []>(behaviour: Behaviour<N, A>, ...args: A): Pid<N> {
     this.#mustLive()
     return this.#services.spawn(behaviour, args).pid as Pid as Pid<N>

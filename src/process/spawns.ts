@@ -25,6 +25,7 @@ import type { Process } from './process.ts'
 import { aborted, checkRequest, impatient, refusedSpawn, unreachable } from './spawn-errors.ts'
 import { onceStarted, startFailed } from './starts.ts'
 
+/** What `spawnOn`, `spawnLinkOn` and `spawnMonitorOn` take. */
 export interface SpawnOnOptions extends PatienceOptions {
   /** A name on its node, from the start. */
   readonly name?: string

@@ -21,12 +21,14 @@ const MAX_STOP_MS = 1000
 /** Called once when the node drains. What it returns is awaited. */
 export type DrainHook = (context: DrainContext) => Promise<void> | void
 
+/** What functions given to `node.onDrain` are called with. */
 export interface DrainContext {
   /** Aborted when time is up. */
   readonly signal: AbortSignal
   readonly timeoutMs: number
 }
 
+/** What `node.drain` takes. */
 export interface DrainOptions {
   /** For everything together. Default: 30 000. */
   readonly timeoutMs?: number

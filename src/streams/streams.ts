@@ -41,6 +41,7 @@ const WAY_BACK = STREAM_NUMBERS
 
 const PRIORITIES: readonly unknown[] = ['high', 'normal', 'low'] satisfies StreamPriority[]
 
+/** What `openStream` takes. */
 export interface OpenStreamOptions extends PatienceOptions {
   /** How much of the connection it gets beside other streams; default `normal`. Messages of light senders always come first. */
   readonly priority?: StreamPriority
@@ -52,12 +53,14 @@ export interface OpenStreamOptions extends PatienceOptions {
   readonly signal?: AbortSignal
 }
 
+/** What `openStream` gives: bytes written here are read by the target. See docs/streams.md for how it ends. */
 export interface OpenedStream {
   readonly writable: WritableStream<Uint8Array>
   /** The way back, if it is duplex. */
   readonly readable: ReadableStream<Uint8Array> | undefined
 }
 
+/** What `openStream` gives with `duplex: true`: a stream there, and one back. */
 export interface DuplexStream extends OpenedStream {
   readonly readable: ReadableStream<Uint8Array>
 }

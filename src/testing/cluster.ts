@@ -25,6 +25,7 @@ import type { NodeParts } from '../node-parts.ts'
 import type { Allow } from '../process/rights.ts'
 import type { CompressionOptions } from '../wire/packing.ts'
 
+/** How a simulated cluster is set up. */
 export interface SimulationOptions {
   /** Decides every chance of the run. Default: 1. */
   readonly seed?: number

@@ -29,6 +29,7 @@ const LINES_IN_MESSAGE = 40
 /** So that the scenario's own chances do not change those of the network. */
 const SCENARIO_SALT = 0x5c3a
 
+/** What `simulate` takes. */
 export interface ScenarioOptions<Name extends string = string> extends SimulationOptions {
   /** One host with one node for each name; the first one is the seed of the others. */
   readonly nodes: readonly Name[]

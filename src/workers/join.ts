@@ -20,6 +20,7 @@ import {
   type WorkerLuggage,
 } from './protocol.ts'
 
+/** What `joinFromWorker` takes. */
 export interface JoinOptions<T> {
   /** Runs before others are told of the node: the place to register behaviours. */
   readonly setUp?: (node: SkeinNode, workerData: T) => Promise<void> | void

@@ -40,6 +40,7 @@ const MAX_DRAINED = 100_000
 /** The largest that UDP carries. */
 const MAX_DATAGRAM_BYTES = 65_535
 
+/** What `node.workers.start` takes. */
 export interface WorkerOptions {
   /** name@host, or a name. Default: that of the node that starts it, and a number. */
   readonly name?: string

@@ -32,7 +32,7 @@ for (const { name, works, missing, start } of [SKEIN, ...PEERS]) {
 }
 
 test(
-  'compares ours with those that are asked for, in the names of DESIGN.md',
+  'compares ours with those that are asked for',
   async (t) => {
     const lack = SKEIN.missing()
     if (lack !== undefined) t.missing(lack)

@@ -96,7 +96,12 @@ test('a node cannot act as an authority, and what is none is refused with a code
   const node = await createIdentity({ wallNowMs: NOW_MS, authority })
   const many = authority.certificatePem.repeat(9)
   const broken = authority.certificatePem.replace(/\n.{20}/, `\n${'A'.repeat(20)}`)
-  for (const text of ['', 'nothing', node.certificatePem, many, broken]) {
+  // A certificate that can be parsed, with a key that cannot.
+  const der = Buffer.from(new X509Certificate(authority.certificatePem).raw)
+  const keyInfo = Buffer.from('302a300506032b6570', 'hex')
+  der[der.indexOf(keyInfo) + keyInfo.length - 1] = 0x7f
+  const keyless = `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`
+  for (const text of ['', 'nothing', node.certificatePem, many, broken, keyless]) {
     assert.is(await codeOf(() => parseAuthorities(text)), 'ERR_SKEIN_BAD_AUTHORITY', text.slice(0, 40))
   }
   const other = await newAuthority()

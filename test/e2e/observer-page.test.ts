@@ -167,6 +167,87 @@ test(
   { deadlineMs: 2 * DEADLINE_MS },
 )
 
+/**
+ * In the page: pictures of 1 to 8 nodes, as many links as get labels, and of each label what it covers: another label, a node
+ * or a text of one.
+ */
+const COVERED = `(async () => {
+  const { h, render } = await import(location.origin + '/dom.js')
+  const { topology } = await import(location.origin + '/topology.js')
+  const found = []
+  const names = ['berlin', 'lisbon-warehouse-2', 'oslo', 'quito', 'seoul', 'x', 'dar-es-salaam', 'lima']
+  for (let count = 1; count <= names.length; count++) {
+    for (const [rttMs, lost] of [[0.2, 0], [142, 0], [3100, 12]]) {
+      const nodes = names.slice(0, count).map((name, index) => ({
+        name: name + '@shop',
+        state: index === 3 ? 'silent' : 'up',
+        figures: { processes: 10 ** index },
+        links: names
+          .slice(0, count)
+          .filter((other, at) => at !== index && (count <= 5 || (at + 1) % count === index))
+          .map((other) => ({ to: other + '@shop', rttMs, lost, way: 'port' })),
+      }))
+      const box = document.body.appendChild(document.createElement('div'))
+      box.style.width = (innerWidth <= 640 ? 332 : 620) + 'px'
+      render(box, topology(nodes))
+      const labels = [...box.querySelectorAll('.link-label rect')]
+      const others = [...box.querySelectorAll('.node text, .node .body')]
+      for (const [index, label] of labels.entries()) {
+        const one = label.getBoundingClientRect()
+        const picture = box.firstChild.getBoundingClientRect()
+        if (one.left < picture.left || one.right > picture.right) found.push(count + ' nodes: a label is cut')
+        for (const other of [...others, ...labels.slice(index + 1)]) {
+          const two = other.getBoundingClientRect()
+          const isApart =
+            one.right <= two.left || two.right <= one.left || one.bottom <= two.top || two.bottom <= one.top
+          const what = other.textContent || other.getAttribute('class') || 'another label'
+          if (!isApart) found.push(count + ' nodes, ' + rttMs + ' ms: ' + label.parentNode.textContent + ' covers ' + what)
+        }
+      }
+      found.labels = (found.labels ?? 0) + labels.length
+      box.remove()
+    }
+  }
+  return { labels: found.labels, found: [...found] }
+})()`
+
+test(
+  'in the picture of the cluster no label of a link covers a node, what is written at one, or another label',
+  async (t) => {
+    const { browser, url } = await start(t, 1)
+    for (const width of [1360, 390]) {
+      const { page, complaints } = await openPage(browser, url, { viewport: { width, height: 844 } })
+      const { labels, found } = (await page.evaluate(COVERED)) as { labels: number; found: string[] }
+      assert.ok(labels > 30, `${labels} labels at ${width} px`)
+      assert.equal(found, [], `${width} px`)
+      assert.equal(complaints, [])
+    }
+  },
+  { deadlineMs: DEADLINE_MS },
+)
+
+test(
+  'a page in a tab that nobody has looked at yet asks for no stream, and for one when it is seen',
+  async (t) => {
+    const { browser, cluster, url } = await start(t, 1)
+    const { page } = await openPage(browser, 'about:blank')
+    const asked: string[] = []
+    page.on('request', (request) => asked.push(new URL(request.url()).pathname))
+    const hidden = "Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => 'hidden' })"
+    await page.addInitScript(hidden)
+    await page.goto(url)
+    await page.getByText('Waiting for the observer').waitFor()
+    await page.goto(`${url}#/events`)
+    await page.getByRole('heading', { name: 'Events' }).waitFor()
+    await page.goto(`${url}#/`)
+    await page.getByText('Waiting for the observer').waitFor()
+    assert.ok(asked.includes('/main.js') && !asked.includes('/stream'), asked.join(' '))
+    await look(page, 'visible')
+    await mark(page, cluster.nodes[0] as ShopNode, 'up').waitFor()
+  },
+  { deadlineMs: DEADLINE_MS },
+)
+
 test(
   'by keyboard alone: to a node, through its tabs, to the log and its search; colours are chosen and kept',
   async (t) => {

@@ -25,8 +25,8 @@ const CHROMIUM_ARGS = [
   '--disable-sync',
 ]
 
-/** What is done when it is over. */
-export type Deferring = Pick<TestContext, 'defer'>
+/** What is done when it is over, and what is said where the browser is missing. */
+export type Deferring = Pick<TestContext, 'defer' | 'missing'>
 
 export class ShopNode {
   readonly name: string
@@ -108,7 +108,7 @@ export class ObservedCluster {
 }
 
 export const openBrowser = async (t: Deferring): Promise<Browser> => {
-  if (!existsSync(CHROMIUM)) (t as TestContext).missing("Debian's package chromium")
+  if (!existsSync(CHROMIUM)) t.missing("Debian's package chromium")
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_ARGS })
   t.defer(() => browser.close())
   return browser

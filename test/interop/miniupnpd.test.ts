@@ -6,11 +6,11 @@ import { type ChildProcess, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
 import { temporaryFolder } from '../e2e/support.ts'
 import { type LanHost, lan } from '../support/lan.ts'
+import { SaidLines } from '../support/said-lines.ts'
 import { suite, type TestContext } from '../support/suite.ts'
 import { needs } from './flows.ts'
 
@@ -71,8 +71,8 @@ const startRouter = async (
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   t.defer(() => kill(daemon))
-  const lines = linesOf(daemon, daemon.stderr!)
-  await lines((line) => /HTTP listening|Listening for NAT-PMP|listening on/i.test(line))
+  const said = new SaidLines(daemon, [daemon.stderr!])
+  await said.next((line) => /HTTP listening|Listening for NAT-PMP|listening on/i.test(line))
   return { inside, outside }
 }
 
@@ -83,33 +83,12 @@ const kill = async (child: ChildProcess): Promise<void> => {
   await exited
 }
 
-/** Waits for the next line that fits. */
-const linesOf = (child: ChildProcess, stream: NonNullable<ChildProcess['stdout']>) => {
-  const lines: string[] = []
-  let wake = (): void => {}
-  createInterface({ input: stream }).on('line', (line) => {
-    lines.push(line)
-    wake()
-  })
-  child.on('exit', () => wake())
-  return async (fits: (line: string) => boolean): Promise<string> => {
-    for (;;) {
-      const index = lines.findIndex(fits)
-      if (index >= 0) return lines.splice(0, index + 1).at(-1)!
-      assert.is(child.exitCode, null, `ended, having said: ${lines.join('\n')}`)
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
-    }
-  }
-}
-
 const startMapper = (t: TestContext, inside: LanHost, protocol: string) => {
   const child = inside.spawn(process.execPath, ['--import', 'tsx', FIXTURE, protocol, String(PORT)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   t.defer(() => kill(child))
-  return { child, line: linesOf(child, child.stdout!) }
+  return { child, said: new SaidLines(child, [child.stdout!]) }
 }
 
 /** What the port outside answers to a stranger. */
@@ -151,11 +130,11 @@ for (const { title, protocol, settings, told, rules } of [
     async (t) => {
       const { inside, outside } = await startRouter(t, settings, rules)
       const mapper = startMapper(t, inside, protocol)
-      const status = await mapper.line((line) => line.startsWith('the router'))
+      const status = await mapper.said.next((line) => line.startsWith('the router'))
       assert.is(status, `the router leads ${OUTER}:${PORT} here, by ${told}`)
       assert.is(knock(outside, 5000), 'answer')
       mapper.child.stdin!.end()
-      await mapper.line((line) => line === 'stopped')
+      await mapper.said.next((line) => line === 'stopped')
       // Otherwise the connection that was tracked a moment ago would still let it in.
       assert.is(knock(outside, 500), 'nothing')
     },

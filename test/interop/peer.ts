@@ -3,11 +3,10 @@
  * in, a line of JSON out. What is ours and what is other people's understands the same commands, so a flow is written
  * once and runs in both directions.
  */
-import type { ChildProcess } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { LanHost } from '../support/lan.ts'
+import { type LineAnswer, LineProgram } from '../support/line-program.ts'
 import type { TestContext } from '../support/suite.ts'
 
 /** A BEP 44 key. Byte strings travel in hex everywhere. */
@@ -63,51 +62,19 @@ export interface BusyCommands {
 
 type Commands<T> = { [K in keyof T]: T[K] extends (args: infer A) => infer R ? (args: A) => R : never }
 
-interface Pending {
-  resolve(value: unknown): void
-  reject(error: Error): void
-}
-
 /** A running program. */
 export class Peer<C extends Commands<C> = PeerCommands> {
-  readonly #child: ChildProcess
-  readonly #pending = new Map<number, Pending>()
-  #nextId = 1
-  #stderr = ''
+  readonly #program: LineProgram
 
   constructor(t: TestContext, host: LanHost, command: string, args: readonly string[]) {
-    this.#child = host.spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] })
-    this.#child.stderr!.on('data', (chunk: Buffer) => {
-      this.#stderr = (this.#stderr + chunk).slice(-10_000)
-    })
-    createInterface({ input: this.#child.stdout! }).on('line', (line) => this.#take(line))
-    const gone = new Promise<void>((resolve) => this.#child.once('close', () => resolve()))
-    void gone.then(() => {
-      for (const { reject } of this.#pending.values()) reject(new Error(`${command} ended: ${this.#stderr}`))
-      this.#pending.clear()
-    })
-    // Its own end may come in the middle of a write.
-    this.#child.stdin!.on('error', () => {})
-    t.defer(async () => {
-      this.#child.kill('SIGKILL')
-      await gone
-    })
+    const child = host.spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+    this.#program = new LineProgram(command, child, (line) => JSON.parse(line) as LineAnswer)
+    t.defer(() => this.#program.kill())
   }
 
-  do<K extends keyof C & string>(command: K, args: Parameters<C[K]>[0]): Promise<ReturnType<C[K]>> {
-    const id = this.#nextId++
-    return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve: (value) => resolve(value as ReturnType<C[K]>), reject })
-      this.#child.stdin!.write(`${JSON.stringify({ id, command, arguments: args })}\n`)
-    })
-  }
-
-  #take(line: string): void {
-    const { id, value, error } = JSON.parse(line) as { id: number; value?: unknown; error?: string }
-    const pending = this.#pending.get(id)
-    this.#pending.delete(id)
-    if (error === undefined) pending?.resolve(value)
-    else pending?.reject(new Error(error))
+  async do<K extends keyof C & string>(command: K, args: Parameters<C[K]>[0]): Promise<ReturnType<C[K]>> {
+    const value = await this.#program.ask((id) => JSON.stringify({ id, command, arguments: args }))
+    return value as ReturnType<C[K]>
   }
 }
 

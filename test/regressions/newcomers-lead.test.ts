@@ -5,7 +5,7 @@
 import * as assert from 'uvu/assert'
 import type { SimulatedHost } from '../../src/testing/index.ts'
 import { type Address, formatAddress } from '../../transport/address.ts'
-import { allRun, NODES, type Name, stage } from '../src/services/supervision/stage.ts'
+import { allRun, type Name, NODES, stage } from '../src/services/supervision/stage.ts'
 import { suite } from '../support/suite.ts'
 
 const test = suite('newcomers that meet each other first')

@@ -2,7 +2,8 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { createAuthority } from '../../certs/authorities.ts'
+import { createAuthority, parseAuthorities, type TrustedAuthority } from '../../certs/authorities.ts'
+import { isSkeinError } from '../../certs/errors.ts'
 import {
   createIdentity,
   type Identity,
@@ -20,26 +21,34 @@ import { suite, type TestContext } from '../support/suite.ts'
 const test = suite('certificate keeper')
 
 const ignore = (): void => {}
-const SILENT = { error: ignore, warn: ignore, info: ignore, debug: ignore }
 
 interface World {
   readonly clock: VirtualClock & { aheadMs: number }
   readonly keeper: CertificateKeeper
   readonly shown: Identity[]
   readonly events: NodeEvent[]
+  readonly warnings: string[]
   /** Runs time, and waits for what is under way in the machine after each step. */
   pass(ms: number, stepMs?: number): Promise<void>
 }
 
-const worldOf = (t: TestContext, identity: Identity, file: string | undefined, clock: World['clock']): World => {
+const worldOf = (
+  t: TestContext,
+  identity: Identity,
+  file: string | undefined,
+  clock: World['clock'],
+  authorities?: readonly TrustedAuthority[],
+): World => {
   const shown: Identity[] = []
   const events: NodeEvent[] = []
+  const warnings: string[] = []
   const keeper = new CertificateKeeper({
     identity,
     renewal: { file },
+    authorities,
     clock,
     transport: { useIdentity: (next) => shown.push(next) },
-    logger: SILENT,
+    logger: { error: ignore, warn: (_about, text) => warnings.push(String(text)), info: ignore, debug: ignore },
     emit: (event) => events.push(event),
   })
   t.defer(() => keeper.stop())
@@ -50,7 +59,7 @@ const worldOf = (t: TestContext, identity: Identity, file: string | undefined, c
       for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 1))
     }
   }
-  return { clock, keeper, shown, events, pass }
+  return { clock, keeper, shown, events, warnings, pass }
 }
 
 const skewedClock = (): World['clock'] => {
@@ -179,6 +188,26 @@ test('what an authority has signed is never replaced by the node, and taken up f
   assert.equal(types(world), ['certificateRenewed'])
 })
 
+test('an authority is reminded once a day when the last quarter of a short life has begun, or the last two weeks', async (t) => {
+  for (const [days, quietDays] of [
+    [8, 6],
+    [365, 351],
+  ] as const) {
+    const file = join(await temporaryFolder(t), 'identity.pem')
+    const clock = skewedClock()
+    const authority = await createAuthority({ wallNowMs: clock.wallNow(), validForMs: 400 * DAY_MS })
+    const identity = await createIdentity({ wallNowMs: clock.wallNow(), validForMs: days * DAY_MS, authority })
+    await saveIdentity(file, identity)
+    const world = worldOf(t, identity, file, clock)
+    // The calendar goes on faster than the clock, which has a look every hour.
+    clock.aheadMs = (quietDays - 1) * DAY_MS
+    await world.pass(23 * 60 * 60_000, 60 * 60_000)
+    assert.equal(world.warnings, [], `${days} days`)
+    await world.pass(27 * 60 * 60_000, 60 * 60_000)
+    assert.equal(world.warnings, Array(2).fill('the certificate ends soon'), `${days} days`)
+  }
+})
+
 test('what is in the file counts, be it by another authority or end earlier; never what is no certificate for this node', async (t) => {
   const file = join(await temporaryFolder(t), 'identity.pem')
   const clock = skewedClock()
@@ -214,6 +243,35 @@ test('what is in the file counts, be it by another authority or end earlier; nev
   assert.equal(
     world.shown.map(({ authority, notAfterMs }) => [authority, notAfterMs]),
     [[young.id, moved.notAfterMs]],
+  )
+})
+
+test('a certificate that nodes with the same authorities would refuse is not taken up, and said so', async (t) => {
+  const file = join(await temporaryFolder(t), 'identity.pem')
+  const clock = skewedClock()
+  const wallNowMs = clock.wallNow()
+  const newAuthority = () => createAuthority({ wallNowMs, validForMs: 400 * DAY_MS })
+  const [trusted, other] = await Promise.all([newAuthority(), newAuthority()])
+  const first = await createIdentity({ wallNowMs, validForMs: 200 * DAY_MS, authority: trusted })
+  await saveIdentity(file, first)
+  const world = worldOf(t, first, file, clock, parseAuthorities(trusted.certificatePem))
+  assert.is(await world.keeper.renew(), first.notAfterMs)
+  for (const refused of [
+    await renewIdentity(first, { wallNowMs, authority: other }),
+    // By a calendar that is ahead.
+    await renewIdentity(first, { wallNowMs: wallNowMs + DAY_MS, authority: trusted }),
+  ]) {
+    await saveIdentity(file, refused)
+    const failure = await world.keeper.renew().catch((error: unknown) => error)
+    assert.ok(isSkeinError(failure, 'ERR_SKEIN_BAD_AUTHORITY'), String(failure))
+  }
+  assert.equal([world.shown, world.events], [[], []])
+  const next = await renewIdentity(first, { wallNowMs, validForMs: 300 * DAY_MS, authority: trusted })
+  await saveIdentity(file, next)
+  await world.pass(61 * 60_000)
+  assert.equal(
+    world.shown.map(({ notAfterMs }) => notAfterMs),
+    [next.notAfterMs],
   )
 })
 

@@ -2,6 +2,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import * as assert from 'uvu/assert'
 import { isSkeinError, type SkeinError } from '../../certs/errors.ts'
 import type { StartOptions } from '../../src/config.ts'
@@ -28,6 +29,16 @@ const fileWith = (t: TestContext, content: unknown): string => {
   return file
 }
 
+const COOKIE = 'a cookie of the file'
+const LOCAL = { cluster: 'by-file', host: '127.0.0.1', port: 0, discovery: false } as const
+
+/** What a node named a starts by, its cookie beside it. */
+const fileOfNode = (t: TestContext): string => {
+  const file = fileWith(t, { ...LOCAL, name: 'a', cookieFile: 'c' })
+  writeFileSync(join(file, '..', 'c'), COOKIE, { mode: 0o600 })
+  return file
+}
+
 const load = (file: string, options: object = {}, env: Record<string, string> = {}): Promise<LoadedConfig> =>
   loadConfig({ ...options, configFile: file } as StartOptions, env, 'here')
 
@@ -38,6 +49,14 @@ const failureOf = async (work: Promise<unknown>): Promise<SkeinError> => {
   )
   if (isSkeinError(error)) return error
   throw error
+}
+
+/** Refused with the name of the file in the message. */
+const refusal = async (t: TestContext, content: unknown, options: object = {}): Promise<SkeinError> => {
+  const file = fileWith(t, content)
+  const failure = await failureOf(load(file, options))
+  assert.ok(failure.message.startsWith(`${file}: `), failure.message)
+  return failure
 }
 
 test('the example of the page, with paths that count from its folder', async (t) => {
@@ -149,11 +168,8 @@ test('what is misspelt is refused with the nearest name and that of the file', a
     [{ allow: [{ nodes: '*', spwan: 'all' }] }, 'spawn'],
   ]
   for (const [content, nearest] of cases) {
-    const file = fileWith(t, content)
-    const { code, message, hint } = await failureOf(load(file))
-    assert.is(code, 'ERR_SKEIN_BAD_OPTION')
-    assert.ok(message.startsWith(`${file}: `), message)
-    assert.is(hint, `Did you mean "${nearest}"?`)
+    const { code, hint } = await refusal(t, content)
+    assert.equal([code, hint], ['ERR_SKEIN_BAD_OPTION', `Did you mean "${nearest}"?`])
   }
 })
 
@@ -172,10 +188,8 @@ test('a bad value is refused, also where code overrides it', async (t) => {
     [{ revoked: ['nobody'] }, 'ERR_SKEIN_BAD_OPTION'],
   ]
   for (const [content, code] of cases) {
-    const file = fileWith(t, content)
-    const failure = await failureOf(load(file, { name: 'a', port: 0, discovery: false }))
+    const failure = await refusal(t, content, { name: 'a', port: 0, discovery: false })
     assert.is(failure.code, code, JSON.stringify(content))
-    assert.ok(failure.message.startsWith(`${file}: `), failure.message)
   }
   assert.is((await failureOf(load(7 as never))).code, 'ERR_SKEIN_BAD_OPTION')
 })
@@ -189,13 +203,13 @@ test('secrets and objects of the program are not for a file', async (t) => {
     [{ configFile: 'other.json' }, /SKEIN_CONFIG/],
   ]
   for (const [content, hint] of cases) {
-    const failure = await failureOf(load(fileWith(t, content)))
+    const failure = await refusal(t, content)
     assert.is(failure.code, 'ERR_SKEIN_BAD_OPTION')
     assert.match(failure.hint, hint)
     assert.not.match(failure.message, 'a secret')
   }
   const key = { identity: { nodeId: 'x', privateKeyPem: 'y' } }
-  assert.is((await failureOf(load(fileWith(t, key)))).code, 'ERR_SKEIN_BAD_OPTION')
+  assert.is((await refusal(t, key)).code, 'ERR_SKEIN_BAD_OPTION')
 })
 
 test('what is no JSON object, or no file, has a code', async (t) => {
@@ -218,6 +232,28 @@ test('what is no JSON object, or no file, has a code', async (t) => {
   assert.is((await load(fileWith(t, '\uFEFF{ "cluster": "marked" }'))).config.cluster, 'marked')
 })
 
+test('an error in the JSON is told by its line; what stands there, which may be a cookie, is not', async (t) => {
+  const cases: [string, number][] = [
+    ['hunter2hunter2\n', 1],
+    ['1234hunter2\n', 1],
+    ['{\n  "cluster": "hunter2",\n}', 3],
+    ['{\n  "cluster": "hunter2"\n  "port": 1\n}', 3],
+    ['{\n  "cluster": hunter2,\n  "port": 1\n}\n\n', 2],
+    ['{\n\n\n  "cluster": \'hunter2\'\n}', 4],
+    ['{ "cluster": "hunter2\n" }', 1],
+    ['[1,\n,"hunter2"]', 2],
+    ['\uFEFFhunter2', 1],
+  ]
+  for (const [content, line] of cases) {
+    const file = fileWith(t, content)
+    const error = await failureOf(load(file))
+    assert.is(error.code, 'ERR_SKEIN_CONFIG_FILE')
+    assert.ok(error.message.endsWith(` in line ${line}`), error.message)
+    assert.not.match(inspect(error, { depth: 9 }), 'unter')
+  }
+  assert.match((await failureOf(load(fileWith(t, '{ "name": "x"')))).message, /not valid JSON: Expected .* in line 1$/)
+})
+
 test('a file that every user can change is refused', async (t) => {
   if (process.platform === 'win32') t.skip('Windows has no such modes')
   const file = fileWith(t, { cluster: 'x' })
@@ -233,28 +269,13 @@ test('a file that every user can change is refused', async (t) => {
 })
 
 test('a node takes its cluster, port and cookie from a file', async (t) => {
-  const file = fileWith(t, {
-    name: 'a',
-    cluster: 'by-file',
-    host: '127.0.0.1',
-    port: 0,
-    discovery: false,
-    cookieFile: 'c',
-  })
-  writeFileSync(join(file, '..', 'c'), 'a cookie of the file', { mode: 0o600 })
+  const file = fileOfNode(t)
   const node = await startNode({ configFile: file, logLevel: 'silent' })
   t.defer(() => node.stop())
   const [address] = node.addresses
   assert.match(node.name, /^a@/)
   // Only who has the same cookie and cluster is let in.
-  const other = await startNode({
-    cluster: 'by-file',
-    host: '127.0.0.1',
-    port: 0,
-    discovery: false,
-    cookie: 'a cookie of the file',
-    logLevel: 'silent',
-  })
+  const other = await startNode({ ...LOCAL, cookie: COOKIE, logLevel: 'silent' })
   t.defer(() => other.stop())
   assert.is(await other.connect(`${address?.host}:${address?.port}`), node.name)
 })
@@ -262,15 +283,7 @@ test('a node takes its cluster, port and cookie from a file', async (t) => {
 test(
   'a node and a tool by --config and SKEIN_CONFIG, in processes of their own',
   async (t) => {
-    const file = fileWith(t, {
-      name: 'a',
-      cluster: 'by-file',
-      host: '127.0.0.1',
-      port: 0,
-      discovery: false,
-      cookieFile: 'c',
-    })
-    writeFileSync(join(file, '..', 'c'), 'a cookie of the file', { mode: 0o600 })
+    const file = fileOfNode(t)
     const node = new Cli(t, ['start', '--config', file, '--json'], {})
     const { name, addresses } = await node.printed({ type: 'started' })
     const [address] = addresses as string[]

@@ -293,6 +293,24 @@ test('every bad value has its code', () => {
   )
 })
 
+test('what may be a secret is not shown where it was given in the wrong place', () => {
+  const cases: object[] = [
+    { acceptCookies: 'hunter2hunter2' },
+    { acceptCookies: ['hunter2hunter2', 7] },
+    { cookie: { hunter2: 'hunter2hunter2' } },
+    { identity: '-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n' },
+  ]
+  for (const options of cases) {
+    try {
+      resolve(loosely(options))
+      assert.unreachable()
+    } catch (error) {
+      assert.ok(isSkeinError(error, 'ERR_SKEIN_BAD_OPTION'))
+      assert.not.match(error.message + error.hint, 'hunter2')
+    }
+  }
+})
+
 test('every bad variable has its code', () => {
   const cases: [string, string, string][] = [
     ['SKEIN_PORT', 'http', 'ERR_SKEIN_BAD_OPTION'],

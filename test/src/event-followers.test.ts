@@ -46,21 +46,27 @@ test('a crash is told, also where nobody can look at the reason, and what others
   for (const reason of ['first', shy, 'last']) a.spawn(() => Promise.reject(reason))
   await until(cluster, 'three crashes', () => crashes().length === 3)
   assert.equal(crashes(), ['first', undefined, 'last'])
+  assert.ok(told.filter(({ type }) => type === 'processCrashed').every(({ pid }) => typeof pid === 'string'))
 })
 
-test('there is room for 32; who ends makes room', async (t) => {
-  const cluster = await startCluster(t, 2)
+test('there is room for 32, and for 8 of one node; who ends makes room', async (t) => {
+  const cluster = await startCluster(t, 6)
   await meshed(cluster)
-  const [a, b] = cluster.nodes as [SkeinNode, SkeinNode]
-  const followers = []
-  for (let index = 0; index < 32; index++) followers.push(await follow(cluster, b, a))
+  const [a, b, c, d, e, f] = cluster.nodes as [SkeinNode, SkeinNode, SkeinNode, SkeinNode, SkeinNode, SkeinNode]
+  const [following, busy] = [{ type: 'following' }, { type: 'busy' }]
+  const followers: Awaited<ReturnType<typeof follow>>[] = []
+  for (const from of [b, c, d, e]) {
+    for (let index = 0; index < 8; index++) followers.push(await follow(cluster, from, a))
+    if (from === b) assert.equal((await follow(cluster, b, a)).reply, busy)
+  }
   assert.ok(followers.every(({ reply }) => (reply as { type: string }).type === 'following'))
-  assert.equal((await follow(cluster, b, a)).reply, { type: 'busy' })
+  assert.equal((await follow(cluster, f, a)).reply, busy)
   const [first] = followers
   assert.ok(first)
   b.exit(first.pid, 'kill')
   await pass(cluster, 1000)
-  assert.equal((await follow(cluster, b, a)).reply, { type: 'following' })
+  assert.equal((await follow(cluster, b, a)).reply, following)
+  assert.equal((await follow(cluster, f, a)).reply, busy)
 })
 
 test.run()

@@ -36,7 +36,14 @@ const knock = (host: string): Promise<string> =>
 export const files: Storm = {
   name: 'files',
   what: 'File descriptors run out while members join, TCP knocks, and identities and states are saved.',
-  proof: ['descriptors used up', 'members that joined meanwhile', 'TCP connections: closed'],
+  proof: [
+    'descriptors used up',
+    'members that joined meanwhile',
+    'TCP connections: closed',
+    'tries without descriptors refused: identity',
+    'tries without descriptors refused: start',
+    'tries without descriptors refused: state',
+  ],
   run: async (stage) => {
     const [first, ...rest] = loopbackHosts(stage.options.members)
     await stage.open({ hosts: [limited(first as StormHost), ...rest] })
@@ -66,9 +73,12 @@ export const files: Storm = {
       await stage.sleep(500)
       while (!isOver) stage.tally(`TCP connections: ${await knock(host)}`)
     }
-    const [{ held, codes, wrong }] = await Promise.all([starved, joins(), knocks()])
+    const [{ held, codes, refused, worked, wrong }] = await Promise.all([starved, joins(), knocks()])
     stage.tally('descriptors used up', held)
     for (const code of codes) stage.tally(`refused ${code}`)
+    for (const [what, count] of Object.entries(refused))
+      stage.tally(`tries without descriptors refused: ${what}`, count)
+    stage.tally('tries that worked by a descriptor that came free', worked)
     for (const text of wrong) stage.violation(`${starving.name}: ${text}`)
     return stage.close()
   },

@@ -7,14 +7,14 @@
  */
 import { type ChildProcess, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { createInterface } from 'node:readline'
 import type { LanHost } from './lan.ts'
+import { SaidLines } from './said-lines.ts'
 import type { TestContext } from './suite.ts'
 
 /** The daemon answers after some hundred milliseconds, on a busy machine later. */
 const START_TRIES = 100
 
-/** Runs inside the host: daemons first, then whatever comes by standard input is not needed, it only waits. */
+/** Runs inside the host: starts the daemons, then waits until it is killed. */
 const KEEPER = `
 mount -t tmpfs tmpfs /run && mkdir -p /run/dbus /run/avahi-daemon || exit 1
 dbus-daemon --system --fork --nopidfile || exit 1
@@ -28,30 +28,17 @@ exec sleep infinity`
 /** A program of avahi that runs on until the test is over. */
 export class AvahiProgram {
   readonly child: ChildProcess
-  readonly #lines: string[] = []
-  #wake = (): void => {}
+  readonly #said: SaidLines
 
   constructor(t: TestContext, child: ChildProcess) {
     this.child = child
-    for (const stream of [child.stdout!, child.stderr!]) {
-      createInterface({ input: stream }).on('line', (line) => {
-        this.#lines.push(line)
-        this.#wake()
-      })
-    }
+    this.#said = new SaidLines(child, [child.stdout!, child.stderr!])
     t.defer(() => this.stop())
   }
 
   /** The first line that fits, taken out with all before it. */
-  async line(fits: (line: string) => boolean): Promise<string> {
-    for (;;) {
-      const index = this.#lines.findIndex(fits)
-      const [line] = index < 0 ? [] : this.#lines.splice(0, index + 1).slice(-1)
-      if (line !== undefined) return line
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
-    }
+  line(fits: (line: string) => boolean): Promise<string> {
+    return this.#said.next(fits)
   }
 
   async stop(): Promise<void> {

@@ -154,6 +154,17 @@ test('messages arrive once and in order, beside bulk; too long or too many are r
   assert.not(acceptor.connection.sendDatagram(Uint8Array.of(1)))
 })
 
+test('a message is heard after what was sent on streams before it', async (t) => {
+  const { member, party } = await openRaw(t)
+  const streamBytes: number[] = []
+  Object.assign(party, { onDatagram: () => streamBytes.push(party.receivedBytes) })
+  const data = (text: string): Buffer => rawFrame(FRAME.data, Buffer.concat([sixes(2), Buffer.from(text)]))
+  const message = rawFrame(FRAME.datagram, Buffer.from('relayed'))
+  member.put(data('first'), message, data(', second'), message)
+  await until(() => streamBytes.length === 2, 'both are heard')
+  assert.equal(streamBytes, ['first'.length, 'first, second'.length])
+})
+
 test('an end without a goodbye is a lost connection, at once', async (t) => {
   const { member, party } = await openRaw(t)
   member.put(rawFrame(FRAME.end, Buffer.concat([sixes(2), Buffer.from('last words')])))
@@ -171,6 +182,15 @@ test('what was sent before a goodbye is delivered before it is told', async (t) 
   await until(() => acceptor.closes.length === 1, 'it ends')
   assert.ok(acceptor.finished.has(job.stream))
   assert.equal(acceptor.untimely, [])
+})
+
+test('an IPv4 address that is written as an IPv6 one is dialled as what it is', async (t) => {
+  const port = await openTcpPort(t)
+  serve(port)
+  const { host, port: number } = addressOf(port)
+  const initiator = dial(await openTcpPort(t), { host: `::ffff:${host}`, port: number })
+  await until(() => initiator.opened > 0 || initiator.closes.length > 0)
+  assert.equal(initiator.closes, [])
 })
 
 test('a write outside of a flush is an error of the caller', async (t) => {

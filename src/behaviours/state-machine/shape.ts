@@ -61,6 +61,7 @@ export interface State<D, N extends string> {
   readonly timeouts?: { readonly [name: string]: Step<D, N> }
 }
 
+/** What a state does when so many milliseconds have passed in it. */
 interface TimedStep<D, N extends string> {
   readonly afterMs: number
   readonly to?: OneOrMore<N>
@@ -68,6 +69,7 @@ interface TimedStep<D, N extends string> {
   readonly do: Handler<D, N>
 }
 
+/** What `stateMachine` takes. */
 export interface Shape<D, A extends unknown[], N extends string> {
   /** The data to begin with, from the arguments of the process. Messages wait until a promise of them is kept. */
   readonly data: (...args: A) => D | Promise<D>

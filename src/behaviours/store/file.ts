@@ -21,6 +21,7 @@ import { Turnstile } from './turnstile.ts'
 const LEFTOVER_AGE_MS = 60_000
 const STATE_FILE = /^[0-9a-f]{64}\.state$/
 
+/** What `fileStore` takes beside its folder. */
 export interface FileStoreOptions {
   readonly clock?: Clock
 }

@@ -9,6 +9,7 @@ import type { StateStore } from './store.ts'
 const MAX_MEMORY_STORE_KEYS = 1_000_000
 const MAX_MEMORY_STORE_BYTES = 256 * 1024 * 1024
 
+/** Bounds of a `memoryStore`. What is beyond rejects with ERR_SKEIN_LIMIT. */
 export interface MemoryStoreOptions {
   /** Default 1 000 000. */
   readonly maxKeys?: number

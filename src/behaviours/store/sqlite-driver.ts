@@ -8,12 +8,14 @@ import { type Attempt, SkeinError } from '../../../certs/errors.ts'
 
 type SqliteValue = string | Uint8Array
 
+/** A prepared statement of a driver. */
 export interface SqliteStatement {
   run(...values: SqliteValue[]): unknown
   /** The first row, undefined if there is none. */
   get(...values: SqliteValue[]): unknown
 }
 
+/** The part of a driver for SQLite that is used: node:sqlite and better-sqlite3 have it. */
 export interface SqliteDatabase {
   exec(sql: string): unknown
   prepare(sql: string): SqliteStatement

@@ -20,6 +20,7 @@ const BUSY_TIMEOUT_MS = 250
 /** Primary result codes (sqlite.org/rescode.html): SQLITE_CORRUPT and SQLITE_NOTADB. */
 const DAMAGED_CODES: readonly unknown[] = [11, 26, 'SQLITE_CORRUPT', 'SQLITE_NOTADB']
 
+/** What `sqliteStore` takes beside its file. */
 export interface SqliteStoreOptions {
   /** Instead of the driver that is found on this machine. */
   readonly driver?: () => Promise<OpenSqlite>

@@ -1,9 +1,6 @@
 /**
- * Where the state of a GenServer outlives its process: bytes under a key. The GenServer encodes and decodes.
- *
- * An adapter promises four things. A save resolves when the bytes, or later ones of the same key, are durable. Operations
- * on one key take effect in the order of the calls, so a load sees every save called before it. A crash at any moment
- * leaves the old or the new bytes, whole. Every rejection is a SkeinError.
+ * Where the state of a GenServer outlives its process: bytes under a key. The GenServer encodes and decodes. What every
+ * adapter promises stands at the interface.
  *
  * Nothing is promised between two stores on the same place, beyond that each reads whole values: give every node its own.
  */
@@ -14,6 +11,12 @@ export const MAX_STORE_KEY_BYTES = 1024
 /** A state is written whole each time: far larger ones belong into a database of their own design. */
 export const MAX_STATE_BYTES = 64 * 1024 * 1024
 
+/**
+ * Where states are kept: a `memoryStore`, `fileStore`, `sqliteStore`, or one of your own, which promises four things. A save
+ * resolves when the bytes, or later ones of the same key, are durable. Operations on one key take effect in the order of the
+ * calls, so a load sees every save called before it. A crash at any moment leaves the old or the new bytes, whole. Every
+ * rejection is a SkeinError.
+ */
 export interface StateStore {
   /** The bytes of the key, the caller's to keep, or undefined if there are none. */
   load(key: string): Promise<Uint8Array | undefined>

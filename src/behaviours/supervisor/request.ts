@@ -20,6 +20,7 @@ export type SupervisorRequest =
 /** What the process of a supervisor understands. */
 export type SupervisorMessage = CallMessage<SupervisorRequest>
 
+/** A child of a supervisor on this node, as `whichChildren` tells of it. */
 export interface ChildInfo {
   readonly id: string
   /** Undefined while it does not run. */
@@ -30,6 +31,7 @@ export interface ChildInfo {
   readonly restart: Restart
 }
 
+/** How many children a supervisor has (OTP, supervisor:count_children/1). */
 export interface ChildCount {
   /** Child specifications. */
   readonly specs: number

@@ -17,10 +17,15 @@ const MOST_RESTARTS = 10_000
 /** Children of one supervisor: as many as a node has processes. */
 export const MAX_CHILDREN = 1_000_000
 
+/** Which children are started again when one has failed. See SupervisorOptions. */
 export type Strategy = 'oneForOne' | 'oneForAll' | 'restForOne' | 'simpleOneForOne'
+/** permanent: always started again. transient: unless it ended with normal or shutdown. temporary: never. */
 export type Restart = 'permanent' | 'transient' | 'temporary'
+/** Milliseconds to end in after exit signal shutdown, no bound to it, or kill at once. */
 export type Shutdown = number | 'brutalKill' | 'infinity'
+/** What a child is: for counting, and for the default of `shutdown`. */
 export type ChildType = 'worker' | 'supervisor'
+/** When significant children end their supervisor (OTP, supervisor: auto_shutdown). */
 export type AutoShutdown = 'never' | 'anySignificant' | 'allSignificant'
 
 /** A behaviour with these arguments, whatever its process understands. */
@@ -29,6 +34,7 @@ export interface Starter<A extends unknown[]> {
   readonly traits?: Traits
 }
 
+/** What every child specification has. */
 interface ChildOptions {
   /** Unique among the children of one supervisor. */
   readonly id: string
@@ -62,6 +68,7 @@ export type ChildSpec<S extends Start = Start> = ChildOptions & { readonly start
 /** A child whose arguments are not checked: those of simpleOneForOne come from two places. */
 export type ChildPattern = ChildOptions & { readonly start: Start; readonly args?: readonly unknown[] }
 
+/** What supervisors of every strategy take. */
 interface CommonOptions {
   /** As many restarts within `withinMs` are good; with one more the supervisor ends. Default: 1. Infinity is no limit. */
   readonly maxRestarts?: number

@@ -16,8 +16,8 @@ import { safeMessage } from '../../safe-text.ts'
 import { SYSTEM_PROCESS, type SystemReply } from '../../system-process.ts'
 import { nodeListener } from '../node-listener.ts'
 import { type DhtView, dhtViewOf } from './dht-view.ts'
+import { entryOf, isNews, toldEntryOf } from './event-entry.ts'
 import type { NewEntry } from './event-log.ts'
-import { entryOf, toldEntryOf } from './event-text.ts'
 import type { ClusterView } from './messages.ts'
 import { WatchedNode } from './watched-node.ts'
 
@@ -173,9 +173,10 @@ export class ClusterWatch {
   }
 
   #heardOf(watched: Watched, message: Partial<FollowedEvent> | undefined): void {
-    const entry = toldEntryOf(message?.event, watched.node.name)
-    if (entry === undefined) return
-    if (watched.eventsLeft-- > 0) this.#options.log(entry)
+    const { name } = watched.node
+    const event = message?.event
+    if (!isNews(event, name)) return
+    if (watched.eventsLeft-- > 0) this.#options.log(toldEntryOf(event, name))
     else watched.eventsDropped++
   }
 
@@ -225,7 +226,7 @@ export class ClusterWatch {
         if (!watched.pinging) void this.#ping(watched)
         if (!watched.taking && nowMs >= watched.nextSnapshotMs) void this.#take(watched)
       } else {
-        this.#forgetOld(watched)
+        if (this.#forgetOld(watched)) continue
         if (!watched.dialling && nowMs >= watched.nextDialMs) void this.#dial(watched)
       }
     }
@@ -309,12 +310,13 @@ export class ClusterWatch {
     }
   }
 
-  /** Who is gone for long is shown no more; others may still know of it, and then it comes back. */
-  #forgetOld({ node }: Watched): void {
+  /** True: it is gone for long and shown no more. Others may still know of it, and then it comes back. */
+  #forgetOld({ node }: Watched): boolean {
     const shownMs = node.state === 'left' ? SHOW_LEFT_MS : SHOW_DOWN_MS
-    if (Date.now() - node.sinceMs < shownMs) return
+    if (Date.now() - node.sinceMs < shownMs) return false
     this.#watched.delete(node.name)
     this.#leftOut.clear()
     this.#options.changed()
+    return true
   }
 }

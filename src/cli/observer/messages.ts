@@ -62,12 +62,27 @@ export interface ClusterView {
   readonly leftOut: number
 }
 
-/**
- * What is plotted of a node. In this order: the time; messages sent, received and local, per second; bytes out and in, per
- * second; how busy the event loop is, and its lag in milliseconds; resident bytes, and those of the heap; messages waiting in
- * mailboxes; lanes of heavy senders, lanes held; bytes that wait to be sent.
- */
-export type Point = readonly number[]
+/** What is plotted of a node at one moment. */
+export type Point = readonly [
+  atMs: number,
+  sentPerS: number,
+  receivedPerS: number,
+  localPerS: number,
+  bytesOutPerS: number,
+  bytesInPerS: number,
+  /** Of the event loop, 0 to 1. */
+  utilisation: number,
+  lagMs: number,
+  residentBytes: number,
+  heapUsedBytes: number,
+  /** Messages in all mailboxes. */
+  waiting: number,
+  /** Of heavy senders. */
+  dedicatedLanes: number,
+  heldLanes: number,
+  /** That wait to be sent. */
+  queuedBytes: number,
+]
 
 /** A value as JSON carries it: a pid is its text. */
 export type Json<T> = T extends { toJSON(): infer J }

@@ -1,14 +1,14 @@
 /**
- * The web server of the observer: the files of the page, and streams of what goes on. It answers GET and HEAD, reads no
- * bodies, changes nothing, and is bounded in all that a client could hold on to.
+ * The web server of the observer: the files of the page, and streams of what goes on. It changes nothing, and beyond the
+ * bounds of small-server.ts has some for requests and open pages.
  *
  * Beyond this machine nobody sees anything without the token. The page may load nothing from elsewhere, be framed by
  * nobody, and turn no text into markup (Content-Security-Policy with Trusted Types).
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
-import { SkeinError } from '../../../certs/errors.ts'
+import { carriesBody, closeServer, listen, smallServer } from '../../observe/small-server.ts'
 import type { ClusterWatch } from './cluster-watch.ts'
 import type { EventLog } from './event-log.ts'
 import { cookieNamed, isOwnHost, isToken, RequestBudget } from './guard.ts'
@@ -17,13 +17,8 @@ import { lookOf, Viewer } from './viewer.ts'
 
 /** Pages open at once. */
 export const MAX_VIEWERS = 16
-const MAX_CONNECTIONS = 64
-const MAX_HEADER_BYTES = 8 * 1024
-const MAX_REQUESTS_PER_CONNECTION = 1000
-const REQUEST_TIMEOUT_MS = 5000
 /** A stream has something to say every second. */
 const IDLE_TIMEOUT_MS = 20_000
-const CHECK_INTERVAL_MS = 1000
 
 const HEADERS = {
   'content-security-policy': [
@@ -66,14 +61,8 @@ export class PageServer {
   /** Rejects with ERR_SKEIN_PORT_BUSY or ERR_SKEIN_BIND. */
   static async start(options: PageServerOptions): Promise<PageServer> {
     const files = await readPageFiles()
-    const server = createServer({
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      headersTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: REQUEST_TIMEOUT_MS,
-      connectionsCheckingInterval: CHECK_INTERVAL_MS,
-      maxHeaderSize: MAX_HEADER_BYTES,
-    })
-    await listen(server, options.host, options.port)
+    const server = smallServer(IDLE_TIMEOUT_MS)
+    await listen(server, options.host, options.port, 'The server of the page')
     return new PageServer(server, files, options)
   }
 
@@ -83,12 +72,6 @@ export class PageServer {
     this.#options = options
     this.port = (server.address() as AddressInfo).port
     this.#names = ['localhost', hostname().toLowerCase()]
-    server.maxConnections = MAX_CONNECTIONS
-    server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION
-    server.timeout = IDLE_TIMEOUT_MS
-    // What a client breaks, it breaks for itself.
-    server.on('clientError', (_error, socket) => socket.destroy())
-    server.on('error', () => {})
     server.on('request', (request, response) => this.#serve(request, response))
   }
 
@@ -104,10 +87,7 @@ export class PageServer {
 
   close(): Promise<void> {
     for (const viewer of this.#viewers) viewer.end()
-    return new Promise((resolve) => {
-      this.#server.close(() => resolve())
-      this.#server.closeAllConnections()
-    })
+    return closeServer(this.#server)
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
@@ -116,9 +96,7 @@ export class PageServer {
     const { method, headers } = request
     if (!this.#budget.take(performance.now())) return refuse(response, 429, 'too many requests', { 'retry-after': '1' })
     if (method !== 'GET' && method !== 'HEAD') return refuse(response, 405, 'GET and HEAD only', { allow: 'GET, HEAD' })
-    if (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0') {
-      return refuse(response, 413, 'no bodies')
-    }
+    if (carriesBody(request)) return refuse(response, 413, 'no bodies')
     if (!isOwnHost(headers.host, this.port, this.#names)) {
       return refuse(response, 421, 'ask by the address or the name of this machine')
     }
@@ -194,16 +172,3 @@ const refuse = (response: ServerResponse, status: number, text: string, headers:
   })
   response.end(`${text}\n`)
 }
-
-const listen = (server: Server, host: string, port: number): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const failed = (error: NodeJS.ErrnoException): void => {
-      const code = error.code === 'EADDRINUSE' ? 'ERR_SKEIN_PORT_BUSY' : 'ERR_SKEIN_BIND'
-      reject(new SkeinError(code, `The page cannot be served on ${host} port ${port}.`, { cause: error }))
-    }
-    server.once('error', failed)
-    server.listen({ port, host, exclusive: true }, () => {
-      server.off('error', failed)
-      resolve()
-    })
-  })

@@ -135,7 +135,7 @@ export class WatchedNode {
         utilisation: snapshot.eventLoop.utilisation,
         residentBytes: snapshot.memory.residentBytes,
         messagesPerS: messagesOf(last),
-        bytesPerS: (last?.[4] ?? 0) + (last?.[5] ?? 0),
+        bytesPerS: bytesOf(last),
       },
       links: this.#links(),
       trend: this.#points.slice(-TREND_POINTS).map((point) => Math.round(messagesOf(point))),
@@ -203,6 +203,9 @@ export class WatchedNode {
 
 /** Sent, received and local ones. */
 const messagesOf = (point: Point | undefined): number => (point?.[1] ?? 0) + (point?.[2] ?? 0) + (point?.[3] ?? 0)
+
+/** Both ways. */
+const bytesOf = (point: Point | undefined): number => (point?.[4] ?? 0) + (point?.[5] ?? 0)
 
 /** Of hidden nodes, such as the observer, nothing is counted. */
 const linksOf = ({ connections }: NodeSnapshot): Links =>

@@ -3,8 +3,9 @@
  * other what is in the parts that differ.
  *
  * Every tick and ping carries the checksum of the whole, so a settled cluster costs nothing, and nobody is asked more often
- * than it helps. Peers of version 1 know no digest and are asked for their list, and so
- * are all by a hidden node, which is told no news. What it does not do: judge what comes.
+ * than it helps: the pauses grow while a difference lasts, and are short again for the next one. Peers of version 1 know no
+ * digest and are asked for their list, and so are all by a hidden node, which is told no news. What it does not do: judge
+ * what comes.
  */
 import type { Clock } from '../../../transport/clock.ts'
 import { bucketOf, encodeDigest, MEMBERSHIP_FRAMES, MEMBERSHIP_VERSION, NO_MESH } from './frames.ts'
@@ -20,6 +21,8 @@ const MIN_ASK_BACK_INTERVAL_MS = 5000
 /** Pause between two digests of our own accord, in all; it doubles while they bring nothing new. */
 const MIN_ASK_INTERVAL_MS = 1000
 const MAX_ASK_INTERVAL_MS = 60_000
+/** A difference after so long without any is another one. In a full mesh ticks are 4 s apart at most (liveness.ts). */
+const SETTLED_MS = 5000
 
 export interface AntiEntropyOptions {
   readonly clock: Clock
@@ -36,6 +39,8 @@ export class AntiEntropy {
   readonly #options: AntiEntropyOptions
   #askIntervalMs = MIN_ASK_INTERVAL_MS
   #nextAskMs = 0
+  /** When a peer saw others than this node, the last time. */
+  #differedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: AntiEntropyOptions) {
     this.#options = options
@@ -44,8 +49,11 @@ export class AntiEntropy {
   /** A peer told the checksum of what it sees: where it differs from ours, there is something to ask for. */
   ticked(from: string, checksum: number): void {
     const { clock, roster, takesPart } = this.#options
+    if (!takesPart || checksum === NO_MESH || checksum === roster.checksum) return
     const nowMs = clock.now()
-    if (!takesPart || checksum === NO_MESH || checksum === roster.checksum || nowMs < this.#nextAskMs) return
+    if (nowMs - this.#differedMs > SETTLED_MS) this.eager()
+    this.#differedMs = nowMs
+    if (nowMs < this.#nextAskMs) return
     this.#nextAskMs = nowMs + this.#askIntervalMs
     this.#askIntervalMs = Math.min(this.#askIntervalMs * 2, MAX_ASK_INTERVAL_MS)
     this.ask(from)
@@ -54,6 +62,7 @@ export class AntiEntropy {
   /** There was something new: it is worth asking soon again. */
   eager(): void {
     this.#askIntervalMs = MIN_ASK_INTERVAL_MS
+    this.#nextAskMs = Math.min(this.#nextAskMs, this.#options.clock.now() + MIN_ASK_INTERVAL_MS)
   }
 
   /** Asks a peer for what it knows and we do not. */

@@ -5,7 +5,7 @@
  * lives, so the peer sends none of its own while those come and tell it nothing new: half the packets. Beyond it there is one ping with each beat, to the peer that was
  * not heard for longest, so the traffic does not grow with the number of connections. A peer that is silent is pinged, and
  * up to three others are asked to ping it; while any of them hears it the verdict waits, up to a limit. One timer per
- * node. A verdict is about one's own connection alone: what it means for the membership of the cluster gossip.ts decides.
+ * node. A verdict is about one's own connection alone: what it means for the membership of the cluster suspicions.ts decides.
  */
 import type { Clock, Timer } from '../../../transport/clock.ts'
 import type { Random } from '../../../transport/random.ts'

@@ -3,47 +3,23 @@
  * connections (detector.ts) and what members tell each other (gossip.ts) together, and is all that the rest of the node
  * knows of them.
  */
-import type { ErrorCode } from '../../../certs/errors.ts'
-import type { Address } from '../../../transport/address.ts'
-import type { Clock } from '../../../transport/clock.ts'
 import type { Random } from '../../../transport/random.ts'
-import type { Origin } from '../../pid.ts'
-import type { PeerHint } from '../control.ts'
 import { LAN_LIVENESS, type LivenessPreset } from '../liveness.ts'
 import type { DownReason } from '../session.ts'
 import { Detector } from './detector.ts'
 import { MEMBERSHIP_FRAMES } from './frames.ts'
-import { Gossip } from './gossip.ts'
+import { Gossip, type GossipHost } from './gossip.ts'
 import type { GossipPeer } from './grapevine.ts'
-import type { GossipItem, Notary } from './statements.ts'
-import type { MembershipListener, MembershipView, Topology } from './view.ts'
+import type { MembershipView } from './view.ts'
 
 /** Members and codes that were refused and told of; the oldest is forgotten first. */
 const MAX_REMEMBERED_REFUSALS = 256
 
-export interface MembershipOptions {
-  readonly self: Origin
-  readonly notary: Pick<Notary, 'announce' | 'doubt' | 'isGenuine'>
-  readonly clock: Clock
+export interface MembershipOptions extends Omit<GossipHost, 'preset' | 'detector' | 'admits'> {
   readonly random: Random
   readonly preset?: LivenessPreset | undefined
-  readonly topology: Topology
-  readonly listener: MembershipListener
-  readonly isHidden: boolean
-  /** False: it takes part in no mesh. */
-  readonly takesPart: boolean
-  /** Where this node listens. */
-  addresses(): readonly Address[]
-  /** Where a member may be reached. */
-  hint(hint: PeerHint): void
-  /** It has left: it is not to be reached any more. */
-  forget(id: string): void
-  /** Who is known changed: the topology may be another. */
-  knownChanged(): void
-  /** False: that node is not let in, and nobody is told of it. Default: all are. */
-  readonly admits?: (id: string) => boolean
-  /** A member told what it should not; once for each member and code. */
-  refused(node: string, code: ErrorCode, message: string): void
+  /** Default: all are. */
+  readonly admits?: GossipHost['admits']
 }
 
 export class Membership {
@@ -66,12 +42,8 @@ export class Membership {
     this.#gossip = new Gossip({
       ...options,
       preset,
-      addresses: () => options.addresses(),
       detector: this.#detector,
-      hint: (hint) => options.hint(hint),
-      forget: (id) => options.forget(id),
-      knownChanged: () => options.knownChanged(),
-      admits: (item) => idsOf(item).every((id) => options.admits?.(id) !== false),
+      admits: options.admits ?? (() => true),
       refused: (node, code, message) => {
         if (this.#isFirstRefusal(`${node} ${code}`)) options.refused(node, code, message)
       },
@@ -156,9 +128,4 @@ export class Membership {
     }
     return true
   }
-}
-
-const idsOf = (item: GossipItem): readonly string[] => {
-  if (item.kind === 'announcement') return [item.signer]
-  return item.kind === 'doubt' ? [item.signer, item.subject] : [item.hint.id]
 }

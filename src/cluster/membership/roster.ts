@@ -3,7 +3,7 @@
  *
  * `shown` of a record is what the listener was told last; `settle` is the one place where it changes, so events alternate
  * and the checksum covers exactly the members shown. Members that have left stay for a while as tombstones, so that old
- * news do not bring them back. What it does not do: judge statements (gossip.ts).
+ * news do not bring them back. What it does not do: judge statements (gossip.ts, suspicions.ts).
  */
 import { createHash } from 'node:crypto'
 import type { Address } from '../../../transport/address.ts'

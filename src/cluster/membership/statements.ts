@@ -7,7 +7,7 @@
  * bound to the incarnation and the refutation number of its subject, so one refutation makes all doubts before it void.
  * Every statement carries the public key of its signer, whose hash is the signer's id, and holds for one cluster. A hint
  * is unsigned: a member of which there is no announcement, for whoever wants to dial it. What it does not do: judge who may
- * say what (gossip.ts does).
+ * say what (gossip.ts and suspicions.ts do).
  */
 import { createHash } from 'node:crypto'
 import { isNodeId, nodeIdOf } from '../../../certs/node-id.ts'

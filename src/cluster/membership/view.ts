@@ -5,6 +5,7 @@
  */
 import type { Address } from '../../../transport/address.ts'
 
+/** Another node that counts as a member: `node.members()`. */
 export interface Member {
   readonly id: string
   readonly name: string

@@ -31,6 +31,7 @@ import {
   writeHead,
 } from './relay-frames.ts'
 
+/** What a node that relays for others grants them. */
 export interface RelayLimits {
   /** Channels that one member may be an end of. */
   readonly channelsPerMember: number

@@ -9,6 +9,7 @@ import type { GlobalEvent, GlobalService } from './global-service.ts'
 import type { Resolve } from './holdings.ts'
 import { timeOf } from './stamp.ts'
 
+/** What `node.global.register` takes. */
 export interface RegisterOptions {
   /**
    * Decides which of two processes keeps the name when nodes find that both have it, within 5 seconds; only if every one of
@@ -17,6 +18,7 @@ export interface RegisterOptions {
   readonly resolve?: Resolve
 }
 
+/** A global name as this node knows it. */
 export interface GlobalInfo {
   readonly name: string
   readonly pid: Pid

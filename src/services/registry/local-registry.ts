@@ -26,6 +26,7 @@ export interface RegistryEntry<V = unknown> {
   readonly value: V
 }
 
+/** An entry with its key: what a registry iterates over, and what `select` gives. */
 export interface KeyedEntry<V = unknown> extends RegistryEntry<V> {
   readonly key: Key
 }

@@ -10,6 +10,7 @@ const MAX_REGISTRIES = 1000
 const DEFAULT_MAX_ENTRIES = 1_000_000
 const MAX_ENTRIES_RANGE: readonly [number, number] = [1, 10_000_000]
 
+/** What `node.registry` takes. */
 export interface RegistryOptions<K extends 'unique' | 'duplicate' = 'unique' | 'duplicate'> {
   /** Whether a key belongs to one process or to any number. */
   readonly keys: K

@@ -6,6 +6,7 @@
  */
 import type { Process } from '../../process/process.ts'
 
+/** What entries of a registry stand under. */
 export type Key = string | number
 
 export interface Row<V> {

@@ -37,6 +37,7 @@ export interface RoomClaim {
   readonly as: string
 }
 
+/** What the first call of `node.rooms` takes. */
 export interface RoomsOptions {
   /** Who may enter; without it everybody. False, a throw, or no answer within 30 s keeps the socket out. */
   readonly authorize?: (claim: RoomClaim) => boolean | Promise<boolean>
@@ -46,6 +47,7 @@ export interface RoomsOptions {
   readonly whenSlow?: WhenSlow
 }
 
+/** What `rooms.watch` gives: who comes and goes on any node, and slow sockets of this one. */
 export type RoomEvent =
   | { readonly type: 'join' | 'leave'; readonly room: string; readonly member: RoomMember }
   /** A socket of this node is behind: it was dropped, or misses what comes until it has caught up. */

@@ -33,6 +33,7 @@ export interface SocketServer {
   on(event: 'connection', listener: (socket: ServerSocket, request: IncomingMessage) => void): unknown
 }
 
+/** What `serveRooms` takes. */
 export interface ServeRoomsOptions {
   /** The room of a new socket and its name there; undefined closes it. This is where a request is authenticated. */
   readonly enter: (request: IncomingMessage) => Entrance | undefined | Promise<Entrance | undefined>
@@ -40,6 +41,7 @@ export interface ServeRoomsOptions {
   readonly said?: (data: string | Uint8Array, member: RoomMember, room: string) => string | Uint8Array | undefined
 }
 
+/** Where a new socket goes, and its name there. */
 export interface Entrance {
   readonly room: string
   readonly as: string

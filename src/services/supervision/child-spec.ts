@@ -18,6 +18,7 @@ const DEFAULT_SHUTDOWN_MS = 5000
 /** Who wants a child to end can wait so long at most. */
 const MAX_SHUTDOWN_MS = 3_600_000
 
+/** A child of a distributed supervisor: which behaviour runs once in the cluster, and how it is restarted and ended. */
 export interface DistributedChildSpec {
   /** Unique in this supervisor: 1 to 128 characters, none of them a control character. */
   readonly id: string

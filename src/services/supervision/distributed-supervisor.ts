@@ -29,6 +29,7 @@ interface SupervisorHost {
   request(): string
 }
 
+/** How long a request to a distributed supervisor may take, the search for its leader included. */
 export interface AskOptions {
   /** Default: 30 000. */
   readonly timeoutMs?: number

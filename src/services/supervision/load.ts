@@ -7,6 +7,7 @@
 import { performance } from 'node:perf_hooks'
 import type { Processes } from '../../process/processes.ts'
 
+/** How busy a node is, as placements see it. Told by the node itself now and then. */
 export interface NodeLoad {
   /** Of the event loop since the last look, from 0 to 1. */
   readonly utilisation: number

@@ -22,6 +22,7 @@ export type DistributedRequest =
   | { readonly type: 'countChildren' }
   | { readonly type: 'stop' }
 
+/** A child of a distributed supervisor, as its leader knows it. */
 export interface DistributedChildInfo {
   readonly id: string
   /** Undefined while it does not run. */

@@ -1,22 +1,35 @@
-/** Certificates of peers, in DER: ours, and ours changed and signed again with the same key. */
-import { createPrivateKey, sign, X509Certificate } from 'node:crypto'
+/** Certificates of peers, in DER: ours and those of an authority, and the same changed and signed again with the same key. */
+import { createPrivateKey, createPublicKey, sign, verify, X509Certificate } from 'node:crypto'
+import { parseAuthorities, voucherOf } from '../../../certs/authorities.ts'
 import { verifyCertificate } from '../../../certs/certificate.ts'
 import { createIdentity } from '../../../certs/identity.ts'
+import { authority, authorityKey, WALL_MS } from '../authority.ts'
 import { holds, isOneIn, type Target } from '../target.ts'
 
-const WALL_MS = Date.UTC(2030, 0, 1)
 const SIGNATURE_BYTES = 64
 const HEAD_BYTES = 4
+const trusted = parseAuthorities(authority.certificatePem)
 const identities = await Promise.all(
-  [1, 2, 3].map((seed) => createIdentity({ wallNowMs: WALL_MS, random: () => Buffer.alloc(32, seed) })),
+  [1, 2, 3, 4].map((seed) =>
+    createIdentity({
+      wallNowMs: WALL_MS,
+      random: () => Buffer.alloc(32, seed),
+      ...(seed > 2 && { authority }),
+    }),
+  ),
 )
-const keys = identities.map(({ privateKeyPem }) => createPrivateKey(privateKeyPem))
+/** Of whoever has signed. */
+const keys = identities.map((identity) =>
+  identity.authority === undefined ? createPrivateKey(identity.privateKeyPem) : authorityKey,
+)
+
+const signedPart = (bytes: Buffer): Buffer =>
+  bytes.subarray(HEAD_BYTES, HEAD_BYTES + 4 + ((bytes[6] ?? 0) << 8) + (bytes[7] ?? 0))
 
 /** The signed part of a certificate with its key, signed again: so that more than the signature is looked at. */
 const resigned = (bytes: Buffer, key: (typeof keys)[number]): Buffer => {
-  const toSign = bytes.subarray(HEAD_BYTES, HEAD_BYTES + 4 + ((bytes[6] ?? 0) << 8) + (bytes[7] ?? 0))
   const whole = Buffer.from(bytes)
-  whole.set(sign(null, toSign, key), whole.length - SIGNATURE_BYTES)
+  whole.set(sign(null, signedPart(bytes), key), whole.length - SIGNATURE_BYTES)
   return whole
 }
 
@@ -47,6 +60,11 @@ export const target: Target = {
   run: (bytes) => {
     const { publicKey, certificate } = verifyCertificate(bytes, WALL_MS)
     holds(publicKey.length === 32 && Buffer.compare(certificate, bytes) === 0, 'a certificate is what was shown')
+    if (voucherOf(trusted, bytes, WALL_MS) !== undefined) {
+      const signature = bytes.subarray(-SIGNATURE_BYTES)
+      const isSigned = verify(null, signedPart(bytes), createPublicKey(authorityKey), signature)
+      holds(isSigned, 'an authority vouches for what it has signed alone')
+    }
     if (!isOneIn(8, bytes)) return
     holds(new X509Certificate(certificate).publicKey.asymmetricKeyType === 'ed25519', 'its key is of the kind we know')
   },

@@ -114,6 +114,26 @@ test(
 )
 
 test(
+  'a prompt whose output goes on to another program evaluates as well, without colours',
+  async (t) => {
+    const folder = await temporaryFolder(t)
+    const settings = { ...freshSettings(), XDG_CONFIG_HOME: folder }
+    const a = await startCli(t, ['--name', 'a', '--attach'], settings)
+    const attach = `'${process.execPath}' --import tsx src/cli/main.ts attach a --seed ${a.address} 2>&1`
+    const pty = new Pty(t, ['sh', '-c', `${attach} | cat`], settings, { rows: 24, columns: 80 })
+    await pty.until('the prompt', ({ text }) => text.includes('a> '))
+    pty.type('setTimeout(() => console.log("pri" + "nted"), 1); 20 + 22\r')
+    await pty.until('the value', ({ text }) => /^42\r?$/m.test(text))
+    await pty.until('what was printed', ({ text }) => text.includes('printed'))
+    pty.type('.exit\r')
+    const { code, text } = await pty.ended
+    assert.is(code, 0)
+    assert.not.match(text, '\u001b')
+  },
+  { deadlineMs: DEADLINE_MS },
+)
+
+test(
   'refused where the node does not allow it; help and wrong arguments',
   async (t) => {
     const settings = freshSettings()

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import * as assert from 'uvu/assert'
+import { createIdentity, saveIdentity } from '../../../certs/identity.ts'
 import { suite, type TestContext } from '../../support/suite.ts'
 import { freshSettings, jsonLines, runCli, startCli } from './cli-support.ts'
 
@@ -63,6 +64,7 @@ test(
       attempts.some(({ code }) => code === 'ERR_SKEIN_CERT_UNTRUSTED'),
       unsigned.stderr,
     )
+    assert.match(String(failure?.hint), '--identity')
     const refused = await first.cli.printed({ type: 'refused', code: 'ERR_SKEIN_CERT_UNTRUSTED' })
     assert.is(refused.byPeer, false)
     // Who trusts an authority, and is not signed by it, need not even try.
@@ -93,6 +95,18 @@ test(
     const wrong = await runCli(t, ['certs', 'renew', node, '--folder', theirs, '--json'])
     assert.equal([wrong.code, codeOf(wrong.stderr)], [1, 'ERR_SKEIN_BAD_AUTHORITY'])
     assert.equal(await readFile(node), kept)
+    // What no authority has signed the node renews itself. What was done before that file is told.
+    const own = join(folder, 'own.pem')
+    await saveIdentity(own, await createIdentity({ wallNowMs: Date.now() }))
+    const keptOwn = await readFile(own)
+    const refused = await runCli(t, ['certs', 'renew', node, own, '--folder', ours, '--json'])
+    assert.equal([refused.code, codeOf(refused.stderr)], [1, 'ERR_SKEIN_BAD_IDENTITY'])
+    assert.match(String(jsonLines(refused.stderr)[0]?.hint), `skein certs issue ${own}`)
+    assert.equal(await readFile(own), keptOwn)
+    assert.equal(
+      jsonLines(refused.stdout).map(({ file }) => file),
+      [node],
+    )
     const [moved] = await certs(t, 'issue', node, '--folder', theirs)
     assert.is(moved?.id, before?.id)
     assert.is.not(moved?.signedBy, before?.signedBy)
@@ -121,12 +135,23 @@ test(
     const shown = await runCli(t, ['certs', 'show', node, '--folder', folder])
     assert.is(shown.code, 0)
     assert.match(shown.stdout, / {2}signed by {3}ca-[a-z2-7]{32}\n {2}valid .* to .*, \d+ days left\n$/)
+    const [programs] = await certs(t, 'show', node)
+    const { file, kind, id, signedBy, notBefore, notAfter, daysLeft, ...others } = programs ?? {}
+    assert.equal([file, kind, daysLeft, others], [node, 'node', 364, {}])
+    assert.match(`${id} ${signedBy}`, /^[a-z2-7]{32} ca-[a-z2-7]{32}$/)
+    assert.ok(Date.parse(String(notAfter)) > Date.parse(String(notBefore)))
     const authority = await runCli(t, ['certs', 'show', '--folder', folder])
     assert.match(authority.stdout, / {2}authority {3}ca-[a-z2-7]{32}\n {2}signed by {3}its own key\n/)
 
     await chmod(join(folder, 'ca-key.pem'), 0o644)
     const open = await runCli(t, ['certs', 'issue', node, '--folder', folder, '--json'])
     assert.equal([open.code, codeOf(open.stderr)], [1, 'ERR_SKEIN_INSECURE_FILE'])
+
+    // Whoever can change it decides who is let in.
+    const trust = join(folder, 'ca.pem')
+    await chmod(trust, 0o666)
+    const changeable = await runCli(t, ['start', '--identity', node, '--ca', trust, '--json'], freshSettings())
+    assert.equal([changeable.code, codeOf(changeable.stderr)], [1, 'ERR_SKEIN_INSECURE_FILE'])
   },
   { deadlineMs: DEADLINE_MS },
 )
@@ -144,6 +169,8 @@ test(
       [['show', none], 1, 'ERR_SKEIN_BAD_AUTHORITY'],
       [['show', folder], 1, 'ERR_SKEIN_BAD_AUTHORITY'],
       [['issue', '--folder', folder, '--days', '0'], 2, 'It must be 1 to'],
+      [['issue', join(folder, 'ca.pem'), '--folder', folder], 1, 'ERR_SKEIN_INSECURE_FILE'],
+      [['ca', '--folder', join(folder, 'ca.pem', 'below')], 1, 'cannot be written'],
     ]
     const check = async ([args, exitCode, says]: (typeof cases)[number]): Promise<void> => {
       const { code, stdout, stderr } = await runCli(t, ['certs', ...args])

@@ -3,14 +3,42 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import * as assert from 'uvu/assert'
-import { suite } from '../../support/suite.ts'
+import { suite, type TestContext } from '../../support/suite.ts'
 import { Cli, jsonLines, runCli, type Spawn } from './cli-support.ts'
 
 /** Each node of the chaos compiles itself first, each time that it comes back. */
 const DEADLINE_MS = 600_000
+/** The end of a process that is nobody's child here can only be looked for. */
+const LOOK_INTERVAL_MS = 100
 
-const test = suite('chaos', { watchdogMs: 1_300_000 })
+const test = suite('chaos', { watchdogMs: 1_900_000 })
+
+/** The command in a process of its own, and its pid. */
+const startChaos = (t: TestContext): { readonly cli: Cli; readonly pid: number } => {
+  let child: ChildProcess | undefined
+  const run: Spawn = (command, args, options) => {
+    child = spawn(command, args, options)
+    return child
+  }
+  const cli = new Cli(t, ['chaos', '--nodes', '3', '--for', '10m', '--seed', '5'], {}, run)
+  return { cli, pid: child?.pid ?? 0 }
+}
+
+const isNode = (pid: number): boolean => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('chaos-node')
+  } catch {
+    return false
+  }
+}
+
+/** Processes of its nodes. Compilers may be among its children as well. */
+const nodesOf = (pid: number): number[] => {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number)
+  return children.filter(isNode)
+}
 
 test(
   'nodes are killed, restarted, stopped and frozen, and all that is promised holds',
@@ -38,17 +66,9 @@ test(
   'a node process that somebody else kills is a violation, and the command fails',
   async (t) => {
     if (process.platform !== 'linux') t.skip('child processes are looked up in /proc')
-    let child: ChildProcess | undefined
-    const run: Spawn = (command, args, options) => {
-      child = spawn(command, args, options)
-      return child
-    }
-    const cli = new Cli(t, ['chaos', '--nodes', '3', '--for', '10m', '--seed', '5'], {}, run)
+    const { cli, pid } = startChaos(t)
     await cli.line((line) => line.includes('all agree'))
-    const { pid = 0 } = child ?? {}
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number)
-    // Compilers may be among them.
-    const victim = children.find((one) => readFileSync(`/proc/${one}/cmdline`, 'utf8').includes('chaos-node'))
+    const [victim] = nodesOf(pid)
     if (victim === undefined) throw new Error('no node process was found')
     process.kill(victim, 'SIGKILL')
     await cli.line((line) => /VIOLATION the process of n\d ended: SIGKILL/.test(line))
@@ -57,6 +77,27 @@ test(
     assert.is(code, 1)
     assert.match(stdout, /\d rounds?, [1-9]\d* violations?\n$/)
     assert.match(stdout, 'seed 5')
+  },
+  { deadlineMs: DEADLINE_MS },
+)
+
+test(
+  'its nodes end with the command, also if it is killed while one of them is frozen',
+  async (t) => {
+    if (process.platform !== 'linux') t.skip('child processes are looked up in /proc')
+    const { cli, pid } = startChaos(t)
+    await cli.line((line) => line.includes('all agree'))
+    const nodes = nodesOf(pid)
+    const [frozen] = nodes
+    if (frozen === undefined) throw new Error('no node process was found')
+    t.defer(() => {
+      for (const node of nodes.filter(isNode)) process.kill(node, 'SIGKILL')
+    })
+    // One after the other, without a pause in which it could be woken as planned.
+    process.kill(frozen, 'SIGSTOP')
+    cli.signal('SIGKILL')
+    while (nodes.some(isNode)) await sleep(LOOK_INTERVAL_MS)
+    assert.ok(nodes.length >= 2)
   },
   { deadlineMs: DEADLINE_MS },
 )

@@ -2,7 +2,7 @@ import * as assert from 'uvu/assert'
 import { suite } from '../../support/suite.ts'
 import { Cli, freshSettings, jsonLines, runCli, startCli } from './cli-support.ts'
 
-const test = suite('skein dht')
+const test = suite('skein dht', { watchdogMs: 240_000 })
 
 /** A bootstrap node that has no cookie, and settings for a cluster whose nodes know nothing but its address. */
 const withBootstrap = async (t: Parameters<typeof runCli>[0]) => {
@@ -24,10 +24,16 @@ test(
     ])
     await a.cli.printed({ type: 'nodeup' })
 
-    const found = await runCli(t, ['dht', 'find', 'b', '--json', '--dht', address], settings)
+    const [found, foundByPeople] = await Promise.all([
+      runCli(t, ['dht', 'find', 'b', '--json', '--dht', address], settings),
+      runCli(t, ['dht', 'find', 'b', '--dht', address], settings),
+    ])
     assert.is(found.code, 0, found.stderr)
     const [line] = jsonLines(found.stdout)
     assert.match(String(line?.name), /^b@/)
+
+    assert.equal([foundByPeople.code, foundByPeople.stderr], [0, ''])
+    assert.match(foundByPeople.stdout, /^NAME +ADDRESS +ID +THROUGH +REGISTERED\nb@\S+ +127\.0\.0\.1:\d+ /)
 
     const shown = await runCli(t, ['dht', '--json', '--dht', address], settings)
     assert.is(shown.code, 0, shown.stderr)
@@ -45,7 +51,7 @@ test(
     assert.is(last?.type, 'stopped')
     assert.ok(Number(last?.announcements) >= 2)
   },
-  { deadlineMs: 60_000 },
+  { deadlineMs: 120_000 },
 )
 
 test(

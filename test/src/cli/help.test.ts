@@ -8,9 +8,9 @@ import * as assert from 'uvu/assert'
 import { SkeinError } from '../../../certs/errors.ts'
 import { manPage } from '../../../scripts/man-page.ts'
 import { flattened, treeOf } from '../../../src/cli/command-tree.ts'
-import { describeFailure, describeMisuse, hintAmong, Misuse } from '../../../src/cli/failure.ts'
+import { describeFailure, describeMisuse, hintAmong } from '../../../src/cli/failure.ts'
 import { suite } from '../../support/suite.ts'
-import { program } from './program-support.ts'
+import { misuseOf, program, shown } from './program-support.ts'
 
 const test = suite('cli help')
 
@@ -24,16 +24,6 @@ const helpOf = (command: Command): string => {
   command.outputHelp()
   return text
 }
-
-/** A command and all below it that the help shows. */
-const shown = (command: Command, path = ''): [path: string, command: Command][] => [
-  [path, command],
-  ...command
-    .createHelp()
-    .visibleCommands(command)
-    .filter((one) => one.name() !== 'help')
-    .flatMap((one) => shown(one, `${path} ${one.name()}`)),
-]
 
 test('every command has a description, examples of itself, and --json unless it prints a script or a page', () => {
   const commands = shown(program())
@@ -62,18 +52,6 @@ test('an option that is shown is described, and no help is wider than a terminal
     )
   }
 })
-
-/** How the arguments are wrong. */
-const misuseOf = async (args: readonly string[]): Promise<Misuse> => {
-  const whole = program().configureOutput({ writeErr: () => {}, outputError: () => {} })
-  try {
-    await whole.parseAsync(['node', 'skein', ...args])
-  } catch (error) {
-    if (error instanceof Misuse) return error
-    throw error
-  }
-  throw new Error(`${args.join(' ')} is no misuse`)
-}
 
 test('misspelt commands, options and values are answered with the nearest right ones', async () => {
   const cases: readonly (readonly [args: readonly string[], meant: string, command: string])[] = [

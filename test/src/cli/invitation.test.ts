@@ -81,12 +81,14 @@ test('a token with too many addresses, or with none that is one, is refused', ()
   const { secret, endMs } = anInvitation()
   const many = Array.from({ length: MAX_TOKEN_ADDRESSES + 1 }, (_, i) => ({ host: '10.0.0.1', port: i + 1 }))
   throwsCode('ERR_SKEIN_BAD_INVITATION', () => decodeToken(encodeToken({ secret, endMs, addresses: many })), /too many/)
-  const odd = [{ host: 'a b', port: 1 }]
-  throwsCode(
-    'ERR_SKEIN_BAD_INVITATION',
-    () => decodeToken(encodeToken({ secret, endMs, addresses: odd })),
-    /no address/,
-  )
+  for (const host of ['a b', 'a\u001b[2J', '$(id)', 'münchen.example', '']) {
+    const odd = [{ host, port: 1 }]
+    throwsCode(
+      'ERR_SKEIN_BAD_INVITATION',
+      () => decodeToken(encodeToken({ secret, endMs, addresses: odd })),
+      /no address/,
+    )
+  }
 })
 
 test('each secret opens a cluster of its own', () => {

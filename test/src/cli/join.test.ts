@@ -195,13 +195,16 @@ test(
 test(
   'without a node there is nothing to invite to; and help shows how it is done',
   async (t) => {
-    const [nobody, helpInvite, helpJoin] = await Promise.all([
+    const [nobody, odd, helpInvite, helpJoin] = await Promise.all([
       runCli(t, ['invite', '--json']),
+      runCli(t, ['invite', '--json', '--address', 'münchen.example']),
       runCli(t, ['invite', '--help']),
       runCli(t, ['join', '--help']),
     ])
     assert.equal([nobody.code, nobody.stdout], [1, ''])
     assert.is(jsonLines(nobody.stderr)[0]?.code, 'ERR_SKEIN_CONNECT_FAILED')
+    // The other side would refuse it, and the invitation be used up.
+    assert.equal([odd.code, jsonLines(odd.stderr)[0]?.code], [2, 'ERR_SKEIN_BAD_ADDRESS'])
     assert.equal([helpInvite.code, helpJoin.code], [0, 0])
     assert.match(helpInvite.stdout, 'skein invite --address 203.0.113.7 --port 4434')
     assert.match(helpJoin.stdout, 'Usage: skein join [options] <token>')

@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert'
 import { isSkeinError } from '../../../certs/errors.ts'
 import type { ClusterWatch } from '../../../src/cli/observer/cluster-watch.ts'
 import { type DhtView, dhtViewOf } from '../../../src/cli/observer/dht-view.ts'
+import { isNews, toldEntryOf } from '../../../src/cli/observer/event-entry.ts'
 import { cookieNamed, isOwnHost, isToken, RequestBudget } from '../../../src/cli/observer/guard.ts'
 import { readPageFiles } from '../../../src/cli/observer/page-files.ts'
 import { MAX_VIEWERS, PageServer } from '../../../src/cli/observer/page-server.ts'
@@ -222,6 +223,37 @@ test('of what a node says of the DHT only what fits the shape is shown', () => {
   assert.equal([contacts.length, contacts[0]], [256, { id: 'b', address: 'c'.repeat(512) }])
 })
 
+test('of an event that another node tells, whatever it is, a line is made, and of a bounded part of it', () => {
+  const teller = 'a@test'
+  for (const said of [
+    undefined,
+    null,
+    5,
+    'x',
+    [],
+    {},
+    { type: 5 },
+    { type: 'nodeup' },
+    { type: 'draining', node: 'b' },
+  ]) {
+    assert.is(isNews(said, teller), false, JSON.stringify(said))
+  }
+  for (const said of [{ type: 'draining', node: teller }, { type: 'processCrashed' }, { type: 'new here' }]) {
+    assert.ok(isNews(said, teller), said.type)
+  }
+  const crash = { type: 'processCrashed', pid: '<a@test#1.5>', reason: { code: 7, deep: [1n, undefined] } }
+  assert.equal(toldEntryOf(crash, teller), {
+    node: teller,
+    type: 'processCrashed',
+    level: 'bad',
+    text: 'pid <a@test#1.5>, reason {"code":7,"deep":["1",null]}',
+  })
+  const { type, level } = toldEntryOf({ type: `constructor${'x'.repeat(1000)}` }, teller)
+  assert.equal([type.length, level, toldEntryOf({ type: 'constructor' }, teller).level], [40, 'info', 'info'])
+  const large = { type: 'x', lists: Array(100).fill(Array(200).fill('y'.repeat(2000))) }
+  assert.ok(toldEntryOf(large, teller).text.length < 100_000)
+})
+
 test(
   'the first that a page hears of the log is all there is, and be it nothing; news of the log are no news of the cluster',
   async (t) => {
@@ -341,14 +373,15 @@ test(
   'the scripts of the page compile',
   async () => {
     const compiler = join(ROOT, 'node_modules/typescript/bin/tsc')
-    const problems = await new Promise<string>((resolve) => {
-      execFile(process.execPath, [compiler, '-p', 'tsconfig.page.json'], { cwd: ROOT }, (_error, stdout) =>
-        resolve(stdout),
-      )
+    const args = [compiler, '-p', 'tsconfig.page.json', '--listFiles']
+    const lines = await new Promise<string[]>((resolve) => {
+      execFile(process.execPath, args, { cwd: ROOT }, (_error, stdout) => resolve(stdout.split('\n')))
     })
+    const scripts = readdirSync(PAGE).filter((name) => name.endsWith('.js'))
+    assert.ok(scripts.every((name) => lines.includes(join(PAGE, name))))
     // The rest, which is not written for a browser, has a check of its own.
     assert.equal(
-      problems.split('\n').filter((line) => line.startsWith('src/cli/observer/')),
+      lines.filter((line) => line.startsWith('src/cli/observer/')),
       [],
     )
   },

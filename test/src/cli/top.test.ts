@@ -80,10 +80,16 @@ test(
       await top.until('the cursor moves', () => top.screen().find((line) => line.startsWith('>')) !== before)
     }
     top.type('\r')
-    await top.until('details of a process', () => top.screen().some((line) => /^ {2}names +echo$/.test(line)))
+    const hasDetails = (): boolean => top.screen().some((line) => /^ {2}names +echo$/.test(line))
+    await top.until('details of a process', hasDetails)
+    top.type('\u007f ')
+    await top.until('the held picture', () => !hasDetails() && top.screen().some((line) => line.startsWith('HELD')))
+    top.type('\r')
+    await top.until('details, though the picture is held', hasDetails)
     await top.resize(10, 60)
-    await top.until('the new size', () => top.screen().length === 10)
-    assert.ok(top.screen().every((line) => line.length <= 60))
+    // Rows and columns change one after the other, and a picture may be drawn in between.
+    const fits = (): boolean => top.screen().length === 10 && top.screen().every((line) => line.length <= 60)
+    await top.until('the new size', fits)
     top.type('q')
     const { code, text } = await top.ended
     assert.is(code, 0)

@@ -156,7 +156,10 @@ test('an identity file: none, sound, near its end, expired, from the future, ope
   assert.is((await look(join(folder, 'none'))).state, 'ok')
   const sound = await save('sound', nowMs - DAY_MS, 100 * DAY_MS)
   assert.is((await look(sound)).state, 'ok')
-  assert.is((await look(await save('ending', nowMs - DAY_MS, 4 * DAY_MS))).state, 'warning')
+  assert.is((await look(await save('ending', nowMs - 90 * DAY_MS, 100 * DAY_MS))).state, 'warning')
+  // The last quarter of a short life.
+  assert.is((await look(await save('brief', nowMs - 5 * DAY_MS, 7 * DAY_MS))).state, 'ok')
+  assert.is((await look(await save('brief-ending', nowMs - 6 * DAY_MS, 7 * DAY_MS))).state, 'warning')
   const expired = await look(await save('expired', nowMs - 9 * DAY_MS, 2 * DAY_MS))
   assert.equal([expired.check, expired.state], ['certificate', 'failed'])
   assert.match(expired.what, /Expired certificate: .* 7 days ago/)

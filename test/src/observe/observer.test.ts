@@ -198,6 +198,9 @@ test('plain data of anything', () => {
     fine: 1,
   }
   assert.equal(plain(hostile), { bad: undefined, fine: 1 })
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  assert.equal(plain({ shy: proxy, fine: 1 }), { shy: undefined, fine: 1 })
   assert.ok(JSON.stringify(plain(cyclic)).length < 500)
   assert.equal(plain([new Set([1]), 2n, () => 1, Symbol('s'), null]), [[1], '2', undefined, undefined, null])
   assert.is((plain('x'.repeat(9999)) as string).length, 1024)

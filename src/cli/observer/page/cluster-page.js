@@ -7,7 +7,18 @@
  */
 import { h } from './dom.js'
 import { eventTable } from './events-page.js'
-import { briefly, bytes, bytesPerSecond, count, milliseconds, percent, perSecond, plural, shortName } from './format.js'
+import {
+  briefly,
+  bytes,
+  bytesPerSecond,
+  count,
+  milliseconds,
+  percent,
+  perSecond,
+  plural,
+  STATES,
+  shortName,
+} from './format.js'
 import { sparkline } from './plots.js'
 import { topology } from './topology.js'
 
@@ -111,8 +122,6 @@ const legend = () =>
     h('li', { class: 'far' }, 'more'),
     h('li', { class: 'lossy' }, 'loses packets'),
   )
-
-const STATES = { up: 'up', joining: 'not reached', silent: 'no answer', down: 'down', left: 'left' }
 
 /** @param {Pick<NodeView, 'state'>} node @returns {Child} */
 export const stateBadge = ({ state }) => h('span', { class: `badge ${state}` }, STATES[state])

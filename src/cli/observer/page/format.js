@@ -54,3 +54,6 @@ export const plural = (number, one, many = `${one}s`) => `${count(number)} ${num
 
 /** The part before the @. @param {string} name */
 export const shortName = (name) => name.split('@', 1)[0] || name
+
+/** The state of a node in words. */
+export const STATES = { up: 'up', joining: 'not reached', silent: 'no answer', down: 'down', left: 'left' }

@@ -12,8 +12,8 @@ import { stateBadge, tile } from './cluster-page.js'
 import { connections } from './connections-tab.js'
 import { discovery } from './discovery-tab.js'
 import { h } from './dom.js'
-import { bytes, bytesPerSecond, count, milliseconds, percent, perSecond, plural, span } from './format.js'
-import { plot } from './plots.js'
+import { bytes, count, milliseconds, percent, plural, span } from './format.js'
+import { nodePlots } from './plots.js'
 
 export const TABS = /** @type {const} */ ([
   ['overview', 'Overview'],
@@ -116,62 +116,7 @@ const overview = (
         (counters.crashed ?? 0) > 0 ? 'warning' : '',
       ),
     ),
-    h(
-      'div',
-      { class: 'plots' },
-      plot({
-        title: 'Messages',
-        points,
-        format: perSecond,
-        atLeast: 10,
-        series: [
-          { name: 'sent', at: 1, style: 'one' },
-          { name: 'received', at: 2, style: 'two' },
-          { name: 'local', at: 3, style: 'three' },
-        ],
-      }),
-      plot({
-        title: 'Traffic',
-        points,
-        format: bytesPerSecond,
-        atLeast: 1000,
-        series: [
-          { name: 'out', at: 4, style: 'one' },
-          { name: 'in', at: 5, style: 'two' },
-        ],
-      }),
-      plot({
-        title: 'Lanes',
-        points,
-        format: count,
-        atLeast: 5,
-        series: [
-          { name: 'of heavy senders', at: 11, style: 'one' },
-          { name: 'held by full mailboxes', at: 12, style: 'two' },
-        ],
-      }),
-      plot({
-        title: 'Backlog',
-        points,
-        format: bytes,
-        atLeast: 1000,
-        series: [{ name: 'waits to be sent', at: 13, style: 'one' }],
-      }),
-      plot({
-        title: 'Mailboxes',
-        points,
-        format: count,
-        atLeast: 10,
-        series: [{ name: 'messages waiting', at: 10, style: 'one' }],
-      }),
-      plot({
-        title: 'Event loop',
-        points,
-        format: percent,
-        atLeast: 1,
-        series: [{ name: 'busy', at: 6, style: 'one' }],
-      }),
-    ),
+    nodePlots(points),
   ]
 }
 

@@ -1,10 +1,11 @@
 /**
- * Plots of the last five minutes, and small ones without axes.
+ * What is plotted of a node, over the last five minutes; and small plots without axes.
  *
  * @import { Child } from './dom.js'
  * @import { Point } from '../messages.ts'
  */
 import { h } from './dom.js'
+import { bytes, bytesPerSecond, count, percent, perSecond } from './format.js'
 
 const WIDTH = 480
 const HEIGHT = 150
@@ -26,17 +27,58 @@ const roundUp = (value) => {
 }
 
 /**
- * @typedef {{ name: string, at: number, style: 'one' | 'two' | 'three' }} Series `at` is the index in a point
- *
- * @param {object} plot
- * @param {string} plot.title
- * @param {readonly Point[]} plot.points those of the last five minutes are shown
- * @param {readonly Series[]} plot.series
- * @param {(value: number) => string} plot.format
- * @param {number} plot.atLeast what fills the height when everything is smaller
- * @returns {Child}
+ * @typedef {object} Plot
+ * @property {string} title
+ * @property {(value: number) => string} format
+ * @property {number} atLeast what fills the height when everything is smaller
+ * @property {readonly { name: string, at: number, style: 'one' | 'two' | 'three' }[]} series `at` is the index in a point
  */
-export const plot = ({ title, points: all, series, format, atLeast }) => {
+
+/** @type {readonly Plot[]} */
+const PLOTS = [
+  {
+    title: 'Messages',
+    format: perSecond,
+    atLeast: 10,
+    series: [
+      { name: 'sent', at: 1, style: 'one' },
+      { name: 'received', at: 2, style: 'two' },
+      { name: 'local', at: 3, style: 'three' },
+    ],
+  },
+  {
+    title: 'Traffic',
+    format: bytesPerSecond,
+    atLeast: 1000,
+    series: [
+      { name: 'out', at: 4, style: 'one' },
+      { name: 'in', at: 5, style: 'two' },
+    ],
+  },
+  {
+    title: 'Lanes',
+    format: count,
+    atLeast: 5,
+    series: [
+      { name: 'of heavy senders', at: 11, style: 'one' },
+      { name: 'held by full mailboxes', at: 12, style: 'two' },
+    ],
+  },
+  { title: 'Backlog', format: bytes, atLeast: 1000, series: [{ name: 'waits to be sent', at: 13, style: 'one' }] },
+  { title: 'Mailboxes', format: count, atLeast: 10, series: [{ name: 'messages waiting', at: 10, style: 'one' }] },
+  { title: 'Event loop', format: percent, atLeast: 1, series: [{ name: 'busy', at: 6, style: 'one' }] },
+]
+
+/** @param {readonly Point[]} points those of the last five minutes are shown @returns {Child} */
+export const nodePlots = (points) =>
+  h(
+    'div',
+    { class: 'plots' },
+    PLOTS.map((one) => plot(one, points)),
+  )
+
+/** @param {Plot} plot @param {readonly Point[]} all @returns {Child} */
+const plot = ({ title, series, format, atLeast }, all) => {
   const end = all.at(-1)?.[0] ?? 0
   const points = all.filter(([at = 0]) => end - at <= MAX_SPAN_MIN * 60_000)
   const length = (end - (points[0]?.[0] ?? end)) / 60_000

@@ -88,6 +88,7 @@ export const openStream = (changed, happened) => {
 
   const open = () => {
     close()
+    if (document.visibilityState === 'hidden') return
     const since = isLogDue ? undefined : known.log.at(-1)?.id
     const query = new URLSearchParams({ ...look, ...(since === undefined ? {} : { since: String(since) }) })
     const opened = new EventSource(`/stream?${query}`)
@@ -110,10 +111,8 @@ export const openStream = (changed, happened) => {
   }
 
   document.addEventListener('visibilitychange', () => {
-    if (document.visibilityState === 'hidden') {
-      close()
-      isLogDue = true
-    } else open()
+    if (document.visibilityState === 'hidden') isLogDue = true
+    open()
   })
 
   return {

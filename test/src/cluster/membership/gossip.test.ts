@@ -1,8 +1,8 @@
 /** Memberships beyond a full mesh on a light network: joins, crashes, leaves, pauses, cuts, and what liars can do. */
 import * as assert from 'uvu/assert'
 import { encodeGossip, MEMBERSHIP_FRAMES } from '../../../../src/cluster/membership/frames.ts'
-import { QUORUM } from '../../../../src/cluster/membership/gossip.ts'
 import type { Doubt } from '../../../../src/cluster/membership/statements.ts'
+import { QUORUM } from '../../../../src/cluster/membership/suspicions.ts'
 import { suite } from '../../../support/suite.ts'
 import { MembershipNetwork, type SimulatedNetwork, type SimulatedNode } from './simulation.ts'
 

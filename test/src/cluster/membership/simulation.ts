@@ -72,6 +72,8 @@ export class SimulatedNode {
   readonly membership: Membership
   readonly links = new Map<SimulatedNode, Direction>()
   readonly refusals: string[] = []
+  /** Ids of members that others told of, in the order in which that was heard. */
+  readonly hints: string[] = []
   readonly #network: MembershipNetwork
   sentBytes = 0
   hasCrashed = false
@@ -114,7 +116,7 @@ export class SimulatedNode {
       isHidden: false,
       takesPart: true,
       addresses: () => [{ host: `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`, port: 4433 }],
-      hint: () => {},
+      hint: ({ id }) => this.hints.push(id),
       forget: () => {},
       knownChanged: () => this.topology.changed(),
       refused: (node, code) => this.refusals.push(`${node} ${code}`),

@@ -1,9 +1,11 @@
 /**
- * An event of a node as an entry of the log: who it is about, how bad it is, and what happened in one line.
+ * An event of a node as an entry of the log: who it is about, how bad it is, and what happened. The node has a column of its
+ * own there, and every event a line; `../event-text.ts` has those that people at a terminal want to know, as sentences.
  */
 import { formatAddress } from '../../../transport/address.ts'
 import type { NodeEvent } from '../../event-stream.ts'
-import { Pid } from '../../pid.ts'
+import { saidOf } from '../../observe/check-snapshot.ts'
+import { plain } from '../../observe/plain.ts'
 import { safeText } from '../../safe-text.ts'
 import type { NewEntry } from './event-log.ts'
 
@@ -44,6 +46,8 @@ const COMMON: ReadonlySet<string> = new Set([
   'discoveryStatus',
 ] satisfies NodeEvent['type'][])
 const MAX_TYPE = 40
+/** Of what an event says, so many values are looked at: a line shows less. */
+const MAX_VALUES = 64
 
 /** `teller` is the node whose event it is. Undefined: it is not worth a line. */
 export const entryOf = (event: NodeEvent, teller: string): NewEntry | undefined => {
@@ -76,31 +80,28 @@ const textOf = (event: NodeEvent): string | undefined => {
     case 'discoveryStatus':
       return undefined
     default:
-      return fieldsOf({ ...event })
+      return fieldsOf(event)
   }
 }
 
-/** Of what another node tells of itself, nothing is certain but that it is plain data. Undefined: it is not worth a line. */
-export const toldEntryOf = (event: unknown, teller: string): NewEntry | undefined => {
-  const said = (typeof event === 'object' && event !== null ? event : {}) as Readonly<Record<string, unknown>>
-  const type = safeText(said.type, MAX_TYPE)
-  if (COMMON.has(type) || (type === 'draining' && said.node !== teller)) return undefined
+/** Whether an event that another node tells is worth a line: nothing is certain of it but that it is plain data. */
+export const isNews = (event: unknown, teller: string): boolean => {
+  const { type, node } = saidOf(event)
+  return typeof type === 'string' && !COMMON.has(type) && (type !== 'draining' || node === teller)
+}
+
+/** Of an event that another node tells. */
+export const toldEntryOf = (event: unknown, teller: string): NewEntry => {
+  const type = safeText(saidOf(event).type, MAX_TYPE)
   const level = Object.hasOwn(LEVELS, type) ? LEVELS[type as NodeEvent['type']] : undefined
-  return { node: teller, type, level: level ?? 'info', text: fieldsOf(said) }
+  return { node: teller, type, level: level ?? 'info', text: fieldsOf(event) }
 }
 
 /** Field by field, so that an event that is new here is told too. */
-const fieldsOf = ({ type: _, ...fields }: Readonly<Record<string, unknown>>): string =>
-  Object.entries(fields)
+const fieldsOf = (event: unknown): string => {
+  const { type: _, ...fields } = saidOf(plain(event, { left: MAX_VALUES }))
+  return Object.entries(fields)
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name} ${valueText(value)}`)
+    .map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`)
     .join(', ')
-
-const valueText = (value: unknown): string => {
-  if (value instanceof Pid || value instanceof Error || typeof value !== 'object') return safeText(value)
-  try {
-    return JSON.stringify(value)
-  } catch {
-    return safeText(value)
-  }
 }
