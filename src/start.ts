@@ -128,7 +128,7 @@ const machineSettings = (config: Config): MachineSettings => {
   const shared = { cluster, tcp, hidden, relay, allow, maxMessageBytes, maxDatagramBytes, logLevel, liveness, busyPoll }
   const { compression, revoked, members, ca } = config
   const packing = compression && { compression }
-  // A worker has a key of its own that no authority has signed for: with `ca` it says so and ends, before it lets anybody in.
+  // With `ca` a worker needs an identity of its own that is signed; without one it says so and ends, before it lets anybody in.
   const admission = { ...(revoked && { revoked }), ...(members && { members }), ...(ca && { ca }) }
   return { host, options: { ...shared, ...packing, ...admission, strategy: others, mesh: policy } }
 }

@@ -13,6 +13,7 @@ import {
   Worker,
 } from 'node:worker_threads'
 import { isErrorCode, SkeinError } from '../../certs/errors.ts'
+import type { Identity } from '../../certs/identity.ts'
 import type { RingKeys } from '../../certs/keyring.ts'
 import type { Clock } from '../../transport/clock.ts'
 import {
@@ -44,6 +45,8 @@ const MAX_DATAGRAM_BYTES = 65_535
 export interface WorkerOptions {
   /** name@host, or a name. Default: that of the node that starts it, and a number. */
   readonly name?: string
+  /** As of `startNode`: needed where an authority has to sign. Two nodes with one key displace each other. Default: a new key. */
+  readonly identity?: string | Identity
   /** What `joinFromWorker` gives as `workerData`; cloned, as Node does. */
   readonly workerData?: unknown
   /** What of it is handed over instead of cloned. */

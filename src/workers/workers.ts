@@ -64,7 +64,7 @@ export class Workers {
     const number = ++this.#started
     const shortName = own.slice(0, own.indexOf('@'))
     const name = fullNodeName(options.name ?? `${shortName}-worker-${number}`, hostOfNodeName(own))
-    const invitation = { keys: parts.keys.all(), host: own, options: this.#optionsFor(name) }
+    const invitation = { keys: parts.keys.all(), host: own, options: this.#optionsFor(name, options.identity) }
     let worker: WorkerNode
     try {
       worker = new WorkerNode(file, name, invitation, options, parts.clock)
@@ -95,7 +95,7 @@ export class Workers {
     for (const worker of this.#workers) worker.closeNow()
   }
 
-  #optionsFor(name: string): StartOptions {
+  #optionsFor(name: string, identity: StartOptions['identity']): StartOptions {
     const { parts } = this.#host
     const { machine } = parts
     if (machine === undefined) {
@@ -108,6 +108,7 @@ export class Workers {
       ...options,
       revoked: this.#host.revoked(),
       ...(host !== undefined && { host }),
+      ...(identity !== undefined && { identity }),
       name,
       port: 0,
       discovery: { mdns: false, dht: false, seeds: [seed], dns: [] },

@@ -181,7 +181,7 @@ test(
 )
 
 test(
-  'where an authority has to sign, a worker opens no other way in: it says so and ends',
+  'where an authority has to sign, a worker joins with what it has signed; without it says so and ends',
   async (t) => {
     const wallNowMs = Date.now()
     const authority = await createAuthority({ wallNowMs, validForMs: 86_400_000 })
@@ -199,6 +199,11 @@ test(
     assert.is(code, 'ERR_SKEIN_WORKER_FAILED')
     assert.ok(isSkeinError(cause, 'ERR_SKEIN_BAD_AUTHORITY'), String(cause))
     assert.equal(node.workers.list(), [])
+    const identity = await createIdentity({ wallNowMs, authority })
+    const worker = await node.workers.start(FILE, { workerData: { role: 'member' }, identity })
+    assert.is(worker.id, identity.nodeId)
+    assert.equal(node.nodes(), [worker.name])
+    await worker.stop()
   },
   PATIENT,
 )
