@@ -167,6 +167,28 @@ test(
   { deadlineMs: 2 * DEADLINE_MS },
 )
 
+/** In the page: where the tabs of a node have been, each time that something has changed there. */
+const WATCH_TABS = `
+  window.tops = new Set()
+  new MutationObserver(() => {
+    const tabs = document.querySelector('nav.tabs')
+    if (tabs !== null) window.tops.add(Math.round(tabs.getBoundingClientRect().top))
+  }).observe(document.body, { subtree: true, childList: true, characterData: true })
+`
+
+test('the tabs of a node stay where they are when its figures come: a click under way would miss them', async (t) => {
+  const { browser, cluster, url } = await start(t, 1)
+  const [node] = cluster.nodes as [ShopNode]
+  for (const width of [1360, 390]) {
+    const { page } = await openPage(browser, url, { viewport: { width, height: 844 } })
+    await mark(page, node, 'up').waitFor()
+    await page.evaluate(WATCH_TABS)
+    await mark(page, node, 'up').click()
+    await page.locator('.plot').last().waitFor()
+    assert.is(((await page.evaluate('[...window.tops]')) as number[]).length, 1, `${width} px`)
+  }
+})
+
 /**
  * In the page: pictures of 1 to 8 nodes, as many links as get labels, and of each label what it covers: another label, a node
  * or a text of one.

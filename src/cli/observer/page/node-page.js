@@ -68,8 +68,13 @@ const nodeHead = (name, view, snapshot) =>
         view.why,
         view.state === 'up' ? '' : `, ${span(Date.now() - view.since)} ago`,
       ),
-    snapshot !== undefined &&
-      h('p', { class: 'ids' }, 'id ', h('code', {}, snapshot.id), ' incarnation ', h('code', {}, snapshot.incarnation)),
+    // There from the start: what comes a moment later must not move the tabs away from under a finger.
+    h(
+      'p',
+      { class: 'ids' },
+      h('span', {}, 'id ', h('code', {}, snapshot?.id ?? '–')),
+      h('span', {}, 'incarnation ', h('code', {}, snapshot?.incarnation ?? '–')),
+    ),
   )
 
 /** @param {Known} known @param {string} name @param {string} tab @param {number} after @param {Snapshot | undefined} snapshot @returns {Child} */
