@@ -21,7 +21,7 @@ interface Mutation {
 export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'order-mark': {
     breaks: 'G1: a dedicated lane is read before the mark on the shared one is met',
-    file: 'transport/lanes.ts',
+    file: 'transport/lanes-in.ts',
     from: `if (mark === 0 || this.#marks.delete(mark)) return 'next'`,
     to: `if (mark === 0 || this.#marks.delete(mark) || kind === 'dedicated') return 'next'`,
   },
