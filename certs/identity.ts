@@ -60,10 +60,10 @@ export const renewIdentity = (identity: Identity, options: Omit<CreateIdentityOp
 
 /**
  * The identity in `file`, made if there is no such file, its certificate renewed if it nears its end or starts in the
- * future (a clock was wrong). A certificate of an authority stays as it is.
+ * future (a clock was wrong); in memory alone where the file cannot be written. A certificate of an authority stays as it is.
  *
  * Throws ERR_SKEIN_INSECURE_FILE if other users can read the file, ERR_SKEIN_BAD_IDENTITY if it holds something else,
- * cannot be read or written, or has a certificate of an authority that has ended.
+ * cannot be read or made, or has a certificate of an authority that has ended.
  */
 export const loadIdentity = async (file: string, options: { readonly wallNowMs: number }): Promise<Identity> => {
   try {
@@ -72,7 +72,8 @@ export const loadIdentity = async (file: string, options: { readonly wallNowMs: 
     if (isFresh(saved, options.wallNowMs)) return saved.identity
     if (saved.identity.authority !== undefined) return notEnded(saved.identity, options.wallNowMs)
     const renewed = await renewIdentity(saved.identity, options)
-    await replaceSecretFile(file, encode(renewed))
+    // Where a secret is mounted read-only, as Kubernetes does: the key is what counts, and the next start renews again.
+    await replaceSecretFile(file, encode(renewed)).catch(() => {})
     return renewed
   } catch (cause) {
     throw unusable(file, cause)
